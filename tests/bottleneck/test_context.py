@@ -1,0 +1,180 @@
+import pytest
+import torch
+from torch import Tensor
+
+from tests.tiny_models import WIDTH, images, inputs, tiny
+from vlrouting.bottleneck import BottleneckConfig, Routed, VisualContext, attach
+
+RANK = 4
+
+
+def trained(family: str, config: BottleneckConfig) -> Routed:
+    """A routed model whose `up` is not zero any more."""
+    torch.manual_seed(3)
+    routed = attach(tiny(family), config)
+    for bottleneck in routed.bottlenecks.values():
+        torch.nn.init.normal_(bottleneck.up.weight, std=0.3)
+    return routed
+
+
+def gradients(routed: Routed, family: str, inside: bool) -> dict[str, Tensor]:
+    visual = images().requires_grad_()
+    with routed.look_at(visual):
+        loss = routed.model(**inputs(family))[0].pow(2).mean()
+        if inside:
+            loss.backward()
+    if not inside:
+        loss.backward()
+    found = {name: p.grad.clone() for name, p in routed.model.named_parameters() if p.grad is not None}
+    routed.model.zero_grad()
+    assert visual.grad is not None
+    return {**found, "visual": visual.grad}
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "bart", "t5", "llama"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        BottleneckConfig("lora", RANK, routing="mul"),
+        BottleneckConfig("adapter", RANK, routing="gram", shared=True),
+    ],
+    ids=["lora", "adapter"],
+)
+def test_gradients_with_and_without_checkpointing(family: str, config: BottleneckConfig) -> None:
+    routed = trained(family, config)
+    for module in routed.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
+    routed.model.train()
+    plain = gradients(routed, family, inside=True)
+    routed.model.gradient_checkpointing_enable()
+    for inside in (True, False):  # the backward pass may run after look_at has ended
+        recomputed = gradients(routed, family, inside)
+        assert recomputed.keys() == plain.keys()
+        for name, gradient in plain.items():
+            torch.testing.assert_close(recomputed[name], gradient, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_checkpointing_recomputes_with_the_image_of_its_own_forward() -> None:
+    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    routed.model.train()
+
+    def two_forwards() -> dict[str, Tensor]:
+        total = torch.zeros(())
+        for seed in (5, 6):
+            with routed.look_at(images(seed=seed)):
+                total = total + routed.model(**inputs("bert"))[0].pow(2).mean()
+        total.backward()
+        return {name: p.grad.clone() for name, p in routed.model.named_parameters() if p.grad is not None}
+
+    for module in routed.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    plain = two_forwards()
+    routed.model.zero_grad()
+    routed.model.gradient_checkpointing_enable()
+    for name, gradient in two_forwards().items():
+        torch.testing.assert_close(gradient, plain[name])
+
+
+@pytest.fixture
+def projections(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Counts how often an image is projected."""
+    calls: list[int] = []
+    project = VisualContext._project
+
+    def counted(self: VisualContext) -> None:
+        calls.append(1)
+        project(self)
+
+    monkeypatch.setattr(VisualContext, "_project", counted)
+    return calls
+
+
+def test_the_image_is_projected_once_per_generate_call(projections: list[int]) -> None:
+    routed = trained("gpt2", BottleneckConfig("lora", RANK, routing="mul"))
+    with routed.look_at(images(1)):
+        ids = inputs("gpt2", batch=1)
+        out = routed.model.generate(**ids, max_new_tokens=8, min_new_tokens=8, do_sample=False, pad_token_id=1)
+    assert out.shape[1] == ids["input_ids"].shape[1] + 8
+    assert len(projections) == 1
+
+
+def test_the_image_is_projected_anew_for_every_training_forward(projections: list[int]) -> None:
+    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    optimizer = torch.optim.SGD([p for p in routed.model.parameters() if p.requires_grad], lr=0.1)
+    losses = []
+    with routed.look_at(images()):
+        for _ in range(3):
+            loss = routed.model(**inputs("bert"))[0].pow(2).mean()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert len(projections) == 3
+        with torch.no_grad():  # the weights have moved since the last projection
+            inside = routed.model(**inputs("bert"))[0]
+    with torch.no_grad(), routed.look_at(images()):
+        torch.testing.assert_close(routed.model(**inputs("bert"))[0], inside)
+    assert len(set(losses)) == 3
+
+
+def test_a_forward_with_gradients_after_one_without_still_trains_through_the_image() -> None:
+    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    visual = images().requires_grad_()
+    with torch.no_grad():
+        scope = routed.look_at(visual)
+        scope.__enter__()
+    routed.model(**inputs("bert"))[0].pow(2).mean().backward()
+    scope.__exit__(None, None, None)
+    assert visual.grad is not None and visual.grad.abs().max() > 0
+
+
+def test_one_batched_product_equals_every_bottlenecks_own() -> None:
+    for config in (
+        BottleneckConfig("adapter", RANK, routing="mul"),
+        BottleneckConfig("lora", RANK, routing="mul", shared_down=False),
+    ):
+        routed = trained("bert", config)
+        visual = images(visual_tokens=3)
+        with routed.look_at(visual) as context:
+            for name, bottleneck in routed.bottlenecks.items():
+                own = bottleneck.image_projection
+                assert own is not None
+                torch.testing.assert_close(context.projected[name], own(visual))
+
+
+def test_bf16_model_with_float32_bottlenecks_and_autocast() -> None:
+    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    with torch.no_grad(), routed.look_at(images()):
+        reference = routed.model(**inputs("bert"))[0]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            autocast = routed.model(**inputs("bert"))[0]
+    torch.testing.assert_close(autocast.float(), reference, atol=0.1, rtol=0.1)
+    for name, parameter in routed.model.named_parameters():
+        if "bottleneck" not in name:
+            parameter.data = parameter.data.bfloat16()
+    with torch.no_grad(), routed.look_at(images().bfloat16()):
+        half = routed.model(**inputs("bert"))[0]
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), reference, atol=0.1, rtol=0.1)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torch_compile_gives_the_same_outputs() -> None:
+    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    compiled = torch.compile(routed.model, backend="eager")
+    for seed in (7, 8):
+        with torch.no_grad(), routed.look_at(images(seed=seed)):
+            plain = routed.model(**inputs("bert"))[0]
+            torch.testing.assert_close(compiled(**inputs("bert"))[0], plain)
+
+
+def test_the_image_changes_the_text() -> None:
+    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    with torch.no_grad(), routed.look_at(images(visual_tokens=1)):
+        one = routed.model(**inputs("bert"))[0]
+    with torch.no_grad(), routed.look_at(torch.zeros(3, 1, WIDTH)):
+        nothing = routed.model(**inputs("bert"))[0]
+    assert (one - nothing).abs().max() > 1e-3

@@ -1,0 +1,87 @@
+"""What training produced and nothing else: the trained tensors in safetensors, and the configuration to use them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+SCHEMA_VERSION = 1
+CONFIG_FILE = "adapter_config.json"
+TENSOR_FILE = "adapter_model.safetensors"
+
+
+class ArtifactError(ValueError):
+    """An artifact that cannot be used: what is wrong with which file."""
+
+
+def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Name -> tensor of everything that trains, on the CPU."""
+    return {name: p.detach().cpu().contiguous() for name, p in module.named_parameters() if p.requires_grad}
+
+
+@torch.no_grad()
+def load_trained_tensors(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Copy `tensors` into the parameters of the same names; nothing is changed unless all of them fit.
+
+    Raises:
+        ArtifactError: a key is missing or unexpected, or a shape differs; the message names them and `source`.
+    """
+    wanted = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+    problems = _listed("missing", wanted.keys() - tensors.keys()) + _listed(
+        "unexpected", tensors.keys() - wanted.keys()
+    )
+    for name in wanted.keys() & tensors.keys():
+        if wanted[name].shape != tensors[name].shape:
+            problems.append(f"{name} is {tuple(tensors[name].shape)}, the model has {tuple(wanted[name].shape)}")
+    if problems:
+        raise ArtifactError(f"{source} does not fit this model: {'; '.join(problems)}")
+    for name, parameter in wanted.items():
+        parameter.copy_(tensors[name])
+
+
+def _listed(what: str, keys: Iterable[str]) -> list[str]:
+    names = sorted(keys)
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [f"{what} {', '.join(names[:3])}{more}"] if names else []
+
+
+def write_artifact(directory: Path, module: nn.Module, config: Mapping[str, Any]) -> None:
+    """Write the trained tensors of `module` and `config`; each file appears whole or not at all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    temporary = directory / f"{TENSOR_FILE}.tmp"
+    save_file(trained_tensors(module), temporary)
+    os.replace(temporary, directory / TENSOR_FILE)
+    temporary = directory / f"{CONFIG_FILE}.tmp"
+    temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **config}, indent=2) + "\n")
+    os.replace(temporary, directory / CONFIG_FILE)
+
+
+def read_artifact(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """(configuration, tensors) of an artifact.
+
+    Raises:
+        ArtifactError: a file is missing, damaged, or of another schema version.
+    """
+    config_file, tensor_file = Path(directory) / CONFIG_FILE, Path(directory) / TENSOR_FILE
+    for file in (config_file, tensor_file):
+        if not file.is_file():
+            raise ArtifactError(f"{file}: no such file; an artifact is a folder with {CONFIG_FILE} and {TENSOR_FILE}")
+    try:
+        config = json.loads(config_file.read_text())
+        tensors = load_file(tensor_file)
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+        raise ArtifactError(
+            f"{directory}: damaged artifact ({error}); train the point again or copy it again"
+        ) from None
+    version = config.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ArtifactError(f"{config_file}: schema_version {version}, this version reads {SCHEMA_VERSION}")
+    return config, tensors
