@@ -193,6 +193,10 @@ class ModelConfig:
     normalize_visual: bool = True
     """LayerNorm without parameters on the projected features. False for parity with the authors' code."""
 
+    standardize_visual: bool = False
+    """Take each channel's mean and deviation over the training images out of the features, before the projector.
+    Needs `vision.cache`. Only real images are: noise and ones stay as they are."""
+
     def problems(self) -> list[str]:
         """Sentences `key: what is wrong`, empty when the section is sound."""
         return one_of("visual_input", self.visual_input, VISUAL_INPUTS)
@@ -315,6 +319,8 @@ class ExperimentConfig:
             found += [f"{name}.{problem}" for problem in getattr(self, name).problems()]
         if self.model.visual_input == "none" and self.bottleneck.routed:
             found.append("model.visual_input: none leaves the routing nothing to look at; set bottleneck.routing: none")
+        if self.model.standardize_visual and not self.vision.cache:
+            found.append("model.standardize_visual: measures the cached features; set vision.cache: true")
         if self.evaluate.checkpoint == "best" and self.data.validation is None:
             found.append("evaluate.checkpoint: best needs a validation split; set data.validation")
         return found

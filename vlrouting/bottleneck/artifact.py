@@ -22,19 +22,24 @@ class ArtifactError(ValueError):
     """An artifact that cannot be used: what is wrong with which file."""
 
 
-def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Name -> tensor of everything that trains, on the CPU."""
-    return {name: p.detach().cpu().contiguous() for name, p in module.named_parameters() if p.requires_grad}
+def learned_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Name -> tensor of everything that was learned from data: what trains, and the buffers of modules that say
+    `measured = True`, such as statistics of the training images."""
+    found = {name: parameter.data for name, parameter in module.named_parameters() if parameter.requires_grad}
+    for name, child in module.named_modules():
+        if getattr(child, "measured", False):
+            found |= {f"{name}.{key}": buffer for key, buffer in child.named_buffers(recurse=False)}
+    return found
 
 
 @torch.no_grad()
-def load_trained_tensors(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copy `tensors` into the parameters of the same names; nothing is changed unless all of them fit.
+def load_learned_tensors(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Copy `tensors` into the module's `learned_tensors`; nothing is changed unless all of them fit.
 
     Raises:
         ArtifactError: a key is missing or unexpected, or a shape differs; the message names them and `source`.
     """
-    wanted = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+    wanted = learned_tensors(module)
     problems = _listed("missing", wanted.keys() - tensors.keys()) + _listed(
         "unexpected", tensors.keys() - wanted.keys()
     )
@@ -43,8 +48,8 @@ def load_trained_tensors(module: nn.Module, tensors: Mapping[str, Tensor], sourc
             problems.append(f"{name} is {tuple(tensors[name].shape)}, the model has {tuple(wanted[name].shape)}")
     if problems:
         raise ArtifactError(f"{source} does not fit this model: {'; '.join(problems)}")
-    for name, parameter in wanted.items():
-        parameter.copy_(tensors[name])
+    for name, tensor in wanted.items():
+        tensor.copy_(tensors[name])
 
 
 def _listed(what: str, keys: Iterable[str]) -> list[str]:
@@ -54,10 +59,10 @@ def _listed(what: str, keys: Iterable[str]) -> list[str]:
 
 
 def write_artifact(directory: Path, module: nn.Module, config: Mapping[str, Any]) -> None:
-    """Write the trained tensors of `module` and `config`; each file appears whole or not at all."""
+    """Write the learned tensors of `module` and `config`; each file appears whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
     temporary = directory / f"{TENSOR_FILE}.tmp"
-    save_file(trained_tensors(module), temporary)
+    save_file({name: tensor.cpu().contiguous() for name, tensor in learned_tensors(module).items()}, temporary)
     os.replace(temporary, directory / TENSOR_FILE)
     temporary = directory / f"{CONFIG_FILE}.tmp"
     temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **config}, indent=2) + "\n")

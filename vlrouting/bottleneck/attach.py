@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from vlrouting.bottleneck.artifact import ArtifactError, load_trained_tensors, read_artifact
+from vlrouting.bottleneck.artifact import ArtifactError, load_learned_tensors, read_artifact
 from vlrouting.bottleneck.places import find_places
 from vlrouting.bottleneck.routed import CHILD, Routed
 from vlrouting.config import BottleneckConfig
@@ -63,7 +63,7 @@ def load(directory: str | Path, backbone: nn.Module) -> Routed:
         warnings.warn(f"{directory}: trained on backbone '{saved}', loaded onto '{name}'", stacklevel=2)
     routed = attach(backbone, BottleneckConfig(**config["bottleneck"]), config["visual_width"])
     try:
-        load_trained_tensors(backbone, tensors, str(directory))
+        load_learned_tensors(backbone, tensors, str(directory))
     except ArtifactError:
         routed.detach()
         raise

@@ -1,0 +1,175 @@
+"""Visual features of a frozen encoder, computed once per image and shared by every point of a sweep.
+
+A cache is a folder named after everything that its numbers depend on: the encoder's weights, the preprocessing, the
+images (path, size, time of change). `features.npy` is (N, V, Dv) float32, mapped into memory, so that worker processes
+share it; `index.json` names its rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from filelock import FileLock
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from vlrouting.backbones.frozen import fingerprint
+from vlrouting.backbones.vision import VisionEncoder
+
+ImageLoader = Callable[[Path], Image.Image]
+
+
+class PixelSource:
+    """A VisualSource that decodes and transforms images: (3, H, W) float32."""
+
+    kind: Literal["pixels", "features"] = "pixels"
+
+    def __init__(self, transform: Callable[[Image.Image], Tensor], load_image: ImageLoader) -> None:
+        self.transform, self.load_image = transform, load_image
+
+    def __call__(self, images: Sequence[Path]) -> Tensor:
+        """Pixels of the one image of an example.
+
+        Raises:
+            ValueError: an example with several images, which this source cannot stack.
+        """
+        if len(images) != 1:
+            raise ValueError(f"{len(images)} images in one example; this task takes one")
+        return self.transform(self.load_image(images[0]))
+
+
+class FeatureCache:
+    """A VisualSource that reads computed features: (V, Dv) float32."""
+
+    kind: Literal["pixels", "features"] = "features"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        rows = json.loads((folder / "index.json").read_text(encoding="utf-8"))["images"]
+        self._row = {path: row for row, path in enumerate(rows)}
+        self._features: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(V, Dv)."""
+        _, visual_tokens, width = self._mapped().shape
+        return visual_tokens, width
+
+    def __call__(self, images: Sequence[Path]) -> Tensor:
+        """Features of an example's images, one after the other: (V, Dv)."""
+        rows = [self._row[str(path)] for path in images]
+        return torch.from_numpy(np.concatenate([self._mapped()[row] for row in rows]))
+
+    def statistics(self, images: Iterable[Path]) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation per channel over these images' features, (Dv,) each."""
+        rows = sorted({self._row[str(path)] for path in images})
+        total, squares, count = 0.0, 0.0, 0
+        for start in range(0, len(rows), 1024):  # in parts: tokens of a large dataset do not fit into memory
+            part = self._mapped()[rows[start : start + 1024]].astype(np.float64)  # (n, V, Dv)
+            total, squares = total + part.sum(axis=(0, 1)), squares + (part**2).sum(axis=(0, 1))
+            count += part.shape[0] * part.shape[1]
+        mean = total / count
+        deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+        return torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32)
+
+    def _mapped(self) -> np.ndarray:
+        if self._features is None:  # opened in the process that reads, a mapping cannot travel to a worker
+            self._features = np.load(self.folder / "features.npy", mmap_mode="r")
+        return self._features
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_features": None}
+
+
+def build_feature_cache(
+    encoder: VisionEncoder,
+    images: Iterable[Path],
+    folder: Path,
+    load_image: ImageLoader,
+    batch_size: int = 64,
+    workers: int = 0,
+    device: torch.device | str = "cpu",
+) -> FeatureCache:
+    """The cache of these images, computed unless it is there already.
+
+    A cache appears whole or not at all: it is written beside its place and moved there. Processes that want the same
+    one wait for the first to finish.
+
+    Args:
+        encoder: frozen; its weights and preprocessing are part of the key.
+        images: files; those of several splits make one cache.
+        folder: parent of all caches.
+        load_image: opens a file as RGB; its errors about broken files pass through.
+
+    Raises:
+        FileNotFoundError: an image is missing.
+    """
+    paths = sorted(set(map(str, images)))
+    place = folder / _key(encoder, paths)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{place.name}.lock"):
+        if not (place / "index.json").is_file():
+            unfinished = folder / f"{place.name}.tmp"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            _compute(encoder, paths, unfinished, load_image, batch_size, workers, device)
+            shutil.rmtree(place, ignore_errors=True)
+            os.replace(unfinished, place)
+    return FeatureCache(place)
+
+
+def _key(encoder: VisionEncoder, paths: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    digest.update(f"{encoder.name}|{fingerprint(encoder)}|{encoder.features}|{encoder.preprocessing}".encode())
+    for path in paths:
+        stat = os.stat(path)
+        digest.update(f"{path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+    return f"{encoder.name.split('.')[0]}-{encoder.features}-{digest.hexdigest()[:12]}"
+
+
+class _Images(Dataset[Tensor]):
+    def __init__(self, paths: Sequence[str], encoder: VisionEncoder, load_image: ImageLoader) -> None:
+        self.paths, self.pixels = paths, PixelSource(encoder.transform, load_image)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.pixels([Path(self.paths[index])])
+
+
+def _compute(
+    encoder: VisionEncoder,
+    paths: list[str],
+    folder: Path,
+    load_image: ImageLoader,
+    batch_size: int,
+    workers: int,
+    device: torch.device | str,
+) -> None:
+    loader = DataLoader(_Images(paths, encoder, load_image), batch_size=batch_size, num_workers=workers)
+    # Convolutions on a CPU run twice as fast with the channels last (benchmarks/feature_cache.py).
+    encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    stored: np.ndarray | None = None
+    with tqdm(total=len(paths), desc="visual features", unit="image") as bar, torch.inference_mode():
+        for pixels in loader:
+            features = encoder(pixels.to(device, memory_format=torch.channels_last)).float().cpu().numpy()  # (B, V, Dv)
+            if stored is None:
+                shape = (len(paths), *features.shape[1:])
+                stored = np.lib.format.open_memmap(folder / "features.npy", mode="w+", dtype=np.float32, shape=shape)
+            stored[bar.n : bar.n + len(features)] = features
+            bar.update(len(features))
+    if stored is not None:
+        stored.flush()
+    index = {"encoder": encoder.name, "revision": encoder.revision, "images": paths}
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")

@@ -1,0 +1,107 @@
+"""Frozen language models: any transformers model, from the hub, a local folder or an installed package."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+
+from vlrouting.backbones.frozen import fingerprint, freeze
+from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
+from vlrouting.config import LanguageConfig
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A frozen model with its tokenizer.
+
+    Attributes:
+        revision: what was loaded: hub commit, package version, or a fingerprint of the weights.
+    """
+
+    model: PreTrainedModel
+    tokenizer: Any
+    revision: str
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return int(self.model.config.hidden_size)
+
+
+def load_language_model(config: LanguageConfig) -> LanguageModel:
+    """The encoder and tokenizer of the configuration, frozen, in eval mode, without dropout.
+
+    Raises:
+        BackboneError: the model is not to be had.
+    """
+    source = str(resolve_package_path(config.name)) if config.name.startswith(PACKAGE) else config.name
+    try:
+        model_config = AutoConfig.from_pretrained(source, revision=config.revision)
+        _without_dropout(model_config)
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision)
+        if config.weights == "random":
+            model = AutoModel.from_config(model_config)
+        else:
+            with _QuietLoading():
+                model = AutoModel.from_pretrained(source, revision=config.revision, config=model_config)
+    except (OSError, ValueError) as error:
+        raise BackboneError(_why(config.name, error)) from None
+    freeze(model)
+    model.config._name_or_path = config.name  # the name that the user knows, not a path of this machine
+    revision = getattr(model_config, "_commit_hash", None)
+    if config.name.startswith(PACKAGE):
+        revision = package_version(config.name)
+    return LanguageModel(model, tokenizer, revision or f"weights {fingerprint(model)}")
+
+
+def _without_dropout(model_config: Any) -> None:
+    """A frozen model runs in eval mode, where dropout is off. Gradient checkpointing needs training mode, so it has to
+    be off there too."""
+    for key, value in model_config.to_dict().items():
+        if any(word in key for word in ("dropout", "pdrop", "layerdrop")) and isinstance(value, float):
+            setattr(model_config, key, 0.0)
+
+
+def _why(name: str, error: Exception) -> str:
+    if Path(name).is_dir():
+        return f"language.name: the folder {name} holds no model and tokenizer that transformers can load ({error})"
+    detail = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return (
+        f"language.name: '{name}' is neither a local folder nor in the hub's local cache, and the hub gave nothing "
+        f"({detail.strip()[:160]}); on a machine with internet run `hf download {name}` and copy the folder here, then "
+        "set language.name to it"
+    )
+
+
+class _QuietLoading:
+    """Keeps transformers' loading bars and reports off the console; a point prints its own line."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging as transformers_logging
+
+        self._logging = transformers_logging
+        self._level = transformers_logging.get_verbosity()
+        self._bars = transformers_logging.is_progress_bar_enabled()
+        transformers_logging.set_verbosity(logging.ERROR)
+        transformers_logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        self._logging.set_verbosity(self._level)
+        if self._bars:
+            self._logging.enable_progress_bar()
+
+
+def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
+    """Recompute the blocks in the backward pass.
+
+    transformers does so in training mode only; the blocks alone are put into it, their parts stay in eval mode.
+    """
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable()
+    for module in model.modules():
+        if hasattr(module, "gradient_checkpointing"):
+            module.training = True

@@ -1,0 +1,64 @@
+"""Where weights lie: a model hub, a local file or folder, or an installed package (`package:MODULE/PATH`).
+
+Imports neither torch nor transformers, so that `vlrouting validate` can ask.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import metadata
+from pathlib import Path
+
+from vlrouting.config import ExperimentConfig
+
+PACKAGE = "package:"
+
+
+class BackboneError(ValueError):
+    """A backbone that cannot be loaded; the message says from where, and how to get it."""
+
+
+def resolve_package_path(source: str) -> Path:
+    """`package:MODULE/PATH` -> the path on disk, without importing the module.
+
+    Raises:
+        BackboneError: the package is not installed, or has no such file.
+    """
+    module, _, inside = source.removeprefix(PACKAGE).partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise BackboneError(f'{source}: the package {module} is not installed; run: pip install "vlrouting[demo]"')
+    path = Path(spec.origin).parent / inside
+    if not path.exists():
+        raise BackboneError(f"{source}: the installed package {module} has no {inside}")
+    return path
+
+
+def package_version(source: str) -> str | None:
+    """`name==version` of the distribution that ships the module of `package:MODULE/PATH`."""
+    module = source.removeprefix(PACKAGE).partition("/")[0]
+    for name in metadata.packages_distributions().get(module, []):
+        return f"{name}=={metadata.version(name)}"
+    return None
+
+
+def missing_backbones(config: ExperimentConfig) -> list[str]:
+    """Sentences `key: what is wrong` on weights that are named by file, folder or package. What a hub holds is not
+    known before it is asked."""
+    found = _missing("language.name", config.language.name)
+    if config.model.visual_input != "none" and config.vision.weights not in ("hub", "random"):
+        found += _missing("vision.weights", config.vision.weights, is_file=True)
+    return found
+
+
+def _missing(key: str, source: str, is_file: bool = False) -> list[str]:
+    if source.startswith(PACKAGE):
+        try:
+            resolve_package_path(source)
+        except BackboneError as error:
+            return [f"{key}: {error}"]
+    elif is_file and not Path(source).is_file():
+        return [f"{key}: {source}: no such file; set it to hub, random, a file, or package:MODULE/FILE"]
+    elif not is_file and source.startswith((".", "/")) and not Path(source).is_dir():
+        return [f"{key}: {source}: no such folder; set it to a hub id, a folder, or package:MODULE/FOLDER"]
+    return []

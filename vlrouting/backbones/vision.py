@@ -1,0 +1,157 @@
+"""Frozen vision encoders: any timm model, its features and its preprocessing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from timm.data import create_transform, resolve_model_data_config
+from torch import Tensor, nn
+
+from vlrouting.backbones.frozen import fingerprint, freeze
+from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
+from vlrouting.backbones.weight_names import efficientnet_to_timm, is_efficientnet_pytorch
+from vlrouting.config import VisionConfig
+
+
+class VisionEncoder(nn.Module):
+    """A frozen timm model that gives visual features.
+
+    Attributes:
+        width: Dv.
+        image_size: (H, W) of the pixels that it takes.
+        revision: what was loaded: hub commit, package version or file.
+    """
+
+    def __init__(self, model: nn.Module, config: VisionConfig, revision: str | None) -> None:
+        super().__init__()
+        self.model, self.features, self.name, self.revision = model, config.features, config.name, revision
+        data = resolve_model_data_config(model)
+        if config.image_size is not None:
+            data["input_size"] = (3, config.image_size, config.image_size)
+        self.image_size: tuple[int, int] = tuple(data["input_size"][1:])
+        # The whole picture, squashed to a square: a question may be about what a centre crop cuts off.
+        self._transform = create_transform(**{**data, "crop_pct": 1.0, "crop_mode": "squash"}, is_training=False)
+        self.width = int(model.num_features)  # type: ignore[arg-type]
+        freeze(self)
+
+    def train(self, mode: bool = True) -> VisionEncoder:
+        """Stays in eval mode: its batch norms must not learn."""
+        return super().train(False)
+
+    def transform(self, image: Image.Image) -> Tensor:
+        """RGB image -> pixels (3, H, W) float32."""
+        pixels: Tensor = self._transform(image)
+        return pixels
+
+    @property
+    def preprocessing(self) -> str:
+        """The transform as text, a part of the feature cache's key."""
+        return repr(self._transform)
+
+    @torch.no_grad()
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, 1, Dv) pooled, or (B, V, Dv) patch or grid tokens."""
+        model: Any = self.model
+        features: Tensor = model.forward_features(pixels)
+        if self.features == "pooled":
+            pooled: Tensor = model.forward_head(features, pre_logits=True)
+            return pooled.unsqueeze(1)
+        if features.dim() == 4:  # a convolutional network
+            return _grid_tokens(features, self.width)
+        return features[:, getattr(model, "num_prefix_tokens", 0) :]  # without class and register tokens
+
+
+def _grid_tokens(features: Tensor, width: int) -> Tensor:
+    """(B, Dv, H, W), or (B, H, W, Dv) as some timm models have it -> (B, H·W, Dv)."""
+    return features.flatten(2).transpose(1, 2) if features.shape[1] == width else features.flatten(1, 2)
+
+
+def load_vision_encoder(config: VisionConfig) -> VisionEncoder:
+    """The encoder of the configuration, frozen.
+
+    Raises:
+        BackboneError: timm has no such model, or its weights are not to be had or do not fit.
+    """
+    model, revision = load_timm_model(config)
+    if hasattr(model, "reset_classifier"):
+        model.reset_classifier(0)  # type: ignore[operator]
+    encoder = VisionEncoder(model, config, revision)
+    if encoder.revision is None:
+        encoder.revision = f"weights {fingerprint(encoder)}"
+    return encoder
+
+
+def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
+    """The timm model with its classifier, and what its weights are.
+
+    Raises:
+        BackboneError: see `load_vision_encoder`.
+    """
+    options = {"img_size": config.image_size} if config.image_size and _takes_image_size(config.name) else {}
+    hub = config.weights == "hub"
+    try:
+        model = timm.create_model(config.name, pretrained=hub, **options)
+    except Exception as error:
+        if config.name.split(".")[0] not in timm.list_models():
+            near = timm.list_models(f"*{config.name.split('.')[0][:8]}*")[:5]
+            raise BackboneError(
+                f"vision.name: timm has no model '{config.name}'; near names: {', '.join(near) or 'none'}"
+            ) from None
+        if not hub:
+            raise
+        raise BackboneError(
+            f"vision.name: the weights of '{config.name}' cannot be fetched from the hub ({_first_line(error)}); on a "
+            f"machine with internet run `python -c \"import timm; timm.create_model('{config.name}', pretrained=True)\"`"
+            " and copy its HF_HOME here, or set vision.weights to a file"
+        ) from None
+    if hub:
+        return model, _hub_revision(model)
+    if config.weights == "random":
+        return model, "random"
+    file = resolve_package_path(config.weights) if config.weights.startswith(PACKAGE) else Path(config.weights)
+    _load_file_into(model, file, config)
+    return model, package_version(config.weights) if config.weights.startswith(PACKAGE) else None
+
+
+def _takes_image_size(name: str) -> bool:
+    """Vision transformers fix their number of patches when they are made; networks of convolutions do not."""
+    return "vit" in name or "deit" in name or "swin" in name or "beit" in name or "eva" in name
+
+
+def _load_file_into(model: nn.Module, file: Path, config: VisionConfig) -> None:
+    if not file.is_file():
+        raise BackboneError(f"vision.weights: {file}: no such file")
+    try:
+        weights = load_file(file) if file.suffix == ".safetensors" else torch.load(file, weights_only=True)
+    except Exception as error:
+        raise BackboneError(f"vision.weights: {file} cannot be read ({_first_line(error)})") from None
+    weights = weights.get("state_dict", weights)
+    if is_efficientnet_pytorch(weights):
+        weights = efficientnet_to_timm(weights, model.state_dict())
+    if not any("classifier" in n or n.startswith("head") for n in weights) and hasattr(model, "reset_classifier"):
+        model.reset_classifier(0)  # type: ignore[operator]
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BackboneError(f"vision.weights: {file} does not fit timm's '{config.name}': {error}") from None
+
+
+def _hub_revision(model: nn.Module) -> str | None:
+    """Repository and commit of the weights that timm took from the hub's local cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    repository = getattr(model, "pretrained_cfg", {}).get("hf_hub_id")
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        found = try_to_load_from_cache(repository, name) if repository else None
+        if isinstance(found, str):
+            return f"{repository}@{Path(found).parent.name}"
+    return repository
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"[:200]

@@ -1,0 +1,147 @@
+"""The command line. Every command is one library call, imported when it runs: `--help` needs nothing heavy."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from vlrouting.config import ExperimentConfig
+    from vlrouting.experiment import Experiment, Point
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+ExperimentName = Annotated[str, typer.Argument(metavar="EXP", help="A name in experiments/, or a YAML file.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key=value …]", help="bottleneck.rank=16 seed=7")]
+PointNames = Annotated[list[str] | None, typer.Option("--point", "-p", help="Only this point; may be repeated.")]
+Runs = Annotated[Path, typer.Option(help="Folder of the run directories.")]
+RUNS = Path("runs")
+
+
+@app.callback()
+def vlrouting() -> None:
+    """Vision-language parameter-efficient fine-tuning with routing functions."""
+
+
+@app.command()
+def validate(experiment: ExperimentName, overrides: Overrides = None) -> None:
+    """Check an experiment: every mistake at once, in a second, before anything heavy starts."""
+    checked = _load(experiment, overrides)
+    typer.echo(f"{checked.source}: {len(checked.points)} points")
+    for point in checked.points:
+        typer.echo(f"  {point.name}")
+
+
+@app.command()
+def train(
+    experiment: ExperimentName, overrides: Overrides = None, point: PointNames = None, runs: Runs = RUNS
+) -> None:
+    """Train and evaluate every point that is not complete, resume what was cut off, and compare."""
+    checked = _load(experiment, overrides)
+    points = _points(checked, point)
+    from vlrouting.launch.sweep import train as train_points
+
+    failed = train_points(checked, points, runs)
+    _compare(checked.name, runs)
+    if failed:
+        listed = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
+        _fail(f"{len(failed)} of {len(points)} points failed:\n{listed}", status=1)
+
+
+@app.command()
+def evaluate(
+    experiment: ExperimentName, overrides: Overrides = None, point: PointNames = None, runs: Runs = RUNS
+) -> None:
+    """Score the artifacts of complete points again."""
+    checked = _load(experiment, overrides)
+    points = _points(checked, point)
+    from vlrouting.launch.evaluate import evaluate as evaluate_points
+
+    evaluate_points(checked, points, runs)
+    _compare(checked.name, runs)
+
+
+@app.command()
+def compare(experiment: ExperimentName, runs: Runs = RUNS) -> None:
+    """Print the comparison table from the run directories; write it as Markdown, CSV and a plot."""
+    _compare(Path(experiment).stem if experiment.endswith(".yaml") else experiment, runs)
+
+
+@app.command()
+def predict(
+    artifact: Annotated[Path, typer.Argument(help="runs/<experiment>/<point>/artifact")],
+    image: Annotated[Path, typer.Argument(help="An image file.")],
+    question: Annotated[str, typer.Argument(help="A question about it.")],
+    top: Annotated[int, typer.Option(min=1, help="How many answers to show.")] = 3,
+) -> None:
+    """Answer a question about an image."""
+    from vlrouting.launch.predict import load_predictor
+
+    for answer, probability in load_predictor(artifact).answer(image, question, top):
+        typer.echo(f"{probability:6.1%}  {answer}")
+
+
+def _load(name: str, overrides: list[str] | None) -> Experiment:
+    from vlrouting.experiment import load
+
+    return load(name, overrides or [], check_files=_missing_files)
+
+
+def _missing_files(config: ExperimentConfig) -> list[str]:
+    """What a point needs on disk; torch stays out."""
+    from vlrouting.backbones.location import missing_backbones
+    from vlrouting.data.presence import missing_files
+
+    looks_at_images = config.model.visual_input == "image"
+    return missing_files(config.data, images=looks_at_images) + missing_backbones(config)
+
+
+def _points(experiment: Experiment, names: list[str] | None) -> list[Point]:
+    return [experiment.point(name) for name in names] if names else list(experiment.points)
+
+
+def _compare(experiment: str, runs: Path) -> None:
+    from vlrouting.report import compare as compare_runs
+
+    compare_runs(runs / experiment)
+
+
+def _fail(message: str, status: int = 2) -> NoReturn:
+    typer.echo(f"vlrouting: {message}", err=True)
+    raise SystemExit(status)
+
+
+def main() -> None:
+    """Entry point: a user's mistake gets its sentence and exit status 2, a signal its own status."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:
+        status = _exit_status(error)
+        if status is None:
+            raise
+        _fail(str(error), status)
+
+
+def _exit_status(error: Exception) -> int | None:
+    """2 for a user's mistake, 128 + n for signal n, None for a fault of the program.
+
+    By name, because importing the classes would import torch for `--help`.
+    """
+    mistakes = {"UserError", "DataError", "BackboneError", "ArtifactError"}
+    names: set[str] = {base.__name__ for base in type(error).__mro__}
+    if names & mistakes:
+        return 2
+    return 128 + int(_signal(error)) if "Cancelled" in names else None
+
+
+def _signal(error: Any) -> int:
+    return int(error.signal)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""Dataset files -> `Example` -> `Batch`: one reader per official format, the answer vocabulary, the DataModule.
+
+This file imports nothing, so that `vlrouting validate` can ask `presence` about the files without loading torch. Of
+the modules here `batch`, `vocabulary`, `sampler` and `datamodule` need torch; the others do with the standard library.
+"""

@@ -1,0 +1,157 @@
+"""The splits of an experiment as DataLoaders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import cast
+
+import lightning
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from vlrouting.config import DataConfig
+from vlrouting.data.batch import Batch, Collate, Tokenizer, VisualSource
+from vlrouting.data.example import DataError, Example
+from vlrouting.data.read import read_splits
+from vlrouting.data.registry import chosen_splits
+from vlrouting.data.run_sampler import RunBatchSampler
+from vlrouting.data.sampler import EvaluationBatchSampler, LengthGroupedBatchSampler
+from vlrouting.data.vocabulary import AnswerVocabulary
+
+
+class VQADataModule(lightning.LightningDataModule):
+    """Question answering: train, validation and test loaders of `Batch`.
+
+    Run the Trainer with `use_distributed_sampler=False`. A split is always called by its name in `data.splits`. Nothing
+    here draws from the global random state, so that dropout repeats after a resume.
+    """
+
+    def __init__(
+        self,
+        data: DataConfig,
+        batch_size: int,
+        evaluation_batch_size: int,
+        workers: int,
+        seed: int,
+        tokenizer: Tokenizer,
+        vocabulary: AnswerVocabulary | None,
+        visual: VisualSource | None,
+        examples: dict[str, list[Example]] | None = None,
+    ) -> None:
+        """
+        Args:
+            data: the section of the experiment.
+            batch_size: training examples per batch and device.
+            evaluation_batch_size: the same for validation and test.
+            workers: processes that load; 0 loads in this one.
+            seed: of the training order.
+            tokenizer: of the language model.
+            vocabulary: gives the targets; None for none.
+            visual: pixels or features of an image; None where nothing looks at it.
+            examples: by split name, what has been read already; it is neither read nor checked again.
+        """
+        super().__init__()
+        self.data, self.seed, self.workers = data, seed, workers
+        self.batch_size, self.evaluation_batch_size = batch_size, evaluation_batch_size
+        self.collate = Collate(tokenizer, vocabulary, visual, data.max_text_tokens)
+        self.examples = dict(examples or {})
+        self._train_sampler: LengthGroupedBatchSampler | None = None
+        self.run_batches, self._batches_done = 0, 0
+
+    def plan_run(self, batches: int, done: int = 0) -> None:
+        """Make `train_dataloader` give a whole run: `batches` of them over as many epochs as it takes, without the
+        first `done`, which an earlier attempt has trained on."""
+        self.run_batches, self._batches_done = batches, done
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read what the stage needs and has not been read yet.
+
+        Raises:
+            DataError: something is missing or broken, or the training or validation split has no answers.
+        """
+        by_stage = {"test": [self.data.test], "fit": self._fit_splits()}
+        wanted = by_stage.get(stage or "", chosen_splits(self.data))
+        unread = [name for name in wanted if name not in self.examples]
+        if unread:
+            visual = self.collate.visual
+            self.examples |= read_splits(self.data, unread, images=visual is not None and visual.kind == "pixels")
+        for name in self._fit_splits():
+            if name in wanted and not any(example.labels for example in self.examples[name]):
+                raise DataError(
+                    f"the split '{name}' has no answers, so it can neither train nor validate; choose another"
+                )
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of similar length: an epoch's (or the rest of one, after `train_sampler.set_position`), or those of
+        the run that was planned."""
+        sampler = self.train_sampler
+        if (sampler.rank, sampler.world_size) != self._place():
+            raise RuntimeError("train_sampler was used before the Trainer was attached; ranks would see the same data")
+        if self.run_batches:
+            return self._loader(self.data.train, RunBatchSampler(sampler, self.run_batches, self._batches_done))
+        return self._loader(self.data.train, sampler)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """The validation split in fixed order, every example once over all ranks; no loader without such a split."""
+        return self._evaluation_loader(self.data.validation) if self.data.validation is not None else []
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """The test split in fixed order, every example once over all ranks."""
+        return self._evaluation_loader(self.data.test)
+
+    @property
+    def train_sampler(self) -> LengthGroupedBatchSampler:
+        """The sampler of `train_dataloader`, the same one on every call. With several devices, ask for it only once
+        the Trainer is attached."""
+        if self._train_sampler is None:
+            rank, world_size = self._place()
+            lengths = self.lengths(self.data.train)
+            self._train_sampler = LengthGroupedBatchSampler(lengths, self.batch_size, self.seed, rank, world_size)
+        return self._train_sampler
+
+    def lengths(self, split: str) -> list[int]:
+        """Number of tokens of every text of a split, as the model gets it."""
+        texts = [example.text for example in self.examples[split]]
+        self.collate.remember(texts)
+        return [self.collate.length(text) for text in texts]
+
+    def answer_types(self, split: str) -> tuple[str, ...]:
+        """The distinct answer types of a split, sorted; none where the file does not tell them."""
+        return tuple(sorted({example.answer_type for example in self.examples[split]} - {""}))
+
+    def question_types(self, split: str) -> tuple[str, ...]:
+        """The distinct question types of a split, sorted; none where the file does not tell them."""
+        return tuple(sorted({example.question_type for example in self.examples[split]} - {""}))
+
+    def _fit_splits(self) -> list[str]:
+        return [name for name in (self.data.train, self.data.validation) if name is not None]
+
+    def _place(self) -> tuple[int, int]:
+        """Rank and number of processes."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+    def _evaluation_loader(self, split: str) -> DataLoader[Batch]:
+        sampler = EvaluationBatchSampler(self.lengths(split), self.evaluation_batch_size, *self._place())
+        return self._loader(split, sampler)
+
+    def _loader(self, split: str, sampler: Sampler[list[int]]) -> DataLoader[Batch]:
+        if self.workers > 0:
+            # All texts are tokenised by now; without this each forked worker warns about the tokenizer's threads.
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return DataLoader(
+            _as_dataset(self.examples[split]),
+            batch_sampler=sampler,
+            collate_fn=self.collate,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=on_gpu,
+            # The loader draws a seed for its workers; without a generator of its own, from the global one.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+
+def _as_dataset(examples: Sequence[Example]) -> Dataset[Batch]:
+    """A list has all that a DataLoader asks of a data set."""
+    return cast(Dataset[Batch], examples)

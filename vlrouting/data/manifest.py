@@ -1,0 +1,44 @@
+"""Which official files there are and how they are fetched: the manifests in this package, read when one is missing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+
+def absent(dataset: str, root: Path, files: Mapping[str, str]) -> list[str]:
+    """A sentence, with the command that fetches it, for each of `files` (by configuration key) that does not exist."""
+    return [
+        f"{root / relative} is missing ({key}); {how_to_fetch(dataset, root, relative)}"
+        for key, relative in files.items()
+        if not (root / relative).exists()
+    ]
+
+
+def how_to_fetch(dataset: str, root: Path, relative: str) -> str:
+    """The command that puts `root / relative` in place, or where to look for a file that the manifest does not list."""
+    content = read_manifest(dataset)
+    for source in content["sources"]:
+        if relative not in source["provides"]:
+            continue
+        if "url" not in source:
+            return f"it is part of {source['page']}: put it there"
+        url, folder = shlex.quote(source["url"]), shlex.quote(str(root))
+        if not source["url"].endswith(".zip"):
+            return f"fetch it: curl -fL --create-dirs -o {shlex.quote(str(root / relative))} {url}"
+        archive = shlex.quote(str(root / source["url"].rsplit("/", 1)[1]))
+        return f"fetch it: curl -fL --create-dirs -o {archive} {url} && unzip -o {archive} -d {folder}"
+    return f"check the path in the experiment; official files are at {content['homepage']}"
+
+
+def read_manifest(dataset: str) -> dict[str, Any]:
+    """The manifest of a dataset: `homepage`, `licence`, and `sources` with what each of them provides."""
+    from omegaconf import OmegaConf  # here, because most commands never miss a file
+
+    file = resources.files("vlrouting.data") / "manifests" / f"{dataset}.yaml"
+    content = OmegaConf.to_container(OmegaConf.create(file.read_text(encoding="utf-8")))
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}

@@ -1,0 +1,30 @@
+"""Experiments: YAML composition and checking, sweeps, run directories. Imports no torch."""
+
+from vlrouting.experiment.atomic import atomically, write_json_atomic, write_text_atomic
+from vlrouting.experiment.check import Experiment, load
+from vlrouting.experiment.compose import find, known_experiments
+from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError
+from vlrouting.experiment.plugins import import_plugins, load_plugins
+from vlrouting.experiment.provenance import environment
+from vlrouting.experiment.resolve import to_yaml
+from vlrouting.experiment.rundir import RunDirectory
+from vlrouting.experiment.sweep import Point
+
+__all__ = [
+    "Experiment",
+    "ExperimentErrors",
+    "Finding",
+    "Point",
+    "RunDirectory",
+    "UserError",
+    "atomically",
+    "environment",
+    "find",
+    "import_plugins",
+    "known_experiments",
+    "load",
+    "load_plugins",
+    "to_yaml",
+    "write_json_atomic",
+    "write_text_atomic",
+]

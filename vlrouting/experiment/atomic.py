@@ -1,0 +1,55 @@
+"""Files that are there whole or not at all, however the process ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TEMPORARY = ".tmp"
+
+
+@contextmanager
+def atomically(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the place of `path` when the block ends well, else it goes.
+
+    A process that is killed outright leaves it behind: `sweep_temporary` removes it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+    try:
+        yield temporary
+        with temporary.open("r+b") as file:
+            # Else a power cut may leave the new name with nothing behind it.
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Writes UTF-8 text."""
+    with atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json_atomic(path: Path, value: object) -> None:
+    """Writes indented JSON.
+
+    Raises:
+        TypeError: the value has no JSON form; the file stays as it was.
+    """
+    write_text_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def sweep_temporary(folder: Path) -> None:
+    """Removes what killed processes left unfinished, below the folder too. Nothing else may be writing there."""
+    for leftover in folder.rglob(f"*{TEMPORARY}"):
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)

@@ -1,0 +1,112 @@
+"""An experiment put together: the files it extends, the file itself, the command line; what comes later wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vlrouting.experiment.document import Document, Leaf, Sweep, read_document, read_override
+from vlrouting.experiment.errors import Finding, UserError, did_you_mean
+
+EXPERIMENTS = Path("experiments")
+"""Where experiments live, seen from the current directory."""
+SHARED = "base"
+"""Folder below it with the parts that experiments share; its files are no experiments of their own."""
+
+
+@dataclass
+class Composition:
+    """The merged leaves of an experiment, not checked for type yet."""
+
+    name: str
+    source: Path
+    leaves: dict[str, Leaf] = field(default_factory=dict)
+    sweep: Sweep = field(default_factory=Sweep)
+    overridden: frozenset[str] = frozenset()
+    """Plain keys that the command line sets: they hold for every point that runs."""
+    incomplete: bool = False
+    """A file could not be read, so that what is not set may be only out of sight."""
+    findings: list[Finding] = field(default_factory=list)
+
+
+def known_experiments(experiments_dir: Path = EXPERIMENTS) -> list[str]:
+    """Names of the experiments in a folder, sorted; files below `base/` are parts, not experiments."""
+    return [name for name in _parts(experiments_dir) if not name.startswith(f"{SHARED}/")]
+
+
+def find(name: str, experiments_dir: Path = EXPERIMENTS) -> tuple[str, Path]:
+    """The name and the file of an experiment, given as `demo_vqa` or as a path that ends in .yaml.
+
+    The `config.yaml` of a run directory is named after the point it belongs to.
+
+    Raises:
+        UserError: there is no such experiment; the text lists the known ones.
+    """
+    known = known_experiments(experiments_dir)
+    if name in known:
+        return name, experiments_dir / f"{name}.yaml"
+    path = Path(name)
+    if path.suffix == ".yaml" and path.is_file():
+        inside = path.resolve().is_relative_to(experiments_dir.resolve())
+        if inside:
+            return path.resolve().relative_to(experiments_dir.resolve()).with_suffix("").as_posix(), path
+        return (path.resolve().parent.name if path.name == "config.yaml" else path.stem), path
+    listing = f"Known ones in {experiments_dir}/: {', '.join(known)}." if known else f"{experiments_dir}/ holds none."
+    raise UserError(f"no experiment '{name}'.{did_you_mean(name, known)} {listing}")
+
+
+def compose(name: str, overrides: Sequence[str] = (), experiments_dir: Path = EXPERIMENTS) -> Composition:
+    """Reads and merges everything that an experiment is made of; mistakes are collected in `findings`.
+
+    An override of a plain key that the grid sweeps too pins that axis to the one value.
+
+    Raises:
+        UserError: there is no such experiment.
+    """
+    name, source = find(name, experiments_dir)
+    composition = Composition(name, source)
+    _collect(composition, source, experiments_dir, chain=(source.resolve(),))
+    given = [read_override(text) for text in overrides]
+    for document in given:
+        _merge(composition, document)
+    composition.overridden = frozenset(key for document in given for key in document.leaves)
+    for key in composition.overridden & composition.sweep.grid.keys():
+        composition.sweep.grid[key] = (composition.leaves[key],)
+    return composition
+
+
+def _collect(composition: Composition, path: Path, experiments_dir: Path, chain: tuple[Path, ...]) -> None:
+    """Merges the files that `path` extends, each with its own, and then `path` itself."""
+    document = read_document(path)
+    for part in document.extends:
+        base = experiments_dir / f"{part.value}.yaml"
+        if base.resolve() in chain:
+            names = [file.stem for file in chain[chain.index(base.resolve()) :]]
+            document.findings.append(part.finding(f"runs in a circle: {' → '.join([*names, names[0]])}"))
+        elif not base.is_file():
+            near = did_you_mean(str(part.value), _parts(experiments_dir))
+            document.findings.append(part.finding(f"there is no {base}.{near}"))
+            composition.incomplete = True
+        else:
+            _collect(composition, base, experiments_dir, (*chain, base.resolve()))
+    composition.incomplete |= not document.readable
+    _merge(composition, document)
+
+
+def _merge(composition: Composition, document: Document) -> None:
+    composition.leaves |= document.leaves
+    composition.sweep.grid |= document.sweep.grid
+    _merge_named(composition.sweep.cases, document.sweep.cases)
+    _merge_named(composition.sweep.points, document.sweep.points)
+    composition.findings += document.findings
+
+
+def _merge_named(into: dict[str, dict[str, Leaf]], more: dict[str, dict[str, Leaf]]) -> None:
+    for name, leaves in more.items():
+        into[name] = into.get(name, {}) | leaves
+
+
+def _parts(experiments_dir: Path) -> list[str]:
+    files: Iterable[Path] = experiments_dir.rglob("*.yaml")
+    return sorted(file.relative_to(experiments_dir).with_suffix("").as_posix() for file in files)

@@ -1,0 +1,236 @@
+"""One YAML file (or one `key=value` of the command line) taken apart into leaves that remember their place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from yaml.constructor import SafeConstructor
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from vlrouting.experiment import schema
+from vlrouting.experiment.errors import Finding, did_you_mean
+
+COMMAND_LINE = "command line"
+SWEEP_SECTIONS = ("grid", "cases", "points")
+_NULL = "tag:yaml.org,2002:null"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=,-]*")
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One given value."""
+
+    key: str
+    """Dotted key of the configuration, such as `bottleneck.routing`."""
+    value: object
+    file: str
+    line: int | None
+    path: str
+    """Where it stands in the YAML: the key, or `sweep.grid.` and the key."""
+
+    def finding(self, message: str) -> Finding:
+        """A mistake in this value."""
+        return Finding(self.file, self.path, message, self.line)
+
+
+@dataclass
+class Sweep:
+    """The `sweep:` section: every case times every combination of the grid, and the points named one by one."""
+
+    grid: dict[str, tuple[Leaf, ...]] = field(default_factory=dict)
+    cases: dict[str, dict[str, Leaf]] = field(default_factory=dict)
+    points: dict[str, dict[str, Leaf]] = field(default_factory=dict)
+
+
+@dataclass
+class Document:
+    """What one file gives, and what is wrong with it."""
+
+    file: str
+    leaves: dict[str, Leaf] = field(default_factory=dict)
+    extends: list[Leaf] = field(default_factory=list)
+    sweep: Sweep = field(default_factory=Sweep)
+    findings: list[Finding] = field(default_factory=list)
+    readable: bool = True
+    """False when the file could not be read as YAML at all."""
+
+
+def read_document(path: Path) -> Document:
+    """A YAML file; nothing is raised, mistakes are in `findings`."""
+    document = Document(str(path))
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        document.findings.append(Finding(document.file, "", f"cannot be read: {error}"))
+        document.readable = False
+    except yaml.YAMLError as error:
+        document.findings.append(_syntax_finding(document.file, error))
+        document.readable = False
+    else:
+        if isinstance(root, MappingNode):
+            _Reader(document).read(root)
+        elif root is not None:
+            document.findings.append(Finding(document.file, "", "expected sections such as `train:`", _line(root)))
+            document.readable = False
+    return document
+
+
+def read_override(text: str) -> Document:
+    """`key=value` of the command line, the value as in YAML; `sweep.grid.seed=[1, 2]` reaches into the sweep."""
+    document = Document(COMMAND_LINE)
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        document.findings.append(Finding(COMMAND_LINE, "", f"expected key=value, got '{text}'"))
+        return document
+    if key == "extends":
+        document.findings.append(Finding(COMMAND_LINE, "extends", "belongs in the experiment file"))
+        return document
+    try:
+        node = yaml.compose(value, Loader=yaml.SafeLoader) or ScalarNode(_NULL, "")
+    except yaml.YAMLError as error:
+        document.findings.append(_syntax_finding(COMMAND_LINE, error, key))
+        return document
+    for part in reversed(_levels(key)):
+        node = MappingNode("tag:yaml.org,2002:map", [(ScalarNode("tag:yaml.org,2002:str", part), node)])
+    _Reader(document).read(node)
+    return document
+
+
+def _levels(key: str) -> list[str]:
+    """The mappings that an override stands for: below `sweep`, the rest of the key is one dotted key."""
+    if not key.startswith("sweep."):
+        return [key]
+    return key.split(".", 2 if key.startswith("sweep.grid.") else 3)
+
+
+def _syntax_finding(file: str, error: yaml.YAMLError, key: str = "") -> Finding:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return Finding(file, key, f"not valid YAML: {str(error).splitlines()[0]}")
+    problem = getattr(error, "problem", None) or "syntax error"
+    line = None if file == COMMAND_LINE else mark.line + 1
+    return Finding(file, key, f"not valid YAML: {problem} (column {mark.column + 1})", line)
+
+
+def _line(node: Node) -> int | None:
+    return node.start_mark.line + 1 if node.start_mark else None
+
+
+class _Reader:
+    """Walks the nodes of one document, so that every leaf and every mistake knows its line."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.constructor = SafeConstructor()
+        self.reported_twice: set[str] = set()
+
+    def complain(self, node: Node, path: str, message: str) -> None:
+        line = None if self.document.file == COMMAND_LINE else _line(node)
+        self.document.findings.append(Finding(self.document.file, path, message, line))
+
+    def read(self, root: MappingNode) -> None:
+        """The top level of a file."""
+        settings: list[tuple[Node, Node]] = []
+        for name, key_node, node in self.pairs(root, ""):
+            if name == "extends":
+                self.read_extends(node)
+            elif name == "sweep":
+                self.read_sweep(node)
+            else:
+                settings.append((key_node, node))
+        for key, path, node in self.leaves(settings, "", ""):
+            self.add(self.document.leaves, key, path, node)
+
+    def read_extends(self, node: Node) -> None:
+        items = node.value if isinstance(node, SequenceNode) else [node]
+        for item in items:
+            if isinstance(item, ScalarNode) and item.value:
+                self.document.extends.append(Leaf("extends", item.value, self.document.file, _line(item), "extends"))
+            else:
+                self.complain(item, "extends", "expected a list of names such as base/vqa")
+
+    def read_sweep(self, node: Node) -> None:
+        for name, key_node, value in self.pairs(node, "sweep"):
+            path = f"sweep.{name}"
+            if name == "grid":
+                self.read_grid(value, path)
+            elif name == "cases":
+                self.read_named(value, path, self.document.sweep.cases)
+            elif name == "points":
+                self.read_named(value, path, self.document.sweep.points)
+            else:
+                self.complain(key_node, path, f"unknown key.{did_you_mean(name, SWEEP_SECTIONS)}")
+
+    def read_grid(self, node: Node, path: str) -> None:
+        if not self.is_mapping(node, path):
+            return
+        for key, leaf_path, values in self.leaves(node.value, "", f"{path}."):
+            if not isinstance(values, SequenceNode):
+                self.complain(values, leaf_path, "expected a list of values, such as [42, 43]")
+            elif not values.value:
+                self.complain(values, leaf_path, "the list of values is empty")
+            else:
+                given = (self.leaf(key, leaf_path, value) for value in values.value)
+                self.document.sweep.grid[key] = tuple(leaf for leaf in given if leaf is not None)
+
+    def read_named(self, node: Node, path: str, into: dict[str, dict[str, Leaf]]) -> None:
+        for name, key_node, settings in self.pairs(node, path):
+            if not _NAME.fullmatch(name):
+                self.complain(key_node, f"{path}.{name}", "names a folder: use letters, digits and _ - + = , .")
+            into.setdefault(name, {})
+            if self.is_mapping(settings, f"{path}.{name}"):
+                for key, leaf_path, value in self.leaves(settings.value, "", f"{path}.{name}."):
+                    self.add(into[name], key, leaf_path, value)
+
+    def leaves(self, pairs: list[tuple[Node, Node]], prefix: str, path: str) -> Iterator[tuple[str, str, Node]]:
+        """(key, YAML path, value) of everything below a mapping; an unknown key is reported, not gone into."""
+        for name, key_node, node in self.pairs(MappingNode("", pairs), path.rstrip(".")):
+            key = prefix + name
+            hint = schema.hint_of(key)
+            if hint is None:
+                self.complain(key_node, path + name, f"unknown key.{schema.suggest(key)}")
+            elif not schema.is_section(hint):
+                yield key, path + name, node
+            elif self.is_mapping(node, path + name):
+                yield from self.leaves(node.value, f"{key}.", f"{path}{name}.")
+
+    def pairs(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
+        """(name, key node, value) of a mapping; a name given twice is reported."""
+        if not self.is_mapping(node, path):
+            return
+        seen: dict[str, str] = {}
+        for key_node, value in node.value:
+            name = key_node.value if isinstance(key_node, ScalarNode) else str(key_node.tag)
+            full = f"{path}.{name}".lstrip(".")
+            if name in seen and full not in self.reported_twice:
+                self.reported_twice.add(full)
+                self.complain(key_node, full, f"given twice{seen[name]}")
+            seen.setdefault(name, f", first in line {_line(key_node)}" if key_node.start_mark else "")
+            yield name, key_node, value
+
+    def is_mapping(self, node: Node, path: str) -> bool:
+        """Whether a section holds keys. An empty one holds none, which is no mistake."""
+        if not isinstance(node, MappingNode) and node.tag != _NULL:
+            self.complain(node, path, "is a section: expected keys below it")
+        return isinstance(node, MappingNode)
+
+    def add(self, into: dict[str, Leaf], key: str, path: str, node: Node) -> None:
+        # The same key once nested and once dotted (`train: {lr: 1}` and `train.lr: 1`).
+        if key in into and path not in self.reported_twice:
+            self.complain(node, path, "given twice")
+        leaf = self.leaf(key, path, node)
+        if leaf is not None:
+            into[key] = leaf
+
+    def leaf(self, key: str, path: str, node: Node) -> Leaf | None:
+        line = None if self.document.file == COMMAND_LINE else _line(node)
+        try:
+            value = self.constructor.construct_object(node, deep=True)
+        except (yaml.YAMLError, ValueError) as error:
+            self.complain(node, path, f"cannot be read: {getattr(error, 'problem', None) or error}")
+            return None
+        return Leaf(key, value, self.document.file, line, path)

@@ -1,0 +1,49 @@
+"""What a user is told when an experiment cannot run: every mistake at once, each with its place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class UserError(Exception):
+    """A user's mistake. The command line prints its text without a traceback and exits with status 2."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One mistake in an experiment."""
+
+    file: str
+    """The YAML file, or `command line`."""
+    key: str
+    """YAML path, such as `sweep.grid.bottleneck.routing`; empty when the mistake belongs to no key."""
+    message: str
+    line: int | None = None
+    """Counted from 1; None where there is no line."""
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+
+class ExperimentErrors(UserError):
+    """All mistakes of one experiment; its text has a line for each."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = in_reading_order(findings)
+        super().__init__("\n".join(str(finding) for finding in self.findings))
+
+
+def in_reading_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Each finding once, file by file as they came up, from the top of a file to its bottom."""
+    once = list(dict.fromkeys(findings))
+    files = list(dict.fromkeys(finding.file for finding in once))
+    return sorted(once, key=lambda finding: (files.index(finding.file), finding.line or 0))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` Did you mean 'mul'?` with a leading blank, or nothing when no known word is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""

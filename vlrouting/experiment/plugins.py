@@ -1,0 +1,46 @@
+"""The user's own modules, imported for what they register."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+from vlrouting.experiment.errors import UserError
+
+
+def import_plugins(plugins: Sequence[str]) -> None:
+    """Imports modules by name, from the current directory too.
+
+    Raises:
+        UserError: a module cannot be imported; the text names it and the reason.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        # A console script starts with its own folder on the path, not with the user's.
+        sys.path.insert(0, here)
+    for plugin in plugins:
+        try:
+            importlib.import_module(plugin)
+        except Exception as error:  # a user's module may raise anything
+            raise UserError(f"'{plugin}' cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def load_plugins(plugins: Sequence[str]) -> tuple[str, ...]:
+    """Imports the modules and returns every registered routing name.
+
+    Raises:
+        UserError: a module cannot be imported.
+    """
+    import_plugins(plugins)
+    # By name: this room must be importable without torch, and only a plugin's routing is worth the wait.
+    names: tuple[str, ...] = importlib.import_module("vlrouting.routing").routing_names()
+    return names
+
+
+def is_there(plugin: str) -> bool:
+    """Whether a module's top-level package can be found, without importing anything."""
+    top = plugin.partition(".")[0]
+    return top in sys.modules or PathFinder.find_spec(top, [str(Path.cwd()), *sys.path]) is not None

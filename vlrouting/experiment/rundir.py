@@ -1,0 +1,205 @@
+"""The run directory: the contract between whoever trains a point and whoever reads what came out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+from filelock import FileLock, Timeout
+
+from vlrouting.config import ExperimentConfig
+from vlrouting.experiment.atomic import sweep_temporary, write_json_atomic, write_text_atomic
+from vlrouting.experiment.errors import UserError
+from vlrouting.experiment.schema import flatten
+
+log = logging.getLogger(__name__)
+
+RESULT_NEUTRAL = frozenset(
+    {
+        "train.workers",
+        "train.checkpoint_every_steps",
+        "train.log_every_steps",
+        "vision.cache",
+        "vision.cache_dir",
+        "evaluate.panel",
+    }
+)
+"""Keys that cannot change what a run gives; a run may go on with other values of them."""
+
+COMPLETE = "complete"
+UNREADABLE = "unreadable"
+
+
+class RunDirectory:
+    """`runs/<experiment>/<point>/`.
+
+    Fields of run.json: `status` (running, complete, failed, cancelled), `error`, `git_commit`, `git_dirty`, `packages`,
+    `python`, `platform`, `host`, `device`, `seed`, `metric` (the main metric in words), `trained_parameters`,
+    `total_parameters`, `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        """Resolved, sufficient to repeat the run."""
+        self.run_json = self.path / "run.json"
+        self.metrics = self.path / "metrics.json"
+        """Flat: {"test/vqa_accuracy": 61.2, …}."""
+        self.predictions = self.path / "predictions.jsonl"
+        """A line per test example: id, prediction, references."""
+        self.artifact = self.path / "artifact"
+        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.best = self.path / "checkpoints" / "best.ckpt"
+        self.tensorboard = self.path / "tensorboard"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the directory for this process. The operating system frees it when the process dies.
+
+        Raises:
+            UserError: another process holds it; the text names that process and its host.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"{self.path} is in use by {self._holder()}. Wait for it, or stop it first.") from None
+        try:
+            write_json_atomic(self._holder_file, {"pid": os.getpid(), "host": socket.gethostname()})
+            yield
+        finally:
+            self._holder_file.unlink(missing_ok=True)
+            lock.release()
+
+    def prepare(self, config_yaml: str) -> None:
+        """Makes the directory ready for a run with this configuration. Hold `lock()` around it.
+
+        Raises:
+            UserError: the directory belongs to another configuration; the text lists the keys, old -> new.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        sweep_temporary(self.path)
+        if self.config.exists():
+            self._refuse_other(config_yaml)
+        if not self.is_complete():
+            write_text_atomic(self.config, config_yaml)
+
+    def status(self) -> str | None:
+        """The status in run.json; None when no run has started, `unreadable` (and a warning) when it is damaged."""
+        try:
+            run = self.read_run()
+        except UserError as error:
+            log.warning("%s The point counts as not complete.", error)
+            return UNREADABLE
+        return str(run["status"]) if "status" in run else None
+
+    def is_complete(self) -> bool:
+        """Whether training and evaluation came to their end and left what they should."""
+        if self.status() != COMPLETE:
+            return False
+        try:
+            measured = bool(self.read_metrics())
+        except UserError as error:
+            log.warning("%s The point counts as not complete.", error)
+            return False
+        kept = ("adapter_config.json", "adapter_model.safetensors")
+        return measured and all((self.artifact / name).is_file() for name in kept)
+
+    def read_run(self) -> dict[str, object]:
+        """run.json; empty when there is none.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        return _read_object(self.run_json) if self.run_json.exists() else {}
+
+    def update_run(self, **fields: object) -> None:
+        """Changes fields of run.json and keeps the others; a damaged file is begun anew."""
+        try:
+            run = self.read_run()
+        except UserError as error:
+            log.warning("%s It is written anew.", error)
+            run = {}
+        write_json_atomic(self.run_json, {**run, **fields})
+
+    def read_metrics(self) -> dict[str, float]:
+        """metrics.json; empty when there is none.
+
+        Raises:
+            UserError: it is damaged, or a value is no number.
+        """
+        metrics: dict[str, float] = {}
+        for name, value in (_read_object(self.metrics) if self.metrics.exists() else {}).items():
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise UserError(f"{self.metrics}: '{name}' is no number: {value!r}.")
+            metrics[name] = value
+        return metrics
+
+    def read_config(self) -> dict[str, object]:
+        """config.yaml as dotted keys; a key that the file does not know yet has its default.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        try:
+            return _settings(self.config.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+            raise UserError(f"{self.config} is damaged: {str(error).splitlines()[0]}.") from error
+
+    @property
+    def _holder_file(self) -> Path:
+        return self.path / ".lock.json"
+
+    def _holder(self) -> str:
+        try:
+            holder = _read_object(self._holder_file)
+            return f"process {holder['pid']} on {holder['host']}"
+        except (UserError, KeyError):
+            return "another process"
+
+    def _refuse_other(self, config_yaml: str) -> None:
+        remedy = f"Name another point or experiment, or remove the old run: rm -r '{self.path}'"
+        try:
+            old = self.read_config()
+        except UserError as error:
+            raise UserError(f"{error} {remedy}") from error
+        changes = differences(old, _settings(config_yaml))
+        if changes:
+            listed = "\n".join(f"  {change}" for change in changes)
+            raise UserError(f"{self.path} holds a run with other settings (old → new):\n{listed}\n{remedy}")
+
+
+def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """`train.lr: 0.001 → 0.002` for every dotted key that may change the result."""
+    absent = "(absent)"
+    return [
+        f"{key}: {old.get(key, absent)} → {new.get(key, absent)}"
+        for key in dict.fromkeys([*new, *old])
+        if key not in RESULT_NEUTRAL and old.get(key, absent) != new.get(key, absent)
+    ]
+
+
+def _settings(config_yaml: str) -> dict[str, object]:
+    """The dotted keys of a config.yaml. A run of an older version lacks later keys: it ran with their defaults."""
+    tree = yaml.safe_load(config_yaml)
+    if not isinstance(tree, dict):
+        raise ValueError("expected sections such as `train:`")
+    return flatten(asdict(ExperimentConfig())) | flatten(tree)
+
+
+def _read_object(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged: {error}.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is damaged: expected an object.")
+    return value

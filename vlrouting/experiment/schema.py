@@ -1,0 +1,99 @@
+"""The keys that an experiment may have, read off the dataclasses of `vlrouting.config`."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from vlrouting.config import ExperimentConfig
+
+FILE_KEYS = ("extends", "sweep")
+"""Top-level keys of an experiment file that are not part of a point's configuration."""
+
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", types.NoneType: "null"}
+_PLURALS = {int: "whole numbers", str: "texts"}
+
+
+@cache
+def _fields(section: type) -> dict[str, Any]:
+    """Name -> type of every field of a dataclass."""
+    return get_type_hints(section)
+
+
+def hint_of(key: str) -> Any | None:
+    """The type that the dataclasses give to a dotted key; None when there is no such key."""
+    hint: Any = ExperimentConfig
+    for part in key.split("."):
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            hint = _fields(hint).get(part)
+        elif get_origin(hint) is dict and part:
+            hint = get_args(hint)[1]
+        else:
+            return None
+    return hint
+
+
+def is_section(hint: Any) -> bool:
+    """Whether keys follow below: a dataclass, or named ones such as `data.splits`."""
+    return dataclasses.is_dataclass(hint) or get_origin(hint) is dict
+
+
+def describe(hint: Any) -> str:
+    """A type in words: `a whole number or null`."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(describe(option) for option in get_args(hint))
+    if get_origin(hint) is list:
+        return f"a list of {_PLURALS[get_args(hint)[0]]}"
+    return _WORDS[hint]
+
+
+@cache
+def all_keys() -> tuple[str, ...]:
+    """Every dotted key, sections included; below `data.splits` the names are the user's own."""
+
+    def below(section: type, prefix: str) -> list[str]:
+        found: list[str] = []
+        for name, hint in _fields(section).items():
+            found.append(prefix + name)
+            if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+                found += below(hint, f"{prefix}{name}.")
+        return found
+
+    return tuple(below(ExperimentConfig, ""))
+
+
+def suggest(key: str) -> str:
+    """` Did you mean 'train.lr'?` for an unknown key: the same name in another section, else the nearest spelling."""
+    parent, _, name = key.rpartition(".")
+    elsewhere = [known for known in all_keys() if known.rpartition(".")[2] == name]
+    near = elsewhere or _near_siblings(parent, name) or _near_names(name) or difflib.get_close_matches(key, all_keys())
+    return f" Did you mean {' or '.join(repr(known) for known in near[:3])}?" if near else ""
+
+
+def _near_siblings(parent: str, name: str) -> list[str]:
+    section = hint_of(parent) if parent else ExperimentConfig
+    if not (dataclasses.is_dataclass(section) and isinstance(section, type)):
+        return []
+    siblings = [*_fields(section), *([] if parent else FILE_KEYS)]
+    prefix = f"{parent}." if parent else ""
+    return [prefix + sibling for sibling in difflib.get_close_matches(name, siblings, n=1)]
+
+
+def _near_names(name: str) -> list[str]:
+    near = difflib.get_close_matches(name, {known.rpartition(".")[2] for known in all_keys()}, n=1)
+    return [known for known in all_keys() if known.rpartition(".")[2] in near]
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    """Nested mappings -> dotted keys."""
+    flat: dict[str, object] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

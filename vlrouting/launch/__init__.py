@@ -1,0 +1,1 @@
+"""Runs points: in this process, one after the other."""

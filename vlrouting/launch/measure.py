@@ -1,0 +1,40 @@
+"""What a run used: device, peak memory."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+_LINUX_STATUS = Path("/proc/self/status")
+
+
+def device_name(device: torch.device) -> str:
+    """`cuda: NVIDIA H200`, `cpu: x86_64, 2 threads`."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return f"{device.type}: {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def reset_peak_memory() -> None:
+    """Start counting anew, where the system can: points of a sweep share a process."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the highest: of the GPU's memory, or of this process's."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if _LINUX_STATUS.exists():
+        line = next(line for line in _LINUX_STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,1 @@
+"""Evaluation rules of the datasets: strings in, numbers out. Needs torchmetrics, and neither Lightning nor YAML."""

@@ -1,0 +1,34 @@
+"""Visual features with the mean and deviation of the training images taken out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Standardize(nn.Module):
+    """(x - mean) / deviation per channel, with both measured once over the training images.
+
+    The pooled features of a frozen encoder share a large part: on pictures of one kind most of a vector says only
+    "a picture of this kind". Taken out, what differs between two images is what the bottlenecks see.
+
+    `measured` makes the two vectors a part of the artifact, though they do not train.
+    """
+
+    measured = True
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    def measure(self, mean: Tensor, deviation: Tensor) -> None:
+        """Set both vectors, (Dv,); a channel that hardly ever moves is not blown up."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation.clamp(min=1e-3 * float(deviation.max())))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, V, Dv) -> (B, V, Dv)."""
+        return (features - self.mean) / self.deviation

@@ -1,0 +1,1 @@
+def compare(path): print(path)
