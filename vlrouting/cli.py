@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -36,9 +35,7 @@ def validate(experiment: ExperimentName, overrides: Overrides = None) -> None:
 
 
 @app.command()
-def train(
-    experiment: ExperimentName, overrides: Overrides = None, point: PointNames = None, runs: Runs = RUNS
-) -> None:
+def train(experiment: ExperimentName, overrides: Overrides = None, point: PointNames = None, runs: Runs = RUNS) -> None:
     """Train and evaluate every point that is not complete, resume what was cut off, and compare."""
     checked = _load(experiment, overrides)
     points = _points(checked, point)
@@ -144,4 +141,4 @@ def _signal(error: Any) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

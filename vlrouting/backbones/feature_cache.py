@@ -160,16 +160,19 @@ def _compute(
     loader = DataLoader(_Images(paths, encoder, load_image), batch_size=batch_size, num_workers=workers)
     # Convolutions on a CPU run twice as fast with the channels last (benchmarks/feature_cache.py).
     encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    stored: np.ndarray | None = None
-    with tqdm(total=len(paths), desc="visual features", unit="image") as bar, torch.inference_mode():
+    # Written as a plain file: writing through a memory map kills the process when the disk is full.
+    with (
+        (folder / "features.npy").open("wb") as file,
+        tqdm(total=len(paths), desc="visual features", unit="image") as bar,
+        torch.inference_mode(),
+    ):
         for pixels in loader:
             features = encoder(pixels.to(device, memory_format=torch.channels_last)).float().cpu().numpy()  # (B, V, Dv)
-            if stored is None:
+            if file.tell() == 0:
                 shape = (len(paths), *features.shape[1:])
-                stored = np.lib.format.open_memmap(folder / "features.npy", mode="w+", dtype=np.float32, shape=shape)
-            stored[bar.n : bar.n + len(features)] = features
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(np.ascontiguousarray(features, dtype="<f4").tobytes())
             bar.update(len(features))
-    if stored is not None:
-        stored.flush()
     index = {"encoder": encoder.name, "revision": encoder.revision, "images": paths}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
+
+
+@contextmanager
+def fixed_randomness() -> Iterator[None]:
+    """Random weights that are the same in every process and for every seed: a backbone is not a part of the run."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 def freeze(module: nn.Module) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
-from vlrouting.backbones.frozen import fingerprint, freeze
+from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
 from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
 from vlrouting.config import LanguageConfig
 
@@ -44,12 +44,15 @@ def load_language_model(config: LanguageConfig) -> LanguageModel:
         _without_dropout(model_config)
         tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision)
         if config.weights == "random":
-            model = AutoModel.from_config(model_config)
+            with fixed_randomness():
+                model = AutoModel.from_config(model_config)
         else:
             with _QuietLoading():
                 model = AutoModel.from_pretrained(source, revision=config.revision, config=model_config)
     except (OSError, ValueError) as error:
         raise BackboneError(_why(config.name, error)) from None
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes up an empty one for an empty folder
+        raise BackboneError(f"language.name: '{config.name}' has no tokenizer; save it into the folder beside the model")
     freeze(model)
     model.config._name_or_path = config.name  # the name that the user knows, not a path of this machine
     revision = getattr(model_config, "_commit_hash", None)

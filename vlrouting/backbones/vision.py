@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from timm.data import create_transform, resolve_model_data_config
 from torch import Tensor, nn
 
-from vlrouting.backbones.frozen import fingerprint, freeze
+from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
 from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
 from vlrouting.backbones.weight_names import efficientnet_to_timm, is_efficientnet_pytorch
 from vlrouting.config import VisionConfig
@@ -95,19 +96,20 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
     options = {"img_size": config.image_size} if config.image_size and _takes_image_size(config.name) else {}
     hub = config.weights == "hub"
     try:
-        model = timm.create_model(config.name, pretrained=hub, **options)
+        with fixed_randomness():
+            model = timm.create_model(config.name, pretrained=hub, **options)
     except Exception as error:
         if config.name.split(".")[0] not in timm.list_models():
-            near = timm.list_models(f"*{config.name.split('.')[0][:8]}*")[:5]
+            near = difflib.get_close_matches(config.name.split(".")[0], timm.list_models(), n=3)
             raise BackboneError(
                 f"vision.name: timm has no model '{config.name}'; near names: {', '.join(near) or 'none'}"
             ) from None
         if not hub:
             raise
         raise BackboneError(
-            f"vision.name: the weights of '{config.name}' cannot be fetched from the hub ({_first_line(error)}); on a "
-            f"machine with internet run `python -c \"import timm; timm.create_model('{config.name}', pretrained=True)\"`"
-            " and copy its HF_HOME here, or set vision.weights to a file"
+            f"vision.name: the weights of '{config.name}' cannot be fetched from the hub ({_first_line(error)}); on "
+            f"a machine with internet run `hf download timm/{config.name} model.safetensors` and set vision.weights to "
+            "that file"
         ) from None
     if hub:
         return model, _hub_revision(model)
@@ -126,6 +128,7 @@ def _takes_image_size(name: str) -> bool:
 def _load_file_into(model: nn.Module, file: Path, config: VisionConfig) -> None:
     if not file.is_file():
         raise BackboneError(f"vision.weights: {file}: no such file")
+    weights: Any
     try:
         weights = load_file(file) if file.suffix == ".safetensors" else torch.load(file, weights_only=True)
     except Exception as error:

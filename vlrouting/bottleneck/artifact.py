@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 SCHEMA_VERSION = 1
@@ -62,7 +62,7 @@ def write_artifact(directory: Path, module: nn.Module, config: Mapping[str, Any]
     """Write the learned tensors of `module` and `config`; each file appears whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
     temporary = directory / f"{TENSOR_FILE}.tmp"
-    save_file({name: tensor.cpu().contiguous() for name, tensor in learned_tensors(module).items()}, temporary)
+    temporary.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in learned_tensors(module).items()}))
     os.replace(temporary, directory / TENSOR_FILE)
     temporary = directory / f"{CONFIG_FILE}.tmp"
     temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **config}, indent=2) + "\n")

@@ -18,7 +18,8 @@ from vlrouting.data.vocabulary import AnswerVocabulary
 class Tokenizer(Protocol):
     """What is used of a transformers tokenizer."""
 
-    pad_token_id: int | None
+    @property
+    def pad_token_id(self) -> int | None: ...
 
     def __call__(self, text: list[str], **options: Any) -> Mapping[str, Any]: ...
 

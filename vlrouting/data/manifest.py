@@ -10,10 +10,11 @@ from typing import Any
 
 
 def absent(dataset: str, root: Path, files: Mapping[str, str]) -> list[str]:
-    """A sentence, with the command that fetches it, for each of `files` (by configuration key) that does not exist."""
+    """A sentence, with the command that fetches it, for each of `files` (path below root -> configuration key) that does
+    not exist."""
     return [
         f"{root / relative} is missing ({key}); {how_to_fetch(dataset, root, relative)}"
-        for key, relative in files.items()
+        for relative, key in files.items()
         if not (root / relative).exists()
     ]
 
@@ -25,7 +26,7 @@ def how_to_fetch(dataset: str, root: Path, relative: str) -> str:
         if relative not in source["provides"]:
             continue
         if "url" not in source:
-            return f"it is part of {source['page']}: put it there"
+            return f"take it from {source['page']}, and put it there"
         url, folder = shlex.quote(source["url"]), shlex.quote(str(root))
         if not source["url"].endswith(".zip"):
             return f"fetch it: curl -fL --create-dirs -o {shlex.quote(str(root / relative))} {url}"

@@ -32,19 +32,28 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
         splits: names to look at. Default: all that the experiment uses.
         images: look for the image folders too.
     """
-    root, known, found = Path(data.root), known_splits(data), []
+    root, known = Path(data.root), known_splits(data)
+    problems: list[str] = []
+    wanted: dict[str, str] = {}  # path below root -> configuration key; two splits may share a file or a folder
     for name in chosen_splits(data) if splits is None else splits:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
-            found.append(f"data: the split '{name}' is not one of {', '.join(known)}{hint}; describe it in data.splits")
+            problems.append(
+                f"data: the split '{name}' is not one of {', '.join(known)}{hint}; describe it in data.splits"
+            )
         elif data.prepare not in PREPARE_PROBLEMS:
-            found += _missing_of_split(data.name, root, name, known[name], images)
+            try:
+                found = _paths_of_split(root, name, known[name], images)
+            except DataError as error:
+                problems.append(str(error))
+            else:
+                wanted = found | wanted
     if data.prepare in PREPARE_PROBLEMS:
-        found += PREPARE_PROBLEMS[data.prepare](root)
+        problems += PREPARE_PROBLEMS[data.prepare](root)
     if data.answers is not None:
-        found += absent(data.name, root, {"data.answers": data.answers})
-    return list(dict.fromkeys(found))
+        wanted.setdefault(data.answers, "data.answers")
+    return problems + absent(data.name, root, wanted)
 
 
 def answers_path(data: DataConfig) -> Path | None:
@@ -52,23 +61,23 @@ def answers_path(data: DataConfig) -> Path | None:
     return Path(data.root) / data.answers if data.answers is not None else None
 
 
-def _missing_of_split(dataset: str, root: Path, name: str, split: SplitConfig, images: bool) -> list[str]:
-    try:
-        found = absent(dataset, root, split_files(name, split))
-    except DataError as error:
-        return [str(error)]
+def _paths_of_split(root: Path, name: str, split: SplitConfig, images: bool) -> dict[str, str]:
+    """Files and image folders of a split: path below root -> configuration key.
+
+    Raises:
+        DataError: no questions file is named, or the template of the images is not sound.
+    """
+    wanted = split_files(name, split)
     if not images:
-        return found
+        return wanted
     key = f"data.splits.{name}.images"
     problem = template_problem(split.images)
     if problem is not None:
-        return [*found, f"{key}: {problem}"]
+        raise DataError(f"{key}: {problem}")
     subtypes = _subtypes(root / split.questions, name)
     if image_folder(split.images, "a") == image_folder(split.images, "b"):
         subtypes = [""]  # the same folder for all of them
-    for folder in sorted({str(image_folder(split.images, subtype)) for subtype in subtypes}):
-        found += absent(dataset, root, {key: folder})
-    return found
+    return wanted | {str(image_folder(split.images, subtype)): key for subtype in subtypes}
 
 
 def _subtypes(questions: Path, split_name: str) -> list[str]:

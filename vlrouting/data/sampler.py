@@ -95,9 +95,11 @@ class LengthGroupedBatchSampler(Sampler[list[int]]):
             self.set_position(epoch, 0)
 
     def __iter__(self) -> Iterator[list[int]]:
+        # A generator, so that the epoch counts only once its first batch is asked for: a DataLoader with workers makes
+        # two iterators for its first epoch and throws one away.
         epoch, batches_done = self._epoch, self._batches_done
         self._epoch, self._batches_done = epoch + 1, 0
-        return iter(self.plan(epoch)[batches_done:])
+        yield from self.plan(epoch)[batches_done:]
 
     def plan(self, epoch: int) -> list[list[int]]:
         """This rank's batches of a whole epoch, as positions in the data set."""

@@ -41,7 +41,7 @@ DEFAULT_SPLITS: dict[str, SplitConfig] = {
 
 
 def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
-    """The split's files below the data root, by their key in the configuration.
+    """The split's files: path below the data root -> key in the configuration.
 
     Raises:
         DataError: no questions file is named.
@@ -49,8 +49,8 @@ def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
     key = f"data.splits.{split_name}"
     if not split.questions:
         raise DataError(f"{key}.questions: is empty; give the name of the questions file")
-    files = {f"{key}.questions": split.questions}
-    return files | ({f"{key}.annotations": split.annotations} if split.annotations else {})
+    files = {split.questions: f"{key}.questions"}
+    return files | ({split.annotations: f"{key}.annotations"} if split.annotations else {})
 
 
 def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]:

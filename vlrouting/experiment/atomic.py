@@ -48,7 +48,7 @@ def write_json_atomic(path: Path, value: object) -> None:
 
 def sweep_temporary(folder: Path) -> None:
     """Removes what killed processes left unfinished, below the folder too. Nothing else may be writing there."""
-    for leftover in folder.rglob(f"*{TEMPORARY}"):
+    for leftover in list(folder.rglob(f"*{TEMPORARY}")):
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover)
         else:

@@ -14,14 +14,16 @@ from vlrouting.experiment import schema
 from vlrouting.experiment.document import Leaf
 from vlrouting.experiment.errors import Finding
 
+_NOT_A_TEXT = "YAML reads words such as no and on as true or false, and 2024-01-31 as a date: put a text in quotes"
+
 
 def build(leaves: Mapping[str, Leaf]) -> tuple[ExperimentConfig, dict[str, Finding]]:
     """The configuration, and by key what is wrong with the leaves that did not fit; those keep their default."""
     tree = OmegaConf.structured(ExperimentConfig)
     failed = {key: finding for key, leaf in leaves.items() if (finding := _put(tree, leaf))}
-    for key in leaves.keys() - failed.keys():
+    for key, leaf in leaves.items():
         # `${data.root}/features` shows only now whether it leads anywhere.
-        if finding := _resolve(tree, leaves[key]):
+        if key not in failed and (finding := _resolve(tree, leaf)):
             failed[key] = finding
     if failed:
         config, more = build({key: leaf for key, leaf in leaves.items() if key not in failed})
@@ -40,10 +42,10 @@ def value_at(config: ExperimentConfig, key: str) -> object:
 
 def _put(tree: DictConfig, leaf: Leaf) -> Finding | None:
     hint = schema.hint_of(leaf.key)
-    expected = f"expected {schema.describe(hint)}, got {leaf.value!r}"
+    got = repr(leaf.value) if isinstance(leaf.value, (str, list, dict)) else schema.spelled(leaf.value)
+    expected = f"expected {schema.describe(hint)}, got {got}"
     if _misread(leaf.value, hint):
-        quotes = "" if isinstance(leaf.value, int) and hint is bool else ". YAML reads no, on and dates so: use quotes"
-        return leaf.finding(expected + quotes)
+        return leaf.finding(expected + ("" if hint is bool else f". {_NOT_A_TEXT}"))
     try:
         _make_room(tree, leaf.key)
         OmegaConf.update(tree, leaf.key, leaf.value, merge=False)

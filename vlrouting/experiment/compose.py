@@ -47,6 +47,8 @@ def find(name: str, experiments_dir: Path = EXPERIMENTS) -> tuple[str, Path]:
     if name in known:
         return name, experiments_dir / f"{name}.yaml"
     path = Path(name)
+    if path.suffix == ".yml" and path.is_file():
+        raise UserError(f"{name}: an experiment's file ends in .yaml: rename it")
     if path.suffix == ".yaml" and path.is_file():
         inside = path.resolve().is_relative_to(experiments_dir.resolve())
         if inside:
@@ -85,7 +87,7 @@ def _collect(composition: Composition, path: Path, experiments_dir: Path, chain:
             names = [file.stem for file in chain[chain.index(base.resolve()) :]]
             document.findings.append(part.finding(f"runs in a circle: {' → '.join([*names, names[0]])}"))
         elif not base.is_file():
-            near = did_you_mean(str(part.value), _parts(experiments_dir))
+            near = did_you_mean(str(part.value).removesuffix(".yaml"), _parts(experiments_dir))
             document.findings.append(part.finding(f"there is no {base}.{near}"))
             composition.incomplete = True
         else:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import yaml
 from yaml.constructor import SafeConstructor
+from yaml.error import MarkedYAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
 
 from vlrouting.experiment import schema
-from vlrouting.experiment.errors import Finding, did_you_mean
+from vlrouting.experiment.errors import Finding, did_you_mean, place_name
 
 COMMAND_LINE = "command line"
 SWEEP_SECTIONS = ("grid", "cases", "points")
@@ -31,6 +33,11 @@ class Leaf:
     line: int | None
     path: str
     """Where it stands in the YAML: the key, or `sweep.grid.` and the key."""
+
+    @property
+    def place(self) -> str:
+        """`experiments/demo_vqa.yaml:7`, or `command line`."""
+        return place_name(self.file, self.line)
 
     def finding(self, message: str) -> Finding:
         """A mistake in this value."""
@@ -62,13 +69,15 @@ class Document:
 def read_document(path: Path) -> Document:
     """A YAML file; nothing is raised, mistakes are in `findings`."""
     document = Document(str(path))
+    text = ""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         document.findings.append(Finding(document.file, "", f"cannot be read: {error}"))
         document.readable = False
     except yaml.YAMLError as error:
-        document.findings.append(_syntax_finding(document.file, error))
+        document.findings.append(_syntax_finding(document.file, error, text))
         document.readable = False
     else:
         if isinstance(root, MappingNode):
@@ -92,7 +101,7 @@ def read_override(text: str) -> Document:
     try:
         node = yaml.compose(value, Loader=yaml.SafeLoader) or ScalarNode(_NULL, "")
     except yaml.YAMLError as error:
-        document.findings.append(_syntax_finding(COMMAND_LINE, error, key))
+        document.findings.append(_syntax_finding(COMMAND_LINE, error, value, key))
         return document
     for part in reversed(_levels(key)):
         node = MappingNode("tag:yaml.org,2002:map", [(ScalarNode("tag:yaml.org,2002:str", part), node)])
@@ -107,13 +116,28 @@ def _levels(key: str) -> list[str]:
     return key.split(".", 2 if key.startswith("sweep.grid.") else 3)
 
 
-def _syntax_finding(file: str, error: yaml.YAMLError, key: str = "") -> Finding:
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return Finding(file, key, f"not valid YAML: {str(error).splitlines()[0]}")
-    problem = getattr(error, "problem", None) or "syntax error"
-    line = None if file == COMMAND_LINE else mark.line + 1
-    return Finding(file, key, f"not valid YAML: {problem} (column {mark.column + 1})", line)
+def _syntax_finding(file: str, error: yaml.YAMLError, text: str, key: str = "") -> Finding:
+    if isinstance(error, ReaderError):
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, error.position - before.rfind("\n")
+        problem = f"the character #x{error.character:04x} is not allowed"
+    elif isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
+        problem = _problem(error, line)
+    else:
+        return Finding(file, key, f"not valid YAML: {error}")
+    return Finding(file, key, f"not valid YAML: {problem} (column {column})", None if file == COMMAND_LINE else line)
+
+
+def _problem(error: MarkedYAMLError, line: int) -> str:
+    """A bracket that is never closed is noticed lines later: where it was opened is what helps."""
+    problem = str(error.problem)
+    if error.context is None or error.context_mark is None:
+        return problem
+    if problem.startswith("but "):
+        return f"{error.context}, {problem}"
+    begun = error.context_mark.line + 1
+    return problem if begun == line else f"{problem}, {error.context} that begins in line {begun}"
 
 
 def _line(node: Node) -> int | None:
@@ -163,7 +187,8 @@ class _Reader:
             elif name == "points":
                 self.read_named(value, path, self.document.sweep.points)
             else:
-                self.complain(key_node, path, f"unknown key.{did_you_mean(name, SWEEP_SECTIONS)}")
+                hint = did_you_mean(name, SWEEP_SECTIONS) or f" Keys of sweep: {', '.join(SWEEP_SECTIONS)}."
+                self.complain(key_node, path, f"unknown key.{hint}")
 
     def read_grid(self, node: Node, path: str) -> None:
         if not self.is_mapping(node, path):
@@ -232,5 +257,8 @@ class _Reader:
             value = self.constructor.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
             self.complain(node, path, f"cannot be read: {getattr(error, 'problem', None) or error}")
+            return None
+        except (KeyError, AttributeError):  # `!!bool maybe`, `!!timestamp soon`
+            self.complain(node, path, f"cannot be read as {node.tag.rpartition(':')[2]}")
             return None
         return Leaf(key, value, self.document.file, line, path)

@@ -24,8 +24,12 @@ class Finding:
     """Counted from 1; None where there is no line."""
 
     def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return ": ".join(part for part in (place, self.key, self.message) if part)
+        return ": ".join(part for part in (place_name(self.file, self.line), self.key, self.message) if part)
+
+
+def place_name(file: str, line: int | None) -> str:
+    """`experiments/demo_vqa.yaml:7`, or the file alone."""
+    return file if line is None else f"{file}:{line}"
 
 
 class ExperimentErrors(UserError):
@@ -45,5 +49,6 @@ def in_reading_order(findings: Iterable[Finding]) -> list[Finding]:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean 'mul'?` with a leading blank, or nothing when no known word is near."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    spelled = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), list(spelled), n=1)
+    return f" Did you mean '{spelled[near[0]]}'?" if near else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.machinery import PathFinder
@@ -24,7 +25,7 @@ def import_plugins(plugins: Sequence[str]) -> None:
     for plugin in plugins:
         try:
             importlib.import_module(plugin)
-        except Exception as error:  # a user's module may raise anything
+        except (Exception, SystemExit) as error:  # a user's module may raise anything, a script even ends the process
             raise UserError(f"'{plugin}' cannot be imported: {type(error).__name__}: {error}") from error
 
 
@@ -43,4 +44,7 @@ def load_plugins(plugins: Sequence[str]) -> tuple[str, ...]:
 def is_there(plugin: str) -> bool:
     """Whether a module's top-level package can be found, without importing anything."""
     top = plugin.partition(".")[0]
-    return top in sys.modules or PathFinder.find_spec(top, [str(Path.cwd()), *sys.path]) is not None
+    if top in sys.modules or PathFinder.find_spec(top, [str(Path.cwd())]) is not None:
+        return True
+    # Asks every finder: a package that is installed in editable mode is not on any path.
+    return bool(top) and importlib.util.find_spec(top) is not None

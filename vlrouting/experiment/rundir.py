@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from vlrouting.config import ExperimentConfig
 from vlrouting.experiment.atomic import sweep_temporary, write_json_atomic, write_text_atomic
 from vlrouting.experiment.errors import UserError
-from vlrouting.experiment.schema import flatten
+from vlrouting.experiment.schema import flatten, spelled
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +87,7 @@ class RunDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         sweep_temporary(self.path)
-        if self.config.exists():
-            self._refuse_other(config_yaml)
+        self.refuse_other_settings(config_yaml)
         if not self.is_complete():
             write_text_atomic(self.config, config_yaml)
 
@@ -165,7 +164,14 @@ class RunDirectory:
         except (UserError, KeyError):
             return "another process"
 
-    def _refuse_other(self, config_yaml: str) -> None:
+    def refuse_other_settings(self, config_yaml: str) -> None:
+        """Nothing when no run has started here, or one with this configuration.
+
+        Raises:
+            UserError: the directory belongs to another configuration; the text lists the keys, old -> new.
+        """
+        if not self.config.exists():
+            return
         remedy = f"Name another point or experiment, or remove the old run: rm -r '{self.path}'"
         try:
             old = self.read_config()
@@ -181,7 +187,7 @@ def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[st
     """`train.lr: 0.001 → 0.002` for every dotted key that may change the result."""
     absent = "(absent)"
     return [
-        f"{key}: {old.get(key, absent)} → {new.get(key, absent)}"
+        f"{key}: {spelled(old.get(key, absent))} → {spelled(new.get(key, absent))}"
         for key in dict.fromkeys([*new, *old])
         if key not in RESULT_NEUTRAL and old.get(key, absent) != new.get(key, absent)
     ]

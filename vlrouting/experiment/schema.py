@@ -51,6 +51,13 @@ def describe(hint: Any) -> str:
     return _WORDS[hint]
 
 
+def spelled(value: object) -> str:
+    """A value as YAML has it, without quotes: null, true, 0.1, add."""
+    return (
+        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    )
+
+
 @cache
 def all_keys() -> tuple[str, ...]:
     """Every dotted key, sections included; below `data.splits` the names are the user's own."""
@@ -67,18 +74,30 @@ def all_keys() -> tuple[str, ...]:
 
 
 def suggest(key: str) -> str:
-    """` Did you mean 'train.lr'?` for an unknown key: the same name in another section, else the nearest spelling."""
+    """` Did you mean 'train.lr'?` for an unknown key: the same name in another section, else the nearest spelling.
+
+    When nothing is near, the keys that the section has.
+    """
     parent, _, name = key.rpartition(".")
+    name = name.lower()
+    siblings = _siblings(parent)
     elsewhere = [known for known in all_keys() if known.rpartition(".")[2] == name]
-    near = elsewhere or _near_siblings(parent, name) or _near_names(name) or difflib.get_close_matches(key, all_keys())
+    near = elsewhere or _near_siblings(parent, name, siblings) or _near_names(name)
+    if not near and siblings:
+        return f" Keys of {parent or 'an experiment'}: {', '.join(siblings)}."
+    near = near or difflib.get_close_matches(key, all_keys())
     return f" Did you mean {' or '.join(repr(known) for known in near[:3])}?" if near else ""
 
 
-def _near_siblings(parent: str, name: str) -> list[str]:
+def _siblings(parent: str) -> list[str]:
+    """What may stand in a section; empty when it is none, or when its names are the user's own."""
     section = hint_of(parent) if parent else ExperimentConfig
     if not (dataclasses.is_dataclass(section) and isinstance(section, type)):
         return []
-    siblings = [*_fields(section), *([] if parent else FILE_KEYS)]
+    return [*_fields(section), *([] if parent else FILE_KEYS)]
+
+
+def _near_siblings(parent: str, name: str, siblings: list[str]) -> list[str]:
     prefix = f"{parent}." if parent else ""
     return [prefix + sibling for sibling in difflib.get_close_matches(name, siblings, n=1)]
 

@@ -13,6 +13,7 @@ from vlrouting.experiment.build import build, value_at
 from vlrouting.experiment.compose import Composition
 from vlrouting.experiment.document import COMMAND_LINE, Leaf
 from vlrouting.experiment.errors import Finding
+from vlrouting.experiment.schema import spelled
 
 DEFAULT_POINT = "default"
 LONGEST_NAME = 200
@@ -68,16 +69,15 @@ def expand(composition: Composition) -> Expansion:
     findings = list(_contradictions(composition))
     drafts = [_draft(composition, choice) for choice in _choices(composition)]
     base, failed = build(composition.leaves)
-    held = {key: value_at(base, key) for key in composition.overridden if key not in failed}
-    agrees = [all(value_at(draft.point.config, key) == held[key] for key in held) for draft in drafts]
-    kept = list(itertools.compress(drafts, agrees))
+    held = {key: value_at(base, key) for key in sorted(composition.overridden) if key not in failed}
+    against = [_against_command_line(composition, held, draft) for draft in drafts]
+    kept = [draft for draft, leaves in zip(drafts, against, strict=True) if not leaves]
     if drafts and not kept:
-        keys = ", ".join(sorted(held))
-        findings.append(Finding(COMMAND_LINE, keys, "no point is left: each one sets another value itself"))
+        findings.append(_nothing_left([leaf for leaves in against for leaf in leaves]))
     for draft in kept:
         findings += draft.failed.values()
     findings += _clashes(composition, kept)
-    left_out = [draft.point.name for draft, good in zip(drafts, agrees, strict=True) if not good]
+    left_out = [draft.point.name for draft, leaves in zip(drafts, against, strict=True) if leaves]
     return Expansion(kept, left_out, findings)
 
 
@@ -93,13 +93,9 @@ def point_name(label: str | None, axes: Mapping[str, object]) -> str:
 
 def _file_name(value: object) -> str:
     """A value as part of a folder's name, on any file system."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
     if isinstance(value, list):
         return "+".join(_file_name(entry) for entry in value) or "empty"
-    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", str(value)) or "empty"
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", spelled(value)) or "empty"
 
 
 def _choices(composition: Composition) -> Iterator[_Choice]:
@@ -125,15 +121,46 @@ def _draft(composition: Composition, choice: _Choice) -> Draft:
 
 def _contradictions(composition: Composition) -> Iterator[Finding]:
     for name, leaves in composition.sweep.cases.items():
-        for key in leaves.keys() & composition.sweep.grid.keys():
-            yield leaves[key].finding(f"sweep.grid sets {key} too: take it out of the case '{name}' or of the grid")
+        for key, leaf in leaves.items():
+            if key in composition.sweep.grid:
+                yield leaf.finding(f"sweep.grid sets {key} too: take it out of the case '{name}' or of the grid")
+
+
+def _against_command_line(composition: Composition, held: Mapping[str, object], draft: Draft) -> list[Leaf]:
+    """What a case or named point sets otherwise than the command line does."""
+    return [
+        draft.leaves[key]
+        for key, value in held.items()
+        if draft.leaves[key] is not composition.leaves[key] and value_at(draft.point.config, key) != value
+    ]
+
+
+def _nothing_left(against: list[Leaf]) -> Finding:
+    keys = dict.fromkeys(leaf.key for leaf in against)
+    paths = dict.fromkeys(leaf.path for leaf in against)
+    message = f"no point is left, because each sets another value itself: override {' and '.join(paths)} instead"
+    return Finding(COMMAND_LINE, ", ".join(keys), message)
 
 
 def _clashes(composition: Composition, drafts: list[Draft]) -> Iterator[Finding]:
-    file = str(composition.source)
     # Some file systems do not tell `Add` from `add`.
-    for name, count in Counter(draft.point.name.lower() for draft in drafts).items():
-        if count > 1:
-            yield Finding(file, "sweep", f"{count} points are named '{name}': take out what is there twice")
-        if len(name) > LONGEST_NAME:
-            yield Finding(file, "sweep", f"a point's name has {len(name)} characters: give it a short one in cases")
+    count = Counter(draft.point.name.lower() for draft in drafts)
+    if twice := [draft for draft in drafts if count[draft.point.name.lower()] > 1]:
+        message = "points need names that differ in more than upper and lower case; take one out or rename it"
+        yield _name_finding(composition, twice, message)
+    if long := [draft for draft in drafts if len(draft.point.name) > LONGEST_NAME]:
+        message = (
+            f"a point's name has more than {LONGEST_NAME} characters; write it under sweep.points with a short one"
+        )
+        yield _name_finding(composition, long, message)
+
+
+def _name_finding(composition: Composition, drafts: list[Draft], message: str) -> Finding:
+    """One finding on the names of several points, at the place of what the first of them sets."""
+    first = drafts[0]
+    leaf = next((first.leaves[key] for key in first.point.differing), None)
+    names = [f"'{draft.point.name}'" for draft in drafts]
+    message = f"{message}: {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
+    if leaf is None:
+        return Finding(str(composition.source), "sweep", message)
+    return Finding(leaf.file, "sweep", message, leaf.line)

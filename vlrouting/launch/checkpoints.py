@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,22 @@ from vlrouting.experiment import UserError, atomically
 from vlrouting.launch.interruption import Interruption
 
 BATCHES_DONE = "vlrouting_batches_done"
+SCORES = "vlrouting_scores"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the file and moves it there, so that a kill leaves the old checkpoint or the new one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write `checkpoint` to `path`."""
+        """Write `checkpoint` to `path`.
+
+        Raises:
+            OSError: the disk is full or the folder is read-only; the file stays as it was.
+        """
+        content = io.BytesIO()  # torch's own writer reports a full disk as an unspecific RuntimeError
+        torch.save(checkpoint, content)
         with atomically(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            temporary.write_bytes(content.getbuffer())
 
 
 class RunCheckpoints(lightning.Callback):
@@ -73,29 +81,36 @@ class RunCheckpoints(lightning.Callback):
         """Note the score, and save."""
         if trainer.state.fn != "fit":
             return
-        score = trainer.callback_metrics.get(self.monitor)
-        if score is not None and (self.best_score is None or float(score) > self.best_score):
-            self.best_score = float(score)
+        score = pl_module.scores.get(self.monitor)  # type: ignore[union-attr, operator]
+        if score is not None and (self.best_score is None or score > self.best_score):
+            self.best_score = score
             if self.best is not None:
-                trainer.save_checkpoint(self.best)
+                trainer.save_checkpoint(self.best, weights_only=False)
         self._save(trainer)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save the end of the run."""
         self.train_seconds = self._seconds()
         self._since = 0.0
-        trainer.save_checkpoint(self.last)
+        trainer.save_checkpoint(self.last, weights_only=False)
         self.interruption.patient = False
         self.interruption.raise_if_requested()
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note the position in the data."""
+        """Note the position in the data, and the scores so far."""
+        checkpoint[SCORES] = dict(pl_module.scores)  # type: ignore[arg-type]
         checkpoint[BATCHES_DONE] = trainer.fit_loop.epoch_loop.batch_progress.current.processed
 
+    def on_load_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take the scores over: there may be no further validation."""
+        pl_module.scores = dict(checkpoint[SCORES])  # type: ignore[assignment]
+
     def _save(self, trainer: lightning.Trainer) -> None:
-        trainer.save_checkpoint(self.last)
+        trainer.save_checkpoint(self.last, weights_only=False)
         self.interruption.raise_if_requested()
 
     def _seconds(self) -> float:

@@ -28,7 +28,9 @@ def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> Non
     directories = [(point, RunDirectory(runs / experiment.name / point.name)) for point in points]
     complete = [(point, run) for point, run in directories if run.is_complete()]
     if not complete:
-        raise UserError(f"{runs / experiment.name}: no point is complete; run `vlrouting train {experiment.name}` first")
+        raise UserError(
+            f"{runs / experiment.name}: no point is complete; run `vlrouting train {experiment.name}` first"
+        )
     inputs = SharedInputs(accelerator_device(experiment))
     with catch_signals():
         for point, run in complete:
@@ -52,5 +54,5 @@ def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
         enable_model_summary=False,
         callbacks=[ProgressBar(point.name)],
     )
-    scores = dict(trainer.test(built.task, built.data, verbose=False)[0])
-    write_predictions(built, run, {**run.read_metrics(), **scores})
+    trainer.test(built.task, built.data, verbose=False)
+    write_predictions(built, run, {**run.read_metrics(), **built.task.scores})

@@ -53,7 +53,10 @@ class SharedInputs:
         Raises:
             DataError: something is missing or broken.
         """
-        return self._once(("examples", repr(data), images), lambda: read_splits(data, images=images))
+        found: dict[str, list[Example]] = self._once(
+            ("examples", repr(data), images), lambda: read_splits(data, images=images)
+        )
+        return found
 
     def vocabulary(self, data: DataConfig, examples: dict[str, list[Example]]) -> AnswerVocabulary:
         """The answers, read from `data.answers` or built from the training split."""
@@ -64,7 +67,8 @@ class SharedInputs:
                 return AnswerVocabulary.read(path)
             return AnswerVocabulary.build(examples[data.train], data.min_answer_count, normalize_answer)
 
-        return self._once(("vocabulary", repr(data)), make)
+        vocabulary: AnswerVocabulary = self._once(("vocabulary", repr(data)), make)
+        return vocabulary
 
     def visual(self, config: ExperimentConfig, examples: dict[str, list[Example]]) -> Visual:
         """Features computed once, or pixels, as the configuration says.
@@ -75,7 +79,9 @@ class SharedInputs:
         """
         if config.model.visual_input == "none":
             return Visual(None, None, None, None)
-        encoder: VisionEncoder = self._once(("vision", astuple(config.vision)), lambda: load_vision_encoder(config.vision))
+        encoder: VisionEncoder = self._once(
+            ("vision", astuple(config.vision)), lambda: load_vision_encoder(config.vision)
+        )
         record = {"name": encoder.name, "revision": encoder.revision}
         if config.model.visual_input != "image":
             return Visual(None, _output_shape(encoder), None, record)
@@ -98,7 +104,8 @@ class SharedInputs:
                 encoder, images, folder, load_image, config.evaluate.batch_size, config.train.workers, self.device
             )
 
-        return self._once(("cache", repr(config.data), astuple(config.vision)), make)
+        cache: FeatureCache = self._once(("cache", repr(config.data), astuple(config.vision)), make)
+        return cache
 
     def _once(self, key: Any, make: Any) -> Any:
         if key not in self._made:

@@ -18,7 +18,7 @@ class Cancelled(Exception):
     """
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
+        super().__init__(f"stopped by {signal.Signals(number).name}; the same command again goes on from there")
         self.signal = number
 
 
@@ -30,7 +30,7 @@ class Interruption:
         self.requested: int | None = None
 
     def install(self) -> None:
-        """Take the signals over; Lightning sets handlers of its own when training starts, so it is called again then."""
+        """Take the signals over. Lightning sets handlers of its own when training starts: call it again then."""
         for number in SIGNALS:
             signal.signal(number, self._handle)
 

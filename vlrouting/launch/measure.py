@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -23,10 +24,8 @@ def reset_peak_memory() -> None:
     """Start counting anew, where the system can: points of a sweep share a process."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    try:
+    with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 def peak_memory(device: torch.device) -> int:

@@ -12,7 +12,7 @@ import lightning
 from vlrouting.bottleneck.artifact import write_artifact
 from vlrouting.experiment import Point, RunDirectory, environment, to_yaml, write_json_atomic, write_text_atomic
 from vlrouting.launch.build import Built, build_point
-from vlrouting.launch.checkpoints import BATCHES_DONE, RunCheckpoints, read_checkpoint
+from vlrouting.launch.checkpoints import BATCHES_DONE, SCORES, RunCheckpoints, read_checkpoint
 from vlrouting.launch.inputs import SharedInputs
 from vlrouting.launch.interruption import Cancelled, Interruption
 from vlrouting.launch.measure import device_name, peak_memory, reset_peak_memory
@@ -83,9 +83,9 @@ def _train_and_test(
     )
     if done < steps * config.train.accumulate:
         trainer.fit(built.task, built.data, ckpt_path=run.last if done else None, weights_only=True)
-    scores = _validation_scores(run, trainer)
     train_seconds = _restore(built, run, config.evaluate.checkpoint)
-    scores |= dict(trainer.test(built.task, built.data, verbose=False)[0])
+    trainer.test(built.task, built.data, verbose=False)
+    scores = built.task.scores
     write_artifact(run.artifact, built.task.model, built.artifact_config)
     records = write_predictions(built, run, scores)
     _log_to_tensorboard(built, trainer, records, scores, hyper_parameters)
@@ -111,20 +111,10 @@ def _resume(built: Built, run: RunDirectory) -> int:
     return done
 
 
-def _validation_scores(run: RunDirectory, trainer: lightning.Trainer) -> dict[str, float]:
-    """The last validation's scores, kept in a file of their own in case the test is cut off."""
-    kept = run.path / "checkpoints" / "validation.json"
-    found = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("validation/")}
-    if found:
-        write_json_atomic(kept, found)
-    elif kept.is_file():
-        found = json.loads(kept.read_text(encoding="utf-8"))
-    return found
-
-
 def _restore(built: Built, run: RunDirectory, which: str) -> float:
-    """Load the weights that are to be tested, and return the seconds of training."""
+    """Load the weights that are to be tested and the last validation's scores; return the seconds of training."""
     last = read_checkpoint(run.last)
+    built.task.scores = dict(last[SCORES])
     chosen = read_checkpoint(run.best) if which == "best" and run.best.is_file() else last
     built.task.on_load_checkpoint(chosen)
     built.task.load_state_dict(chosen["state_dict"], strict=False)
@@ -135,8 +125,8 @@ def write_predictions(built: Built, run: RunDirectory, scores: Mapping[str, floa
     """Write predictions.jsonl, the evaluation server's file and metrics.json; returns the records."""
     records = sorted(built.task.predictions, key=lambda record: record["id"])
     write_text_atomic(run.predictions, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-    expected = [example.id for example in built.data.examples[built.data.data.test]]
-    write_results(run.path / SERVER_FILE, {record["id"]: record["prediction"] for record in records}, expected)
+    expected = [int(example.id) for example in built.data.examples[built.data.data.test]]
+    write_results(run.path / SERVER_FILE, {int(record["id"]): record["prediction"] for record in records}, expected)
     write_json_atomic(run.metrics, {**scores, "test/examples": len(records)})
     return records
 

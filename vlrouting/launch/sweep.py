@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from vlrouting.backbones.location import BackboneError
 from vlrouting.data.example import DataError
-from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
+from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_yaml
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.launch.inputs import SharedInputs
 from vlrouting.launch.interruption import Cancelled, catch_signals
@@ -30,9 +31,11 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
 
     Raises:
         Cancelled: stopped by a signal.
-        UserError, DataError, BackboneError: a mistake that the user can mend.
+        UserError, DataError, BackboneError: a mistake that the user can mend, a full disk among them.
     """
     directories = {point.name: RunDirectory(runs / experiment.name / point.name) for point in points}
+    for point in points:  # also of complete points: their numbers would be taken for those of the new settings
+        directories[point.name].refuse_other_settings(to_yaml(point.config))
     open_points = [point for point in points if not directories[point.name].is_complete()]
     _say(f"{experiment.name}: {len(points)} points, {len(points) - len(open_points)} complete")
     failed: dict[str, str] = {}
@@ -46,8 +49,10 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
             except (*USER_MISTAKES, Cancelled):
                 raise
             except OSError as error:
-                raise UserError(f"{point.name}: {error.strerror or error}: {error.filename or directories[point.name].path}") from error
+                where = error.filename or directories[point.name].path
+                raise UserError(f"{point.name}: {error.strerror or error}: {where}; what was saved is kept") from error
             except Exception as error:
+                traceback.print_exc()
                 failed[point.name] = f"{type(error).__name__}: {error}"
                 _say(f"{point.name} failed: {failed[point.name]}")
     return failed

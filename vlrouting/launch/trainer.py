@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from typing import Any
@@ -13,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from vlrouting.config import ExperimentConfig
 from vlrouting.experiment import RunDirectory
 from vlrouting.launch.checkpoints import AtomicCheckpointIO, RunCheckpoints
+from vlrouting.launch.curves import Curves
 
 QUIET_REFRESH = 100
 """Steps between two lines of progress where nobody watches a bar: in a log file."""
@@ -35,7 +37,7 @@ def make_trainer(
         total_steps: optimizer steps of the run.
         batches_per_epoch: batches of one pass over the training data.
         checkpoints: saves the run.
-        first_step: where a resumed run goes on; TensorBoard drops what an earlier attempt logged from there on.
+        first_step: steps that an earlier attempt has done; TensorBoard drops what it logged after them.
         title: what the progress bar says.
     """
     quiet_lightning()
@@ -43,7 +45,11 @@ def make_trainer(
     batches = total_steps * train.accumulate
     interval = train.validate_every_steps * train.accumulate if train.validate_every_steps else batches_per_epoch
     logger = TensorBoardLogger(
-        run.path, name=None, version="tensorboard", default_hp_metric=False, purge_step=first_step or None
+        run.path,
+        name=None,
+        version="tensorboard",
+        default_hp_metric=False,
+        purge_step=first_step + 1 if first_step else None,
     )
     return lightning.Trainer(
         accelerator=train.accelerator,
@@ -57,14 +63,14 @@ def make_trainer(
         check_val_every_n_epoch=None,
         limit_val_batches=0 if config.data.validation is None else None,
         num_sanity_val_steps=0,
-        log_every_n_steps=train.log_every_steps,
         use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_model_summary=False,
         default_root_dir=run.path,
         logger=logger,
         plugins=[AtomicCheckpointIO()],
-        callbacks=[checkpoints, ProgressBar(title)],
+        # The curves first: what a checkpoint has behind it must be logged.
+        callbacks=[Curves(train.log_every_steps), checkpoints, ProgressBar(title)],
     )
 
 
@@ -94,15 +100,13 @@ class ProgressBar(TQDMProgressBar):
 
 
 def quiet_lightning() -> None:
-    """Advice that does not hold here."""
+    """Leaves out greetings, and advice that does not hold here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for text in (
         ".*does not have many workers.*",  # features come from memory; train.workers is there for images
         ".*in eval mode at the start of training.*",  # the frozen backbone, on purpose
         ".*is not resumable.*",  # the sampler goes on from its position
-        ".*Checkpoint directory .* exists.*",
-        ".*logger.log_dir.*",
-        ".*treespec.*",
+        ".*LeafSpec.*",  # inside Lightning
     ):
         warnings.filterwarnings("ignore", text)
-
-

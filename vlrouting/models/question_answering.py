@@ -14,7 +14,7 @@ from vlrouting.models.standardize import Standardize
 
 
 def answer_head(width: int, answers: int) -> nn.Sequential:
-    """Linear - LayerNorm - GELU - Linear, (B, D) -> (B, A); the hidden layer is twice as wide, as the authors have it."""
+    """Linear - LayerNorm - GELU - Linear, (B, D) -> (B, A); the hidden layer is as wide as the authors have it."""
     return nn.Sequential(nn.Linear(width, 2 * width), nn.LayerNorm(2 * width), nn.GELU(), nn.Linear(2 * width, answers))
 
 
@@ -87,9 +87,9 @@ class QuestionAnsweringModel(nn.Module):
             return None
         if self.config.visual_input in ("noise", "ones"):
             shape = (batch, *self.visual_shape)
-            device = self.head[0].weight.device
-            make = torch.randn if self.config.visual_input == "noise" else torch.ones
-            features = make(shape, device=device)  # type: ignore[operator]
+            device = next(self.head.parameters()).device
+            noise = self.config.visual_input == "noise"
+            features = torch.randn(shape, device=device) if noise else torch.ones(shape, device=device)
         elif pixels is not None and self.vision is not None:
             features = self.vision(pixels)
         if features is None:

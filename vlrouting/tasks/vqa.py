@@ -26,6 +26,8 @@ class VQAClassification(lightning.LightningModule):
 
     Attributes:
         predictions: after a test, one record per example: id, question, prediction, references, image.
+        scores: `validation/…` and `test/…` of the last pass over each, in percent. Lightning's own log would round
+            them to float32.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class VQAClassification(lightning.LightningModule):
         self.total_steps, self.seed = total_steps, seed
         self.metrics = torch.nn.ModuleDict(dict(metrics))
         self.predictions: list[dict[str, Any]] = []
+        self.scores: dict[str, float] = {}
         self.strict_loading = False  # checkpoints hold trained tensors only; `require_trained_state` checks them
 
     def forward(self, batch: Any) -> Tensor:
@@ -62,8 +65,7 @@ class VQAClassification(lightning.LightningModule):
         """Loss of one batch."""
         seed_step(self.seed, "train", batch_index, self.global_rank)
         loss = functional.binary_cross_entropy_with_logits(self(batch).float(), batch.targets)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
-        self.log("train/lr", self.optimizers().param_groups[0]["lr"], batch_size=len(batch))  # type: ignore[union-attr]
+        self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch))
         return loss
 
     def validation_step(self, batch: Any, batch_index: int) -> None:
@@ -99,21 +101,21 @@ class VQAClassification(lightning.LightningModule):
         return predictions
 
     def on_validation_epoch_end(self) -> None:
-        """Log the validation split's scores."""
-        self._log_scores("validation")
+        """Compute the validation split's scores."""
+        self._keep_scores("validation")
 
     def on_test_epoch_start(self) -> None:
         """Forget an earlier test's predictions."""
         self.predictions = []
 
     def on_test_epoch_end(self) -> None:
-        """Log the test split's scores."""
-        self._log_scores("test")
+        """Compute the test split's scores."""
+        self._keep_scores("test")
 
-    def _log_scores(self, split: str) -> None:
-        scores = self.metrics[split].compute()  # type: ignore[operator]
+    def _keep_scores(self, split: str) -> None:
+        computed = self.metrics[split].compute()  # type: ignore[operator]
         self.metrics[split].reset()  # type: ignore[operator]
-        self.log_dict({f"{split}/{name}": value for name, value in scores.items()}, prog_bar=False)
+        self.scores |= {f"{split}/{name}": value for name, value in computed.items()}
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW over the trained parameters, with the schedule stepped every optimizer step."""

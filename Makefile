@@ -1,0 +1,47 @@
+# make train EXP=demo_vqa      every target makes .venv first; `make help` lists them
+
+EXP ?= demo_vqa
+POINT ?=
+ARGS ?=
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RUN := $(BIN)/vlrouting
+
+.DEFAULT_GOAL := help
+.PHONY: help install train evaluate compare validate tensorboard test lint format clean
+
+help:  ## list the targets
+	@echo "make TARGET [EXP=demo_vqa] [POINT=routing=mul] [ARGS=\"train.lr=1e-3 seed=7\"]"
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  \1|/' | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not there; set PYTHON=… to a Python of 3.10 or newer"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@
+
+install: $(READY)  ## make .venv with everything in it
+train: $(READY)  ## train every point of EXP that is not complete, and compare
+	$(RUN) train $(EXP) $(ARGS) $(if $(POINT),--point "$(POINT)")
+evaluate: $(READY)  ## score the artifacts of EXP again
+	$(RUN) evaluate $(EXP) $(ARGS) $(if $(POINT),--point "$(POINT)")
+compare: $(READY)  ## the comparison table of EXP
+	$(RUN) compare $(EXP)
+validate: $(READY)  ## check EXP
+	$(RUN) validate $(EXP) $(ARGS)
+tensorboard: $(READY)  ## curves, HPARAMS and test images of EXP
+	@test -d runs/$(EXP) || { echo "make: runs/$(EXP) is not there; run: make train EXP=$(EXP)"; exit 2; }
+	$(BIN)/tensorboard --logdir runs/$(EXP)
+test: $(READY)  ## all tests
+	$(BIN)/python -m pytest
+lint: $(READY)  ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+format: $(READY)  ## let ruff format everything
+	$(BIN)/ruff format .
+clean:  ## remove .venv and caches; data and runs stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist *.egg-info

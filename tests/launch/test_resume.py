@@ -1,0 +1,188 @@
+"""A run that is cut off, at whatever moment, ends with the weights of one that was not: bit for bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.tiny_experiment import write_experiment
+from vlrouting.experiment import Experiment, RunDirectory
+from vlrouting.launch.interruption import Cancelled
+from vlrouting.launch.sweep import train
+from vlrouting.tasks.vqa import VQAClassification
+
+STEPS = 10
+
+
+def weights(run: RunDirectory) -> dict[str, torch.Tensor]:
+    return load_file(run.artifact / "adapter_model.safetensors")
+
+
+def assert_same(one: RunDirectory, other: RunDirectory) -> None:
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+    assert one.predictions.read_text() == other.predictions.read_text()
+    assert one.read_metrics() == other.read_metrics()
+
+
+def curve(run: RunDirectory, tag: str) -> list[tuple[int, float]]:
+    """Steps and values over all of the run's event files; a step that was logged twice is there twice.
+
+    File by file, because files of one process and second have no order that TensorBoard could see.
+    """
+    found = []
+    for file in run.tensorboard.glob("events*"):
+        events = EventAccumulator(str(file), size_guidance={"scalars": 0})
+        events.Reload()
+        if tag in events.Tags()["scalars"]:
+            found += [(event.step, event.value) for event in events.Scalars(tag)]
+    return sorted(found)
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
+    """Send this process the signal in the middle of one training step, once."""
+    training_step = VQAClassification.training_step
+    sent = []
+
+    def interrupted(self: VQAClassification, batch: object, batch_index: int) -> torch.Tensor:
+        if batch_index == step and not sent:
+            sent.append(True)
+            os.kill(os.getpid(), number)
+        return training_step(self, batch, batch_index)
+
+    monkeypatch.setattr(VQAClassification, "training_step", interrupted)
+
+
+@pytest.fixture
+def uninterrupted(
+    experiment: Callable[..., Experiment], run: Callable[..., RunDirectory]
+) -> tuple[Experiment, RunDirectory]:
+    point = experiment(evaluate={"checkpoint": "best"})
+    return point, run(point, "whole")
+
+
+def test_stopped_in_every_step(
+    uninterrupted: tuple[Experiment, RunDirectory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, whole = uninterrupted
+    for step in range(STEPS):
+        runs = tmp_path / f"stopped-{step}"
+        stop_at(monkeypatch, step, signal.SIGTERM if step % 2 else signal.SIGINT)
+        with pytest.raises(Cancelled):
+            train(experiment, experiment.points, runs)
+        cut = RunDirectory(runs / experiment.name / "default")
+        assert cut.status() == "cancelled"
+        assert not cut.is_complete()
+        assert train(experiment, experiment.points, runs) == {}
+        assert cut.is_complete()
+        assert_same(whole, cut)
+        for tag in ("train/loss", "train/lr", "validation/vqa_accuracy"):
+            assert curve(cut, tag) == curve(whole, tag), f"{tag}, stopped in step {step}"
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_stopped_with_accumulation_and_over_an_epochs_end(
+    experiment: Callable[..., Experiment],
+    run: Callable[..., RunDirectory],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    accumulate: int,
+) -> None:
+    # 48 questions in batches of 8: six batches an epoch, so the run goes over several epochs.
+    point = experiment(f"train.accumulate={accumulate}", data={"validation": None}, train={"max_steps": 8})
+    whole = run(point, "whole")
+    for batch in (3, 5, 6, 7):
+        stop_at(monkeypatch, batch, signal.SIGTERM)
+        with pytest.raises(Cancelled):
+            train(point, point.points, tmp_path / f"cut-{batch}")
+        cut = run(point, f"cut-{batch}")
+        assert_same(whole, cut)
+
+
+# Imported by the run as a plugin. The process is killed outright at the moment that the environment names.
+KILLER = """
+import os, signal
+from pathlib import Path
+
+def kill_before(owner, name, count):
+    original = getattr(owner, name)
+    calls = []
+    def killed(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+    setattr(owner, name, killed)
+
+moment, _, count = os.environ.get("KILL_AT", "").partition(":")
+if moment:
+    import vlrouting.backbones.vision, vlrouting.launch.checkpoints, vlrouting.launch.point, vlrouting.tasks.vqa
+    owner, name = {
+        "features": (vlrouting.backbones.vision.VisionEncoder, "forward"),
+        "step": (vlrouting.tasks.vqa.VQAClassification, "training_step"),
+        "write": (os, "fsync"),
+        "validation": (vlrouting.tasks.vqa.VQAClassification, "validation_step"),
+        "test": (vlrouting.tasks.vqa.VQAClassification, "test_step"),
+        "artifact": (vlrouting.launch.point, "write_artifact"),
+        "results": (vlrouting.launch.point, "write_results"),
+    }[moment]
+    kill_before(owner, name, int(count))
+"""
+# In the order of the run. Each start goes on from what the one before left; `write:4` dies inside a file's write.
+MOMENTS = ["features:2", "step:1", "step:6", "write:4", "validation:2", "test:2", "artifact:1", "results:1"]
+
+
+def start(folder: Path, runs: str, moment: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vlrouting.cli", "train", "tiny.yaml", "--runs", runs]
+    environment = {**os.environ, "KILL_AT": moment, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+def test_killed_again_and_again(tmp_path: Path) -> None:
+    write_experiment(tmp_path, plugins=["killer"])
+    (tmp_path / "killer.py").write_text(KILLER)
+    cut = RunDirectory(tmp_path / "cut" / "tiny" / "default")
+    for moment in MOMENTS:
+        done = start(tmp_path, "cut", moment)
+        assert done.returncode == -signal.SIGKILL, f"{moment}: {done.stderr[-2000:]}"
+        assert not cut.is_complete(), moment
+    done = start(tmp_path, "cut")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert start(tmp_path, "whole").returncode == 0
+    assert_same(RunDirectory(tmp_path / "whole" / "tiny" / "default"), cut)
+    assert not list(cut.path.rglob("*.tmp"))
+    features = tmp_path / "data" / "features"
+    assert len([path for path in features.iterdir() if path.is_dir()]) == 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_says_so_and_goes_on(tmp_path: Path) -> None:
+    write_experiment(tmp_path, train={"max_steps": 4000, "validate_every_steps": 4000, "checkpoint_every_steps": 4000})
+    command = [sys.executable, "-m", "vlrouting.cli", "train", "tiny.yaml"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    events = tmp_path / "runs" / "tiny" / "default" / "tensorboard"
+    deadline = time.monotonic() + 120
+    while not list(events.glob("events*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "stopped by SIGINT" in errors and "again" in errors  # says how to go on
+    run = json.loads((tmp_path / "runs" / "tiny" / "default" / "run.json").read_text())
+    assert run["status"] == "cancelled"
+    assert (tmp_path / "runs" / "tiny" / "default" / "checkpoints" / "last.ckpt").is_file()

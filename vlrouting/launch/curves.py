@@ -1,0 +1,61 @@
+"""TensorBoard's curves, written before the checkpoint of the same step: a run that goes on has no gap in them.
+
+Steps are optimizer steps, counted from 1.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import lightning
+import torch
+
+
+class Curves(lightning.Callback):
+    """Loss, learning rate and speed every so many steps; scores after every validation and test."""
+
+    def __init__(self, every_steps: int) -> None:
+        self.every_steps = every_steps
+        self._losses: list[torch.Tensor] = []
+        self._examples = 0
+        self._since = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log the step's mean loss over its batches, the rate it was made with, and the speed since the last log."""
+        self._losses.append(outputs["loss"].detach())
+        self._examples += len(batch) * trainer.world_size
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        losses, self._losses = self._losses, []
+        if trainer.global_step % self.every_steps:
+            return
+        now = time.perf_counter()
+        values = {
+            "train/loss": float(torch.stack(losses).mean()),
+            "train/lr": trainer.lr_scheduler_configs[0].scheduler.get_last_lr()[0],
+            "train/samples_per_second": self._examples / (now - self._since),
+        }
+        self._examples, self._since = 0, now
+        _log(trainer, values)
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Log the validation's scores."""
+        self._log_scores(trainer, pl_module, "validation/")
+
+    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Log the test's scores at the end of the training curves."""
+        self._log_scores(trainer, pl_module, "test/")
+
+    def _log_scores(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, prefix: str) -> None:
+        scores: dict[str, float] = pl_module.scores  # type: ignore[assignment]
+        _log(trainer, {name: value for name, value in scores.items() if name.startswith(prefix)})
+
+
+def _log(trainer: lightning.Trainer, values: dict[str, float]) -> None:
+    for logger in trainer.loggers:
+        logger.log_metrics(values, step=trainer.global_step)
+        logger.save()
+        logger.experiment.flush()  # type: ignore[attr-defined]  # what a kill would lose

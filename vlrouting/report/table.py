@@ -1,0 +1,209 @@
+"""The comparison of an experiment's points: on the console, in Markdown, in CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vlrouting.experiment.atomic import write_text_atomic
+from vlrouting.experiment.errors import UserError, did_you_mean
+from vlrouting.report.rows import Group, Measured, Row, by_setting, has_seeds, metric_keys
+
+MARKDOWN = "comparison.md"
+CSV = "comparison.csv"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell as it is read."""
+
+    text: str
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table before it is drawn. Columns but the named ones hold numbers."""
+
+    title: str
+    header: list[str]
+    lines: list[list[Cell]]
+    text_columns: frozenset[str] = frozenset({"variant", "metric", "status"})
+
+
+def render_console(rows: Sequence[Row], metrics: Sequence[str] | None = None, console: Console | None = None) -> None:
+    """Prints the comparison; `metrics` as in `grids`."""
+    console = console or Console()
+    for grid in grids(rows, metrics):
+        table = Table(title=grid.title, title_justify="left", box=SIMPLE_HEAD)
+        for column, name in enumerate(grid.header):
+            # Headers break between words, so that on a narrow console names and numbers need not.
+            width = max([len(word) for word in name.split()] + [len(line[column].text) for line in grid.lines])
+            justify: Literal["left", "right"] = "left" if name in grid.text_columns else "right"
+            table.add_column(textwrap.fill(name, width, break_on_hyphens=False), justify=justify, overflow="fold")
+        for line in grid.lines:
+            # Text, not str: rich would read a bracket in a reason as markup.
+            table.add_row(*(Text(cell.text, style="bold" if cell.best else "") for cell in line))
+        console.print(table)
+
+
+def to_markdown(rows: Sequence[Row], metrics: Sequence[str] | None = None) -> str:
+    """The comparison as Markdown tables with aligned columns, the best value bold; `metrics` as in `grids`."""
+    return "\n".join(_markdown(grid) for grid in grids(rows, metrics))
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """A line per point in full precision, every `test/<name>` included; a point that is not complete has no numbers."""
+    keys = metric_keys(rows)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    fixed = ["variant", "status", "reason", "seed", "trained_parameters", "total_parameters", "seconds", "metric"]
+    writer.writerow([*fixed, *keys])
+    for row in rows:
+        counts = [row.seed, row.trained_parameters, row.total_parameters, row.seconds]
+        values = [row.metrics.get(key) if row.complete else None for key in keys]
+        writer.writerow([row.variant, row.status, row.reason, *counts, row.metric_name, *values])
+    return out.getvalue()
+
+
+def write_comparison(experiment_runs: Path, rows: Sequence[Row]) -> list[Path]:
+    """Writes comparison.md and comparison.csv beside the run directories and returns their paths."""
+    texts = {experiment_runs / MARKDOWN: to_markdown(rows), experiment_runs / CSV: to_csv(rows)}
+    for path, text in texts.items():
+        write_text_atomic(path, text)
+    return list(texts)
+
+
+def grids(rows: Sequence[Row], metrics: Sequence[str] | None = None) -> list[Grid]:
+    """The table of all points and, where there are several seeds, the one of means over them.
+
+    Args:
+        rows: what `collect` returned.
+        metrics: keys such as `test/vqa_accuracy_number` to show; the main metric alone when not given.
+
+    Raises:
+        UserError: no complete point has such a metric.
+    """
+    shown = _shown(rows, metrics)
+    tables = [_points(rows, shown)]
+    if has_seeds(rows):
+        tables.append(_means(by_setting(rows), shown))
+    return tables
+
+
+def _shown(rows: Sequence[Row], metrics: Sequence[str] | None) -> list[str]:
+    main = list(dict.fromkeys(row.main_metric for row in rows if row.complete))
+    known = metric_keys(rows)
+    for key in metrics or ():
+        if key not in known:
+            raise UserError(f"no metric '{key}'.{did_you_mean(key, known)} Known: {', '.join(known) or 'none yet'}.")
+    return list(metrics) if metrics else main
+
+
+def _metric_titles(rows: Sequence[Row], shown: Sequence[str]) -> tuple[list[str], bool]:
+    """Column titles, and whether the main metric's variant differs between rows and needs a column of its own."""
+    names: dict[str, set[str]] = {}
+    for row in rows:
+        if row.complete:
+            names.setdefault(row.main_metric, set()).add(row.metric_name)
+    agreed = {key: found.pop() for key, found in names.items() if len(found) == 1}
+    return [agreed.get(key, key) for key in shown], len(agreed) < len(names)
+
+
+def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
+    titles, mixed = _metric_titles(rows, shown)
+    header = ["variant", "trained parameters", *titles, *(["metric"] if mixed else []), "training time", "status"]
+    # Numbers that were measured in different ways have no best.
+    best = None if mixed else _best([row.main for row in rows if row.complete])
+    lines = []
+    for row in rows:
+        status = f"{row.status}: {row.reason}" if row.reason else row.status
+        values = [_metric_cell(row.metrics.get(key), best if key == row.main_metric else None) for key in shown]
+        lines.append(
+            [
+                Cell(row.variant),
+                Cell(_parameters(row.trained_parameters, row.total_parameters)),
+                *values,
+                *([Cell(row.metric_name)] if mixed else []),
+                Cell(_duration(row.seconds)),
+                Cell(" ".join(status.split())),
+            ]
+        )
+    return Grid("Points", header, lines)
+
+
+def _means(groups: Sequence[Group], shown: Sequence[str]) -> Grid:
+    titles, mixed = _metric_titles([row for group in groups for row in group.rows], shown)
+    header = ["variant", "seeds", "trained parameters", *titles, "training time"]
+    means = [group.measured(group.rows[0].main_metric) for group in groups]
+    best = None if mixed else _best([measured.mean for measured in means if measured])
+    lines = []
+    for group in groups:
+        first = group.rows[0]
+        seconds = group.seconds()
+        values = [_mean_cell(group.measured(key), best if key == first.main_metric else None) for key in shown]
+        parameters = Cell(_parameters(first.trained_parameters, first.total_parameters))
+        time = Cell(_duration(seconds.mean if seconds else None))
+        lines.append([Cell(group.variant), Cell(str(len(group.rows))), parameters, *values, time])
+    return Grid("Mean ± sample standard deviation over the seeds", header, lines)
+
+
+def _best(values: Sequence[float | None]) -> str | None:
+    """The best value as it is shown, so that all that look equal are bold; none when there is nothing to beat."""
+    present = [value for value in values if value is not None]
+    return f"{max(present):.2f}" if len(present) > 1 else None
+
+
+def _metric_cell(value: float | None, best: str | None) -> Cell:
+    text = "" if value is None else f"{value:.2f}"
+    return Cell(text, best=bool(text) and text == best)
+
+
+def _mean_cell(value: Measured | None, best: str | None) -> Cell:
+    if value is None:
+        return Cell("")
+    mean = f"{value.mean:.2f}"
+    return Cell(mean if value.deviation is None else f"{mean} ± {value.deviation:.2f}", best=mean == best)
+
+
+def _parameters(trained: int | None, total: int | None) -> str:
+    if trained is None:
+        return ""
+    return f"{trained:,} ({100 * trained / total:.2f}%)" if total else f"{trained:,}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _markdown(grid: Grid) -> str:
+    lines = [
+        [f"**{cell.text}**" if cell.best else cell.text.replace("|", "\\|") for cell in line] for line in grid.lines
+    ]
+    header = [name.replace("|", "\\|") for name in grid.header]
+    widths = [max(3, *(len(line[column]) for line in [header, *lines])) for column in range(len(header))]
+    left = [name in grid.text_columns for name in grid.header]
+
+    def drawn(cells: list[str]) -> str:
+        padded = [c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in zip(cells, widths, left, strict=True)]
+        return f"| {' | '.join(padded)} |"
+
+    rule = ["-" * width if is_left else "-" * (width - 1) + ":" for width, is_left in zip(widths, left, strict=True)]
+    return "\n".join([f"**{grid.title}**", "", drawn(header), drawn(rule), *map(drawn, lines)]) + "\n"
