@@ -6,7 +6,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
-WORDS = "what color is it ? the picture a red green blue yellow yes no shape there how many".split()
+WORDS = ["what", "color", "is", "it", "?", "the", "picture", "a", "red", "green", "blue", "yellow", "yes", "no"]
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 

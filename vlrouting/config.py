@@ -105,7 +105,7 @@ class SplitConfig:
     questions: str = ""
     """Official questions file, or a per-split list (LXMERT / VL-T5 style) that carries `label`."""
     annotations: str | None = None
-    """Official annotations file; null where `questions` is a per-split list or a test set."""
+    """Official annotations file; null for a test set. A per-split list needs it only for the official metric."""
     images: str = "{subtype}/COCO_{subtype}_{image_id:012d}.jpg"
     """Path of an image; `{subtype}` is the file's data_subtype, `{image_id}` the number, `{img_id}` a list's string."""
 
@@ -129,7 +129,7 @@ class DataConfig:
     splits: dict[str, SplitConfig] = field(default_factory=dict)
     """Files of every split. Default: the official names of train2014 and val2014."""
     answers: str | None = None
-    """Answer vocabulary: a JSON list, or a map answer -> index. Default: built from the training split."""
+    """Answer vocabulary under `root`: a JSON list, or a map answer -> index. Default: built from the training split."""
     min_answer_count: int = 9
     """When the vocabulary is built: questions an answer must have."""
     max_text_tokens: int = 19

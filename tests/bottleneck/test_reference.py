@@ -1,4 +1,4 @@
-"""The authors' modules, reproduced: expected values were computed with their released code (tests/fixtures/README.md)."""
+"""The authors' modules, reproduced: values computed with their released code (tests/fixtures/README.md)."""
 
 from pathlib import Path
 

@@ -1,8 +1,12 @@
-"""A VQAv2 in miniature: official questions and annotations files, per-split lists, answers, images of a few pixels."""
+"""A VQAv2 in miniature: official questions and annotations files, per-split lists, answers, images of one colour.
+
+Half of the questions can be answered from the picture alone, so a model that looks at it can be trained here.
+"""
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,18 +15,20 @@ from PIL import Image
 
 from vlrouting.config import DataConfig
 
-ANSWERS = ("", "yes", "no", "red", "2")
+COLORS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200), "yellow": (200, 200, 0)}
+"""Answer -> pixels."""
+ANSWERS = ("", "yes", "no", *COLORS, "2")
 """The vocabulary of `write_world`, in the order of its files."""
-TYPES = {"yes": "yes/no", "no": "yes/no", "2": "number", "red": "other"}
 QUESTIONS = (
-    ("Is this a dog?", "is this a", "yes"),
-    ("Is this a very large and quite friendly cat?", "is this a", "no"),
-    ("What color is the car?", "what color is the", "red"),
-    ("How many birds are there?", "how many", "2"),
+    ("Is it red?", "is it"),
+    ("Is this a very large and quite friendly cat?", "is this a"),
+    ("What color is it?", "what color is"),
+    ("How many birds are there?", "how many"),
 )
-FIRST_IMAGE = {"train2014": 100, "val2014": 500, "test2015": 900}
+"""Text and question type; every image has them all."""
+FIRST_IMAGE = {"train2014": 100_000, "val2014": 500_000, "test2015": 900_000}
 IMAGES = 4
-"""Images of a split; each has all of QUESTIONS."""
+"""Images of a split, if nothing else is said."""
 
 
 def header(subtype: str) -> dict[str, Any]:
@@ -36,34 +42,46 @@ def header(subtype: str) -> dict[str, Any]:
     }
 
 
-def image_ids(subtype: str) -> range:
-    """Numbers of a split's images."""
-    return range(FIRST_IMAGE[subtype], FIRST_IMAGE[subtype] + IMAGES)
+def image_colors(subtype: str, images: int = IMAGES, seed: int = 0) -> dict[int, str]:
+    """Colour of every image of a split by its number: each colour as often as any other, in random order."""
+    colors = [list(COLORS)[number % len(COLORS)] for number in range(images)]
+    random.Random(f"{seed}/{subtype}").shuffle(colors)
+    return dict(enumerate(colors, start=FIRST_IMAGE[subtype]))
 
 
-def question_records(subtype: str) -> list[dict[str, Any]]:
+def answers_of(color: str) -> tuple[str, ...]:
+    """The right answers to QUESTIONS about a picture of this colour."""
+    return ("yes" if color == "red" else "no", "no", color, "2")
+
+
+def question_records(subtype: str, images: int = IMAGES, seed: int = 0) -> list[dict[str, Any]]:
     """Question records of a split."""
     return [
         {"image_id": image_id, "question": text, "question_id": image_id * 1000 + number}
-        for image_id in image_ids(subtype)
-        for number, (text, _, _) in enumerate(QUESTIONS)
+        for image_id in image_colors(subtype, images, seed)
+        for number, (text, _) in enumerate(QUESTIONS)
     ]
 
 
-def annotation_records(subtype: str) -> list[dict[str, Any]]:
+def annotation_records(subtype: str, images: int = IMAGES, seed: int = 0) -> list[dict[str, Any]]:
     """Annotation records: seven people agree, two say "maybe", one "Yes" with a capital."""
     return [
         {
             "question_id": image_id * 1000 + number,
             "image_id": image_id,
             "question_type": question_type,
-            "answer_type": TYPES[answer],
+            "answer_type": answer_type(answer),
             "multiple_choice_answer": answer,
             "answers": answer_records([answer] * 7 + ["maybe"] * 2 + ["Yes"]),
         }
-        for image_id in image_ids(subtype)
-        for number, (_, question_type, answer) in enumerate(QUESTIONS)
+        for image_id, color in image_colors(subtype, images, seed).items()
+        for number, ((_, question_type), answer) in enumerate(zip(QUESTIONS, answers_of(color), strict=True))
     ]
+
+
+def answer_type(answer: str) -> str:
+    """The official type of an answer."""
+    return {"yes": "yes/no", "no": "yes/no", "2": "number"}.get(answer, "other")
 
 
 def answer_records(answers: list[str]) -> list[dict[str, Any]]:
@@ -73,7 +91,7 @@ def answer_records(answers: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def list_records(subtype: str) -> list[dict[str, Any]]:
+def list_records(subtype: str, images: int = IMAGES, seed: int = 0) -> list[dict[str, Any]]:
     """The split as a per-split list."""
     return [
         {
@@ -81,11 +99,11 @@ def list_records(subtype: str) -> list[dict[str, Any]]:
             "img_id": f"COCO_{subtype}_{image_id:012d}",
             "sent": text,
             "question_type": question_type,
-            "answer_type": TYPES[answer],
+            "answer_type": answer_type(answer),
             "label": {"maybe": 0.6, answer: 1},
         }
-        for image_id in image_ids(subtype)
-        for number, (text, question_type, answer) in enumerate(QUESTIONS)
+        for image_id, color in image_colors(subtype, images, seed).items()
+        for number, ((text, question_type), answer) in enumerate(zip(QUESTIONS, answers_of(color), strict=True))
     ]
 
 
@@ -95,20 +113,28 @@ def write_json(path: Path, content: object) -> Path:
     return path
 
 
-def write_world(root: Path) -> DataConfig:
-    """All files of train2014, val2014 and test2015, and the section of an experiment that uses them."""
+def write_world(root: Path, images: int = IMAGES, seed: int = 0) -> DataConfig:
+    """All files of train2014, val2014 and test2015 (without answers) under the names that the reader expects.
+
+    Args:
+        root: folder of the files.
+        images: of each split; each has four questions.
+        seed: of the images' colours.
+
+    Returns:
+        The section of an experiment that uses them.
+    """
     root.mkdir(parents=True, exist_ok=True)
     for subtype in FIRST_IMAGE:
-        content = header(subtype) | {"questions": question_records(subtype)}
+        content = header(subtype) | {"questions": question_records(subtype, images, seed)}
         write_json(root / f"v2_OpenEnded_mscoco_{subtype}_questions.json", content)
         if subtype != "test2015":
-            content = header(subtype) | {"annotations": annotation_records(subtype)}
+            content = header(subtype) | {"annotations": annotation_records(subtype, images, seed)}
             write_json(root / f"v2_mscoco_{subtype}_annotations.json", content)
-        write_json(root / f"{subtype}_list.json", list_records(subtype))
+        write_json(root / f"{subtype}_list.json", list_records(subtype, images, seed))
         (root / subtype).mkdir(exist_ok=True)
-        for image_id in image_ids(subtype):
-            color = (image_id % 256, 3 * image_id % 256, 7 * image_id % 256)
-            Image.new("RGB", (20, 16), color).save(root / subtype / f"COCO_{subtype}_{image_id:012d}.jpg")
+        for image_id, color in image_colors(subtype, images, seed).items():
+            Image.new("RGB", (20, 16), COLORS[color]).save(root / subtype / f"COCO_{subtype}_{image_id:012d}.jpg")
     write_json(root / "trainval_label2ans.json", ANSWERS)
     write_json(root / "trainval_ans2label.json", {answer: index for index, answer in enumerate(ANSWERS)})
     return DataConfig(root=str(root), answers="trainval_label2ans.json")

@@ -63,7 +63,8 @@ def test_missing_image_folder(tmp_path: Path) -> None:
 
 def test_split_mistakes(tmp_path: Path) -> None:
     data = replace(write_world(tmp_path), train="trian2014", splits={"val2014": SplitConfig("x.json", None, "{a}.jpg")})
-    unknown, template = missing_files(data)
+    unknown, template, questions = missing_files(data)
+    assert "x.json is missing" in questions
     assert "'trian2014'" in unknown and "did you mean 'train2014'?" in unknown
     assert "data.splits.val2014.images" in template and "placeholders" in template
 

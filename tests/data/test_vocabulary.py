@@ -64,7 +64,7 @@ def test_both_file_forms_are_the_same_and_pickle(tmp_path: Path) -> None:
     [
         (["yes", "no", "yes"], "answers occur twice: 'yes'; remove"),
         (["yes", 3], "must be a string; at index 1: 3; repair"),
-        ([], "at least one answer"),
+        ([], "at least one answer; choose"),
         ({"yes": 0, "no": 2}, "0 to 1, each once; no answer has index 1; fetch"),
         ({"yes": 0, "no": 0}, "0 to 1, each once; no answer has index 1; fetch"),
         ({"yes": 0, "no": "1"}, "no integer at 'no': '1'; fetch"),

@@ -7,24 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from vlrouting.config import ExperimentConfig, SplitConfig
+from tests.experiment.writing import write
+from vlrouting.config import BottleneckConfig, DataConfig, ExperimentConfig, SplitConfig, TrainConfig
 from vlrouting.experiment import UserError, load, to_yaml
 from vlrouting.experiment.schema import all_keys, describe, hint_of, is_section
 from vlrouting.experiment.sweep import point_name
-
-
-@pytest.fixture
-def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An experiments folder under the current directory, with one shared part."""
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "experiments"
-    (folder / "base").mkdir(parents=True)
-    (folder / "base" / "short.yaml").write_text("train: {max_steps: 7, lr: 3e-4}\nseed: 1\n")
-    return folder
-
-
-def write(experiments: Path, name: str, text: str) -> None:
-    (experiments / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
 def names(name: str, *overrides: str) -> list[str]:
@@ -124,6 +111,7 @@ def test_an_override_holds_for_every_point(experiments: Path) -> None:
 def test_point_names() -> None:
     assert point_name(None, {}) == "default"
     assert point_name("lora", {"train.lr": 1e-5, "vision.cache": False}) == "lora,lr=1e-05,cache=false"
+    assert point_name(None, {"data.root": "../a\\b c:*?<ä>", "seed": -1}) == "root=..-a-b-c-,seed=-1"
     assert point_name(None, {"data.name": "a", "vision.name": "b", "seed": 1}) == "data.name=a,vision.name=b,seed=1"
     assert point_name(None, {"language.name": "org/model: x", "bottleneck.layers": [0, 1]}) == (
         "name=org-model-x,layers=0+1"
@@ -152,6 +140,23 @@ def test_resolved_configuration_repeats_the_point(experiments: Path, tmp_path: P
         again = load(str(path))
         assert [other.config for other in again.points] == [point.config]
         assert again.name == point.name  # not `config`, which every run would share
+
+
+@pytest.mark.parametrize("number", [3e-4, 1e-5, 1e-8, 2.5e-10, 0.1, 1.0, 128.0, 1e22, 123456789.123])
+def test_every_form_of_a_number_survives_the_file(experiments: Path, number: float) -> None:
+    write(experiments, "x", f"extends: [base/short]\nbottleneck: {{alpha: {number!r}}}\n")
+    (point,) = load("x").points
+    assert point.config.bottleneck.alpha == number
+    write(experiments, "again", to_yaml(point.config))
+    assert load("again").points[0].config == point.config
+
+
+@pytest.mark.parametrize("text", ["no", "null", "~", "", "1e3", "007", "2024-01-31", "a: b # c", " ü\n", "{x}", "???x"])
+def test_every_form_of_a_text_survives_the_file(experiments: Path, text: str) -> None:
+    config = ExperimentConfig(train=TrainConfig(max_steps=1), bottleneck=BottleneckConfig(targets=[text]))
+    config.data = DataConfig(root=text, splits={"no": SplitConfig(questions=text), "2014": SplitConfig()})
+    write(experiments, "again", to_yaml(config))
+    assert load("again").points[0].config == config
 
 
 def test_the_schema_follows_every_field() -> None:

@@ -6,31 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.experiment.writing import mistakes, write
 from vlrouting.config import ExperimentConfig
 from vlrouting.experiment import ExperimentErrors, UserError, load
-
-
-@pytest.fixture
-def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty experiments folder under the current directory."""
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "experiments"
-    (folder / "base").mkdir(parents=True)
-    return folder
-
-
-def write(experiments: Path, name: str, text: str) -> None:
-    (experiments / f"{name}.yaml").write_text(text, encoding="utf-8")
-
-
-def mistakes(name: str = "x", overrides: tuple[str, ...] = (), missing: tuple[str, ...] = ()) -> list[str]:
-    """The lines of the message, without the folder."""
-    with pytest.raises(ExperimentErrors) as caught:
-        load(name, overrides, check_files=lambda config: list(missing))
-    lines = str(caught.value).split("\n")
-    assert [str(finding) for finding in caught.value.findings] == lines
-    return [line.removeprefix("experiments/") for line in lines]
-
 
 FIVE = """\
 extends: [base/gone]
@@ -74,8 +52,8 @@ def test_five_mistakes_at_once(experiments: Path) -> None:
         ),
         (
             "qqqqq: 1",
-            "qqqqq: unknown key. Keys of an experiment: seed, task, plugins, data, vision, language, bottleneck, model, "
-            "train, evaluate, extends, sweep.",
+            "qqqqq: unknown key. Keys of an experiment: seed, task, plugins, data, vision, language, bottleneck, "
+            "model, train, evaluate, extends, sweep.",
         ),
         ("model: {qqqqq: 1}", "model.qqqqq: unknown key. Keys of model: visual_input, normalize_visual, "),
         ("sweep: {qqqqq: {}}", "sweep.qqqqq: unknown key. Keys of sweep: grid, cases, points."),
@@ -177,6 +155,8 @@ def test_duplicate_keys_are_told(experiments: Path) -> None:
     ]
     write(experiments, "x", "train: {max_steps: 1}\ntrain.max_steps: 2\n")
     assert mistakes() == ["x.yaml:2: train.max_steps: given twice"]
+    write(experiments, "x", "train: {max_steps: 1}\nsweep:\n  cases:\n    a: {}\n    a: {seed: 1}\n")
+    assert mistakes() == ["x.yaml:5: sweep.cases.a: given twice, first in line 4"]
 
 
 def test_cycle_of_extends(experiments: Path) -> None:
@@ -184,6 +164,8 @@ def test_cycle_of_extends(experiments: Path) -> None:
     write(experiments, "base/a", "extends: [base/b]\n")
     write(experiments, "base/b", "seed: 1\nextends:\n  - base/a\n")
     assert mistakes() == ["base/b.yaml:3: extends: runs in a circle: a → b → a"]
+    write(experiments, "x", "train: {max_steps: 1}\nextends: x\n")
+    assert mistakes() == ["x.yaml:2: extends: runs in a circle: x → x"]
 
 
 def test_missing_base_is_answered_with_the_nearest(experiments: Path) -> None:
@@ -191,6 +173,12 @@ def test_missing_base_is_answered_with_the_nearest(experiments: Path) -> None:
     write(experiments, "x", "extends: [base/captionning]\n")
     assert mistakes() == [
         "x.yaml:1: extends: there is no experiments/base/captionning.yaml. Did you mean 'base/captioning'?"
+    ]
+    write(experiments, "x", "extends:\n  - captioning\n  - base/captioning.yaml\n  - {base: captioning}\n")
+    assert mistakes() == [
+        "x.yaml:2: extends: there is no experiments/captioning.yaml. Did you mean 'base/captioning'?",
+        "x.yaml:3: extends: there is no experiments/base/captioning.yaml.yaml. Did you mean 'base/captioning'?",
+        "x.yaml:4: extends: expected a list of names such as base/vqa",
     ]
 
 
@@ -276,3 +264,6 @@ def test_unknown_experiment_lists_the_known_ones(experiments: Path) -> None:
     assert str(caught.value) == expected
     with pytest.raises(UserError, match=r"no experiment 'nowhere\.yaml'"):
         load("nowhere.yaml")
+    (experiments.parent / "mine.yml").write_text("")
+    with pytest.raises(UserError, match=r"mine\.yml: an experiment's file ends in \.yaml: rename it"):
+        load("mine.yml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,43 @@ def test_a_plugin_that_breaks(folder: Path) -> None:
     assert first == f"experiments/x.yaml:1: {expected}"
     with pytest.raises(UserError, match="'my_routing_broken' cannot be imported"):
         import_plugins(["my_routing_broken"])
+
+
+def test_a_plugin_that_is_a_script_does_not_end_the_check(folder: Path) -> None:
+    (folder / "my_routing_script.py").write_text("import sys\nsys.exit(0)\n")
+    write(folder, "mine", "[my_routing_script]")
+    with pytest.raises(ExperimentErrors, match=r"plugins: 'my_routing_script' cannot be imported: SystemExit: 0"):
+        load("x")
+
+
+@pytest.mark.parametrize("plugin", ["''", ".relative", "my_routing_no_package.inner", "my_routing_no_package.py"])
+def test_a_name_that_is_no_module(folder: Path, plugin: str) -> None:
+    (folder / "my_routing_no_package.py").write_text("")
+    write(folder, "mine", f"[{plugin}]")
+    with pytest.raises(ExperimentErrors, match=r"x\.yaml:1: plugins: .*(there is no module|cannot be imported)"):
+        load("x")
+
+
+def test_a_plugin_that_only_an_import_hook_finds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that pip installs in editable mode may be on no path at all."""
+
+    class Hook:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+            return ModuleSpec(name, None) if name == "my_routing_in_editable_mode" else None
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Hook])
+    write(folder, "add", "[my_routing_in_editable_mode]")
+    assert load("x").points[0].config.plugins == ["my_routing_in_editable_mode"]
+
+
+def test_names_of_every_plugin_count(folder: Path) -> None:
+    for name in ("my_routing", "my_other_routing"):
+        (folder / f"{name}.py").write_text("")
+    loader = Loader()
+    write(folder, "mine", "[my_other_routing, my_routing]")
+    load("x", load_plugins=loader)
+    assert loader.calls == [["my_other_routing"], ["my_routing"]]
 
 
 def run(code: str, cwd: Path) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -67,6 +69,20 @@ def test_life_of_a_run(run: RunDirectory) -> None:
     assert run.read_metrics() == {"test/vqa_accuracy": 50.0}
 
 
+@pytest.mark.parametrize("status", ["running", "failed", "cancelled", None])
+def test_complete_is_what_run_json_says(run: RunDirectory, status: str | None) -> None:
+    finish(run)
+    run.update_run(status=status)
+    assert not run.is_complete()
+
+
+@pytest.mark.parametrize("metrics", ["{}", '{"test/vqa_accuracy": 61', "", "[61.2]", '{"test/vqa_accuracy": true}'])
+def test_metrics_that_say_nothing_are_not_complete(run: RunDirectory, metrics: str) -> None:
+    finish(run)
+    run.metrics.write_text(metrics)
+    assert not run.is_complete()
+
+
 @pytest.mark.parametrize("gone", ["metrics.json", "artifact/adapter_config.json", "artifact/adapter_model.safetensors"])
 def test_complete_needs_everything(run: RunDirectory, gone: str) -> None:
     finish(run)
@@ -104,6 +120,19 @@ def test_other_settings_are_refused(run: RunDirectory) -> None:
         f"Name another point or experiment, or remove the old run: rm -r '{run.path}'",
     ]
     assert yaml.safe_load(run.config.read_text())["seed"] == 42
+
+
+def test_settings_are_compared_as_values(run: RunDirectory) -> None:
+    run.prepare(to_yaml(ExperimentConfig(train=TrainConfig(epochs=3, lr=3e-4))))
+    tree = yaml.safe_load(run.config.read_text())
+    run.config.write_text(yaml.safe_dump({**tree, "later": {"key": True}}, sort_keys=True))
+    with pytest.raises(UserError) as caught:
+        run.prepare(to_yaml(ExperimentConfig(train=TrainConfig(max_steps=3, lr=3e-4))))
+    assert str(caught.value).split("\n")[1:-1] == [
+        "  train.epochs: 3 → null",
+        "  train.max_steps: null → 3",
+        "  later.key: true → (absent)",
+    ]
 
 
 def changed(key: str) -> ExperimentConfig:
@@ -152,6 +181,8 @@ def test_what_a_killed_process_left_is_swept(run: RunDirectory) -> None:
     (run.path / "checkpoints" / "last.ckpt.1-abcd.tmp").write_text("half")
     (run.path / "artifact.tmp").mkdir()
     (run.path / "artifact.tmp" / "file").write_text("half")
+    (run.path / "artifact.tmp" / "inner.tmp").write_text("half")
+    (run.path / "artifact.tmp" / "folder.tmp").mkdir()
     (run.path / "keep.txt").write_text("mine")
     run.prepare(to_yaml(ExperimentConfig()))
     assert files(run) == ["checkpoints", "config.yaml", "keep.txt"]
@@ -175,6 +206,39 @@ def test_a_crash_while_writing_keeps_the_old_file(run: RunDirectory, monkeypatch
     with pytest.raises(TypeError):
         run.update_run(status=object())
     assert run.read_run() == {"status": "running"}
+
+
+def test_a_full_disk_keeps_the_old_file(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.update_run(status="running")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        run.update_run(status="complete")
+    assert run.read_run() == {"status": "running"}
+    assert files(run) == ["run.json"]
+
+
+DIE = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from vlrouting.experiment import RunDirectory
+os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+RunDirectory(Path({path!r})).update_run(status="complete")
+"""
+
+
+def test_a_kill_while_writing_keeps_the_old_file(run: RunDirectory) -> None:
+    run.update_run(status="running")
+    done = subprocess.run([sys.executable, "-c", DIE.format(root=str(ROOT), path=str(run.path))], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert run.read_run() == {"status": "running"}
+    assert len(files(run)) == 2  # the unfinished file has a name of its own
+    run.prepare(to_yaml(ExperimentConfig()))
+    assert files(run) == ["config.yaml", "run.json"]
 
 
 def test_files_are_readable_as_the_user_wants(tmp_path: Path) -> None:

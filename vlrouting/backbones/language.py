@@ -52,7 +52,7 @@ def load_language_model(config: LanguageConfig) -> LanguageModel:
     except (OSError, ValueError) as error:
         raise BackboneError(_why(config.name, error)) from None
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes up an empty one for an empty folder
-        raise BackboneError(f"language.name: '{config.name}' has no tokenizer; save it into the folder beside the model")
+        raise BackboneError(f"language.name: '{config.name}' has no tokenizer; save it beside the model")
     freeze(model)
     model.config._name_or_path = config.name  # the name that the user knows, not a path of this machine
     revision = getattr(model_config, "_commit_hash", None)

@@ -30,6 +30,7 @@ SPLITS: dict[str, SplitConfig] = {
 }
 """What `prepare` writes. `val` is a tenth of the package's training images; `test` is the package's test set."""
 STAMP = "prepared.json"
+_PATHS = [path for s in SPLITS for path in (f"questions_{s}.json", f"annotations_{s}.json", f"images/{s}")]
 VERSION = 1
 """Raised whenever the files come out differently, so that older ones are not taken for the same."""
 TEST_OFFSET = 10_000
@@ -60,7 +61,10 @@ Question = tuple[str, str, int]
 
 def problems(root: Path) -> list[str]:
     """Sentences why the files are not there and cannot be made either; empty when all is well."""
-    if (root / STAMP).exists() or importlib.util.find_spec("easy_vqa") is not None:
+    if (root / STAMP).exists():
+        lost = [path for path in _PATHS if not (root / path).exists()]
+        return [f"{root} lacks {', '.join(lost)}; remove the folder, and it is made anew"] if lost else []
+    if importlib.util.find_spec("easy_vqa") is not None:
         return []
     return [f"{root} is not there yet and is made from the package easy-vqa, which is not installed; run: {_INSTALL}"]
 
@@ -99,7 +103,8 @@ def prepare(root: Path, seed: int = 0) -> None:
 def _is_prepared(root: Path, seed: int) -> bool:
     if not (root / STAMP).exists():
         return False
-    stamp = read_json(root / STAMP)
+    content = read_json(root / STAMP)
+    stamp = content if isinstance(content, dict) else {}
     if stamp.get("version") != VERSION or stamp.get("seed") != seed:
         raise DataError(
             f"{root / STAMP}: made with version {stamp.get('version')} and seed {stamp.get('seed')} of the recipe, not "

@@ -10,6 +10,10 @@ from pathlib import Path
 class DataError(ValueError):
     """A mistake in the user's data. The message names the file, the record and what to do; it needs no traceback."""
 
+    def __init__(self, message: str) -> None:
+        # The worker of a DataLoader hands its error on with the whole traceback as the message, whose end is ours.
+        super().__init__(message.rpartition(f"\n{__name__}.{type(self).__name__}: ")[2].rstrip("\n"))
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

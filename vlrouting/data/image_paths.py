@@ -16,7 +16,7 @@ def template_problem(template: str) -> str | None:
     try:
         used = _used(template)
         template.format(subtype="train2014", image_id=1, img_id="COCO_train2014_000000000001")
-    except (ValueError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         return f"'{template}' is no valid template ({error}); placeholders are {{subtype}}, {{image_id}}, {{img_id}}"
     if not used & {"image_id", "img_id"}:
         return f"'{template}' names neither {{image_id}} nor {{img_id}}, so that every question gets the same image"

@@ -10,8 +10,10 @@ from typing import Any
 
 
 def absent(dataset: str, root: Path, files: Mapping[str, str]) -> list[str]:
-    """A sentence, with the command that fetches it, for each of `files` (path below root -> configuration key) that does
-    not exist."""
+    """A sentence, with the command that fetches it, for each file that does not exist.
+
+    `files`: path below root -> the key of the configuration that names it.
+    """
     return [
         f"{root / relative} is missing ({key}); {how_to_fetch(dataset, root, relative)}"
         for relative, key in files.items()

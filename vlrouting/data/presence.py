@@ -11,7 +11,7 @@ from vlrouting.config import DataConfig, SplitConfig
 from vlrouting.data.example import DataError
 from vlrouting.data.image_paths import image_folder, template_problem
 from vlrouting.data.manifest import absent
-from vlrouting.data.registry import PREPARE_PROBLEMS, chosen_splits, known_splits
+from vlrouting.data.registry import PREPARE_PROBLEMS, READERS, chosen_splits, known_splits
 from vlrouting.data.vqav2 import split_files
 
 _SUBTYPE = re.compile(rb'"data_subtype"\s*:\s*"([^"]+)"')
@@ -32,6 +32,8 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
         splits: names to look at. Default: all that the experiment uses.
         images: look for the image folders too.
     """
+    if data.name not in READERS:
+        return []  # a mistake in the configuration, which `DataConfig.problems` names
     root, known = Path(data.root), known_splits(data)
     problems: list[str] = []
     wanted: dict[str, str] = {}  # path below root -> configuration key; two splits may share a file or a folder
@@ -44,11 +46,10 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
             )
         elif data.prepare not in PREPARE_PROBLEMS:
             try:
-                found = _paths_of_split(root, name, known[name], images)
+                wanted |= split_files(name, known[name])
+                wanted |= _image_folders(root, name, known[name]) if images else {}
             except DataError as error:
                 problems.append(str(error))
-            else:
-                wanted = found | wanted
     if data.prepare in PREPARE_PROBLEMS:
         problems += PREPARE_PROBLEMS[data.prepare](root)
     if data.answers is not None:
@@ -61,15 +62,12 @@ def answers_path(data: DataConfig) -> Path | None:
     return Path(data.root) / data.answers if data.answers is not None else None
 
 
-def _paths_of_split(root: Path, name: str, split: SplitConfig, images: bool) -> dict[str, str]:
-    """Files and image folders of a split: path below root -> configuration key.
+def _image_folders(root: Path, name: str, split: SplitConfig) -> dict[str, str]:
+    """Image folders of a split: path below root -> configuration key.
 
     Raises:
-        DataError: no questions file is named, or the template of the images is not sound.
+        DataError: the template of the images is not sound.
     """
-    wanted = split_files(name, split)
-    if not images:
-        return wanted
     key = f"data.splits.{name}.images"
     problem = template_problem(split.images)
     if problem is not None:
@@ -77,7 +75,7 @@ def _paths_of_split(root: Path, name: str, split: SplitConfig, images: bool) -> 
     subtypes = _subtypes(root / split.questions, name)
     if image_folder(split.images, "a") == image_folder(split.images, "b"):
         subtypes = [""]  # the same folder for all of them
-    return wanted | {str(image_folder(split.images, subtype)): key for subtype in subtypes}
+    return {str(image_folder(split.images, subtype)): key for subtype in subtypes}
 
 
 def _subtypes(questions: Path, split_name: str) -> list[str]:

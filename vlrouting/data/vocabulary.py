@@ -24,7 +24,7 @@ class AnswerVocabulary:
     def __post_init__(self) -> None:
         """Raises DataError for an answer that occurs twice, and for no answers."""
         if not self.answers:
-            raise DataError("an answer vocabulary needs at least one answer")
+            raise DataError("an answer vocabulary needs at least one answer; choose another data.answers")
         indices = {answer: index for index, answer in enumerate(self.answers)}
         if len(indices) != len(self.answers):
             twice = [answer for index, answer in enumerate(self.answers) if indices[answer] != index]

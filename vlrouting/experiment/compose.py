@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlrouting.experiment.document import Document, Leaf, Sweep, read_document, read_override
-from vlrouting.experiment.errors import Finding, UserError, did_you_mean
+from vlrouting.experiment.errors import Finding, UserError, did_you_mean, nearest
 
 EXPERIMENTS = Path("experiments")
 """Where experiments live, seen from the current directory."""
@@ -87,8 +87,7 @@ def _collect(composition: Composition, path: Path, experiments_dir: Path, chain:
             names = [file.stem for file in chain[chain.index(base.resolve()) :]]
             document.findings.append(part.finding(f"runs in a circle: {' → '.join([*names, names[0]])}"))
         elif not base.is_file():
-            near = did_you_mean(str(part.value).removesuffix(".yaml"), _parts(experiments_dir))
-            document.findings.append(part.finding(f"there is no {base}.{near}"))
+            document.findings.append(part.finding(f"there is no {base}.{_near_part(str(part.value), experiments_dir)}"))
             composition.incomplete = True
         else:
             _collect(composition, base, experiments_dir, (*chain, base.resolve()))
@@ -107,6 +106,13 @@ def _merge(composition: Composition, document: Document) -> None:
 def _merge_named(into: dict[str, dict[str, Leaf]], more: dict[str, dict[str, Leaf]]) -> None:
     for name, leaves in more.items():
         into[name] = into.get(name, {}) | leaves
+
+
+def _near_part(name: str, experiments_dir: Path) -> str:
+    """A did-you-mean that looks at the file's name alone: every part in `base/` is a little like every other."""
+    parts = {part.rpartition("/")[2]: part for part in _parts(experiments_dir)}
+    near = nearest(name.removesuffix(".yaml").rpartition("/")[2], parts)
+    return "" if near is None else f" Did you mean '{parts[near]}'?"
 
 
 def _parts(experiments_dir: Path) -> list[str]:

@@ -47,8 +47,14 @@ def in_reading_order(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(once, key=lambda finding: (files.index(finding.file), finding.line or 0))
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """` Did you mean 'mul'?` with a leading blank, or nothing when no known word is near."""
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` was probably meant to be, whatever its case; None when none is near."""
     spelled = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), list(spelled), n=1)
-    return f" Did you mean '{spelled[near[0]]}'?" if near else ""
+    return spelled[near[0]] if near else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` Did you mean 'mul'?` with a leading blank, or nothing when no known word is near."""
+    near = nearest(word, known)
+    return f" Did you mean '{near}'?" if near else ""

@@ -70,7 +70,7 @@ class Judge:
         points: dict[Finding, dict[str, None]] = {}
         holders: dict[Finding, set[str]] = {}
         for draft in drafts:
-            for text in dict.fromkeys(self.sentences(draft)):
+            for text in self.sentences(draft):
                 sentence = _Sentence.read(text)
                 finding, leaves = self.place(sentence, draft)
                 if finding is not None:

@@ -1,109 +1,190 @@
-"""What the run directories of one experiment say, a row for each point."""
+"""What the run directories of an experiment hold, a row per point. Nothing else is read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import json
+import re
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from vlrouting.experiment.errors import UserError
+from vlrouting.experiment.rundir import COMPLETE, RESULT_NEUTRAL, UNREADABLE, RunDirectory
+from vlrouting.experiment.sweep import DEFAULT_POINT
 
-from vlrouting.config import BUILTIN_ROUTINGS, CROSS_ATTENTION, FEATURES, KINDS, PLACES, POSITIONS, VISUAL_INPUTS
-from vlrouting.experiment import RunDirectory, UserError
-from vlrouting.experiment.rundir import COMPLETE, RESULT_NEUTRAL, UNREADABLE
-
-RUNNING, CUT_OFF, FAILED, CANCELLED = "running", "cut off", "failed", "cancelled"
-VISUAL_INPUT, SEED = "model.visual_input", "seed"
-
-CONVENTIONAL_ORDER: Mapping[str, tuple[str, ...]] = {
-    VISUAL_INPUT: VISUAL_INPUTS,
-    "vision.features": FEATURES,
-    "bottleneck.kind": KINDS,
-    "bottleneck.routing": (*BUILTIN_ROUTINGS, CROSS_ATTENTION),
-    "bottleneck.place": PLACES,
-    "bottleneck.position": POSITIONS,
-}
-"""Values in the order in which the paper and the configuration name them: the baseline first."""
+NOT_STARTED = "not started"
+MAIN_METRICS = {"vqa_classification": "test/vqa_accuracy"}
+"""The number that a task is compared by."""
+_TOP_LEVEL = re.compile(r"test/[^/]+")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One point. The numbers are there only when it is complete."""
+    """One point. A row that is not complete has no numbers."""
 
-    name: str
-    """The point's name, which is that of its folder."""
+    variant: str
+    """The point's name."""
     status: str
-    """complete, running, cut off, failed, cancelled or unreadable."""
+    """complete, running, failed, cancelled, `not started`, or `unreadable` where a file is damaged."""
     reason: str = ""
-    """Why it is not complete, in one line, where that is known."""
-    settings: Mapping[str, object] = field(default_factory=dict)
-    """config.yaml as dotted keys; empty when the file cannot be read."""
-    differing: Mapping[str, object] = field(default_factory=dict)
-    """Those settings that differ over the experiment's points and may change a result."""
-    metric: str = ""
-    """The main metric in words, with the variant of its evaluation code."""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """metrics.json."""
+    """Why it is not complete, where that is known."""
     trained_parameters: int | None = None
     total_parameters: int | None = None
-    train_seconds: float | None = None
+    seconds: float | None = None
+    """Time of training."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Everything in metrics.json."""
+    main_metric: str = ""
+    """Key of the metric to compare by."""
+    metric_name: str = ""
+    """The same in words, with its variant."""
+    seed: int | None = None
+    setting: str = ""
+    """Equal for points that differ in nothing but the seed."""
+    blind: bool = False
+    """Whether the point sees no image."""
 
     @property
     def complete(self) -> bool:
-        """Whether the point has results."""
+        """Whether the row has numbers."""
         return self.status == COMPLETE
 
     @property
-    def seed(self) -> object:
-        """The seed in config.yaml; None when that cannot be read."""
-        return self.settings.get(SEED)
+    def main(self) -> float | None:
+        """Value of the main metric."""
+        return self.metrics.get(self.main_metric)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number over the seeds."""
+
+    mean: float
+    deviation: float | None
+    """Sample standard deviation; None for a single seed."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Complete points that differ in nothing but the seed."""
+
+    variant: str
+    """The points' name without the seed."""
+    rows: tuple[Row, ...]
 
     @property
     def blind(self) -> bool:
-        """Whether the model never saw the image: the floor of the comparison."""
-        return self.settings.get(VISUAL_INPUT) == "none"
+        """Whether the points see no image."""
+        return self.rows[0].blind
+
+    def measured(self, metric: str) -> Measured | None:
+        """Mean and deviation of a metric; None when a seed lacks it."""
+        values = [row.metrics[metric] for row in self.rows if metric in row.metrics]
+        return _measured(values) if len(values) == len(self.rows) else None
+
+    def seconds(self) -> Measured | None:
+        """Mean and deviation of the time of training; None when a seed lacks it."""
+        values = [row.seconds for row in self.rows if row.seconds is not None]
+        return _measured(values) if len(values) == len(self.rows) else None
 
 
-def collect(folder: Path) -> list[Row]:
-    """A row for every run directory in `runs/<experiment>`; empty when there is none, or no such folder.
+def collect(experiment_runs: Path) -> list[Row]:
+    """Rows of `runs/<experiment>/`: complete ones first, in the order of their names.
 
-    The order follows from the settings alone, so that it is the same after a resumed or a copied run: first by what the
-    model sees (the blind floor comes last), then by the differing keys in the configuration's order, the seed last.
-    Numbers ascend, names stand as in `CONVENTIONAL_ORDER`, else by the alphabet. Unreadable settings are at the end.
+    Raises:
+        UserError: there is no such directory.
     """
-    rows = [_read(path) for path in point_folders(folder)]
-    keys = _differing_keys([row.settings for row in rows if row.settings])
-    rows = [replace(row, differing={key: row.settings.get(key) for key in keys if row.settings}) for row in rows]
-    return sorted(rows, key=lambda row: (not row.settings, [_rank(*item) for item in row.differing.items()], row.name))
+    if not experiment_runs.is_dir():
+        raise UserError(f"{experiment_runs}/ holds no runs: train the experiment first.")
+    folders = [path for path in experiment_runs.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    runs = [RunDirectory(path) for path in folders]
+    rows = [_row(run) for run in runs if run.config.exists() or run.run_json.exists()]
+    return sorted(rows, key=lambda row: (not row.complete, _natural(row.variant)))
 
 
-def point_folders(folder: Path) -> list[Path]:
-    """The run directories in a folder: those in which a run has left its settings or its state."""
-    inside = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path for path in inside if (path / "config.yaml").is_file() or (path / "run.json").is_file()]
+def by_setting(rows: Iterable[Row]) -> list[Group]:
+    """Complete rows grouped over their seeds."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.complete:
+            groups.setdefault(row.setting, []).append(row)
+    names = [_without_seed(group) for group in groups.values()]
+    # Runs of another version of the experiment may share a name; then only the whole one tells them apart.
+    return [
+        Group(name if names.count(name) == 1 else group[0].variant, tuple(group))
+        for name, group in zip(names, groups.values(), strict=True)
+    ]
 
 
-def _read(path: Path) -> Row:
-    run = RunDirectory(path)
+def has_seeds(rows: Iterable[Row]) -> bool:
+    """Whether a variant was trained with several seeds."""
+    return any(len(group.rows) > 1 for group in by_setting(rows))
+
+
+def metric_keys(rows: Iterable[Row]) -> list[str]:
+    """Metrics that can be shown: the main ones, then every other `test/<name>`; finer ones are left to metrics.json."""
+    complete = [row for row in rows if row.complete]
+    main = dict.fromkeys(row.main_metric for row in complete)
+    others = sorted({key for row in complete for key in row.metrics if _TOP_LEVEL.fullmatch(key)})
+    return list(main | dict.fromkeys(others))
+
+
+def _row(run: RunDirectory) -> Row:
+    variant = run.path.name
     try:
-        row = Row(path.name, UNREADABLE, settings=run.read_config())
-        row = replace(row, **_state(run))
-        return replace(row, **_results(run)) if row.complete else row
+        record = run.read_run()
+        status = str(record.get("status", NOT_STARTED))
+        if status != COMPLETE:
+            return Row(variant, status, str(record.get("error") or ""))
+        return _complete_row(run, record)
     except UserError as error:
-        settings = row.settings if "row" in locals() else {}
-        return Row(path.name, UNREADABLE, str(error), settings)
+        return Row(variant, UNREADABLE, str(error))
 
 
-def _differing_keys(settings: list[Mapping[str, object]]) -> list[str]:
-    everything = list(dict.fromkeys(key for one in settings for key in one if key not in RESULT_NEUTRAL))
-    keys = [key for key in everything if any(one.get(key) != settings[0].get(key) for one in settings)]
-    return sorted(keys, key=lambda key: (key != VISUAL_INPUT, key == SEED))
+def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
+    config = run.read_config()
+    main_metric = MAIN_METRICS.get(str(config["task"]), "")
+    metrics = run.read_metrics()
+    if main_metric not in metrics:
+        raise UserError(f"{run.metrics} has no '{main_metric}'.")
+    seed = config.pop("seed")
+    return Row(
+        variant=run.path.name,
+        status=COMPLETE,
+        trained_parameters=_whole(record.get("trained_parameters")),
+        total_parameters=_whole(record.get("total_parameters")),
+        seconds=_number(record.get("wall_seconds")),
+        metrics=metrics,
+        main_metric=main_metric,
+        metric_name=str(record.get("metric") or main_metric),
+        seed=_whole(seed),
+        setting=json.dumps({k: v for k, v in config.items() if k not in RESULT_NEUTRAL}, sort_keys=True, default=str),
+        blind=config["model.visual_input"] == "none",
+    )
 
 
-def _rank(key: str, value: object) -> tuple[int, float, str]:
-    known = CONVENTIONAL_ORDER.get(key, ())
-    if value in known:
-        return 0, known.index(str(value)), ""
-    if value is None:
-        return 1, 0, ""
-    return (2, value, "") if isinstance(value, (int, float)) else (3, 0, str(value))
+def _without_seed(rows: list[Row]) -> str:
+    """`routing=add,seed=42` -> `routing=add`."""
+    parts = [part for part in rows[0].variant.split(",") if not part.startswith("seed=")]
+    return ",".join(parts) or DEFAULT_POINT
+
+
+def _measured(values: list[float]) -> Measured | None:
+    if not values:
+        return None
+    return Measured(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Sorts `rank=8` before `rank=64`."""
+    pieces = re.split(r"(\d+)", name)
+    return [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in pieces if piece]
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
