@@ -32,6 +32,8 @@ def validate(experiment: ExperimentName, overrides: Overrides = None) -> None:
     typer.echo(f"{checked.source}: {len(checked.points)} points")
     for point in checked.points:
         typer.echo(f"  {point.name}")
+    for name in checked.left_out:
+        typer.echo(f"  {name}: left out, it contradicts the command line")
 
 
 @app.command()
@@ -107,7 +109,8 @@ def _compare(experiment: str, runs: Path) -> None:
 
 
 def _fail(message: str, status: int = 2) -> NoReturn:
-    typer.echo(f"vlrouting: {message}", err=True)
+    # Several findings start on a line of their own, so that each begins with its file and line.
+    typer.echo(f"vlrouting:{chr(10) if chr(10) in message else ' '}{message}", err=True)
     raise SystemExit(status)
 
 

@@ -242,8 +242,6 @@ class TrainConfig:
     """Steps between two points of the training curves."""
     accelerator: str = "auto"
     """Lightning's accelerator: `auto` takes a GPU when there is one; `cpu`, `gpu`."""
-    devices: int = 1
-    """Devices of one point."""
 
     def problems(self) -> list[str]:
         """Sentences `key: what is wrong`, empty when the section is sound."""
@@ -253,12 +251,15 @@ class TrainConfig:
             + one_of("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
             + at_least("workers", self.workers, 0)
         )
-        for key in ("batch_size", "accumulate", "checkpoint_every_steps", "log_every_steps", "devices"):
+        for key in ("batch_size", "accumulate", "checkpoint_every_steps", "log_every_steps"):
             found += at_least(key, getattr(self, key), 1)
         for key in ("epochs", "max_steps", "validate_every_steps"):
             found += at_least(key, getattr(self, key) or 1, 1)
-        if not self.lr > 0:
-            found.append(f"lr: {self.lr} is not above 0")
+        if not 0 < self.lr < float("inf"):
+            found.append(f"lr: {self.lr} is not a number above 0")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            found.append(f"clip_norm: {self.clip_norm} is not above 0; null is for no clipping")
+        found += at_least("weight_decay", self.weight_decay, 0) + at_least("eps", self.eps, 0)
         if not 0 <= self.warmup_fraction < 1:
             found.append(f"warmup_fraction: {self.warmup_fraction} is not in [0, 1)")
         if (self.epochs is None) == (self.max_steps is None):
@@ -314,6 +315,8 @@ class ExperimentConfig:
     def problems(self, known_routings: tuple[str, ...] = BUILTIN_ROUTINGS) -> list[str]:
         """Sentences `section.key: what is wrong` of every section and of combinations between sections."""
         found = one_of("task", self.task, ("vqa_classification",)) + at_least("seed", self.seed, 0)
+        if self.seed >= 2**32:
+            found.append(f"seed: {self.seed} does not fit into 32 bits")
         found += [f"bottleneck.{p}" for p in self.bottleneck.problems(known_routings)]
         for name in ("data", "vision", "language", "model", "train", "evaluate"):
             found += [f"{name}.{problem}" for problem in getattr(self, name).problems()]

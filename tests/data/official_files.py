@@ -25,8 +25,8 @@ QUESTIONS = (
     ("What color is it?", "what color is"),
     ("How many birds are there?", "how many"),
 )
-"""Text and question type; every image has them all."""
-FIRST_IMAGE = {"train2014": 100_000, "val2014": 500_000, "test2015": 900_000}
+"""Text and question type; every image has them all. The question_id is the number of the image, then three digits."""
+FIRST_IMAGE = {"train2014": 100, "val2014": 5_000, "test2015": 9_000}
 IMAGES = 4
 """Images of a split, if nothing else is said."""
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+import random
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning
+import numpy as np
 import pytest
 import torch
 
-from tests.data.official_files import write_world
+from tests.data.official_files import ANSWERS, COLORS, write_world
 from tests.data.test_batch import Source
 from tests.data.tiny_tokenizer import tiny_tokenizer
 from vlrouting.config import DataConfig
 from vlrouting.data.batch import Batch
 from vlrouting.data.datamodule import VQADataModule
 from vlrouting.data.example import DataError
+from vlrouting.data.images import load_image
 from vlrouting.data.read import read_splits
 from vlrouting.data.vocabulary import AnswerVocabulary
 
@@ -26,6 +32,13 @@ class NamedSource(Source):
 
     def __call__(self, images: Any) -> torch.Tensor:
         return torch.full((1, 2), float(images[0].stem.rpartition("_")[2]))
+
+
+class PictureSource(Source):
+    """The pixels of the image, (3, 16, 20)."""
+
+    def __call__(self, images: Any) -> torch.Tensor:
+        return torch.from_numpy(np.array(load_image(images[0]))).permute(2, 0, 1) / 255
 
 
 @pytest.fixture
@@ -40,7 +53,7 @@ def module(data: DataConfig, **changes: Any) -> VQADataModule:
         "workers": 0,
         "seed": 5,
         "tokenizer": tiny_tokenizer(),
-        "vocabulary": AnswerVocabulary(("yes", "no", "red", "2")),
+        "vocabulary": AnswerVocabulary(ANSWERS),
         "visual": NamedSource("features"),
     }
     return VQADataModule(data, **(options | changes))
@@ -56,7 +69,8 @@ def test_from_files_to_batches(data: DataConfig) -> None:
     batches = list(found.train_dataloader())
     assert len(batches) == len(found.train_dataloader()) == 5
     for batch in batches:
-        assert batch.targets is not None and batch.targets.shape == (3, 4) and batch.targets.max() == 1
+        assert batch.targets is not None and batch.targets.shape == (3, 8)
+        assert batch.targets.max(dim=1).values.tolist() == [1, 1, 1]
         assert batch.features is not None and batch.features.shape == (3, 1, 2)
         assert batch.features[:, 0, 0].tolist() == [int(example.id) // 1000 for example in batch.examples]
     tested = list(found.test_dataloader())
@@ -65,23 +79,108 @@ def test_from_files_to_batches(data: DataConfig) -> None:
     )
     assert [ids(batch) for batch in found.test_dataloader()] == [ids(batch) for batch in tested]
     assert found.answer_types("val2014") == ("number", "other", "yes/no")
-    assert found.question_types("val2014") == ("how many", "is this a", "what color is the")
+    assert found.question_types("val2014") == ("how many", "is it", "is this a", "what color is")
     assert found.answer_types("test2015") == found.question_types("test2015") == ()
-    assert found.lengths("val2014")[:4] == [7, 12, 8, 8]
+    assert found.lengths("val2014")[:4] == [6, 12, 7, 8]
 
 
-def test_workers_give_the_same_batches_and_leave_the_global_state_alone(data: DataConfig) -> None:
-    orders = []
-    for workers in (0, 1):
-        found = module(data, workers=workers)
-        found.setup("fit")
-        loader = found.train_dataloader()
+@pytest.mark.parametrize("planned", [0, 8], ids=["two epochs", "a run"])
+def test_workers_give_the_same_batches_and_leave_the_global_state_alone(data: DataConfig, planned: int) -> None:
+    given: list[list[dict[str, Any]]] = []
+    for workers in (0, 2):
+        found = module(data, workers=workers, visual=PictureSource("pixels"))
+        found.setup()
+        found.plan_run(planned)
+        loader, tested = found.train_dataloader(), found.test_dataloader()
         torch.manual_seed(3)
-        state = torch.get_rng_state()
-        orders.append([ids(batch) for _ in range(2) for batch in loader])
-        assert torch.equal(torch.get_rng_state(), state)
+        random.seed(3)
+        np.random.seed(3)
+        before = (torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state()))
+        turns = [loader, tested] if planned else [loader, tested, loader]
+        given.append([vars(batch) for turn in turns for batch in turn])
+        assert (torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())) == before
         assert loader.persistent_workers == (workers > 0)
-    assert orders[0] == orders[1] and len(orders[0]) == 10
+    assert len(given[0]) == len(given[1]) == (8 if planned else 10) + 3
+    for alone, worked in zip(*given, strict=True):
+        for name, value in alone.items():
+            same = torch.equal(value, worked[name]) if isinstance(value, torch.Tensor) else value == worked[name]
+            assert same, name
+
+
+def test_pixels_are_those_of_the_question(data: DataConfig) -> None:
+    found = module(data, visual=PictureSource("pixels"))
+    found.setup("fit")
+    for batch in found.train_dataloader():
+        assert batch.pixels is not None and batch.features is None and batch.pixels.shape == (3, 3, 16, 20)
+        for example, pixels in zip(batch.examples, batch.pixels, strict=True):
+            if example.answer in COLORS:
+                torch.testing.assert_close(
+                    pixels[:, 9, 7], torch.tensor(COLORS[example.answer]) / 255, atol=0.03, rtol=0
+                )
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.5, r"no image, or a truncated or damaged one \(.*\); restore this file from the image archive"),
+        (0.0, r"the image is missing; unpack the image archive again, or correct data\.root"),
+    ],
+)
+def test_a_broken_image_is_one_sentence(
+    data: DataConfig, workers: int, share: float, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A loader that its own error keeps alive waits this long for its workers once it is collected: 5 s for each.
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.1, raising=False)
+    found = module(data, visual=PictureSource("pixels"), workers=workers)
+    found.setup("fit")
+    path = found.examples["train2014"][0].images[0]
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    if not share:
+        path.unlink()
+    message = "no error"
+    try:
+        list(found.train_dataloader())
+    except DataError as error:
+        message = str(error)
+    gc.collect()
+    assert re.fullmatch(f"{re.escape(str(path))}: {expected}", message)
+
+
+def test_a_planned_run_goes_over_the_epochs_and_resumes(data: DataConfig) -> None:
+    found = module(data)
+    found.setup("fit")
+    epochs = [*found.train_sampler.plan(0), *found.train_sampler.plan(1), *found.train_sampler.plan(2)]
+    expected = [[found.examples["train2014"][index].id for index in batch] for batch in epochs]
+    for done in (0, 4, 5, 12):
+        found.plan_run(12, done)
+        loader = found.train_dataloader()
+        assert [ids(batch) for batch in loader] == expected[done:12]
+        assert len(loader) == 12
+
+
+def test_the_ranks_are_those_of_the_trainer(data: DataConfig) -> None:
+    found = module(data)
+    found.setup()
+    found.trainer = SimpleNamespace(
+        global_rank=1, world_size=2, strategy=SimpleNamespace(root_device=torch.device("cpu"))
+    )
+    assert (found.train_sampler.rank, found.train_sampler.world_size, len(found.train_sampler)) == (1, 2, 2)
+    assert len(list(found.train_dataloader())) == 2
+    shares = []
+    for rank in (0, 1):
+        found.trainer.global_rank = rank
+        shares.append([identity for batch in found.test_dataloader() for identity in ids(batch)])
+    assert sorted(shares[0] + shares[1]) == [example.id for example in found.examples["test2015"]]
+    with pytest.raises(RuntimeError, match="before the Trainer was attached"):
+        found.trainer = None
+        found.train_dataloader()
+
+
+def test_an_unknown_split_is_named(data: DataConfig) -> None:
+    with pytest.raises(DataError, match=r"'val2041' is not one of .*did you mean 'val2014'\?; describe it"):
+        module(replace(data, test="val2041")).setup("test")
 
 
 def test_only_what_the_stage_needs_is_read_and_only_once(data: DataConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shutil
 import threading
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,7 +45,8 @@ def test_no_image_is_in_two_splits(splits: dict[str, list[Example]]) -> None:
     images = {name: {example.images[0] for example in examples} for name, examples in splits.items()}
     assert {name: len(paths) for name, paths in images.items()} == {"train": 3600, "val": 400, "test": 1000}
     assert len({path.name for paths in images.values() for path in paths}) == 5000
-    assert all(path.is_file() for paths in images.values() for path in paths)
+    contents = {sha256(path.read_bytes()).digest() for paths in images.values() for path in paths}
+    assert len(contents) == 5000  # no copy of an image under another name
 
 
 def test_questions_keep_their_images_and_answers(splits: dict[str, list[Example]]) -> None:
@@ -64,7 +66,7 @@ def test_questions_keep_their_images_and_answers(splits: dict[str, list[Example]
 
 
 def test_types_and_scores(splits: dict[str, list[Example]]) -> None:
-    for example in splits["val"]:
+    for example in (example for examples in splits.values() for example in examples):
         assert example.labels == {example.answer: 1.0} and example.answers == (example.answer,) * 10
         assert (example.answer_type == "yes/no") == (example.answer in ("yes", "no"))
     by_type = {example.text: example.question_type for example in splits["train"]}
@@ -113,8 +115,22 @@ def test_second_call_does_nothing(tmp_path: Path, package: SimpleNamespace) -> N
     package.get_train_questions = None  # would fail
     easy_vqa.prepare(root)
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+    assert easy_vqa.problems(root) == []
     with pytest.raises(DataError, match=r"prepared\.json: made with .* seed 0 .* not 1 and 1; remove the folder"):
         easy_vqa.prepare(root, seed=1)
+
+
+def test_a_part_that_was_lost_is_named_with_its_remedy(tmp_path: Path, package: SimpleNamespace) -> None:
+    root = tmp_path / "easy_vqa"
+    easy_vqa.prepare(root)
+    (root / "annotations_val.json").unlink()
+    shutil.rmtree(root / "images" / "test")
+    data = DataConfig(root=str(root), prepare="easy_vqa", train="train", validation="val", test="test")
+    with pytest.raises(DataError, match=r"lacks annotations_val\.json, images/test; remove the folder"):
+        read_splits(data)
+    (root / "prepared.json").write_text("[1]")
+    with pytest.raises(DataError, match=r"prepared\.json: made with version None .*remove the folder"):
+        easy_vqa.prepare(root)
 
 
 def test_the_seed_chooses_the_validation_images(tmp_path: Path, package: SimpleNamespace) -> None:

@@ -115,8 +115,9 @@ def test_fewer_examples_than_a_batch() -> None:
         LengthGroupedBatchSampler([1] * 5, 3, seed=0, world_size=2)
 
 
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
 @pytest.mark.parametrize(
-    ("count", "batch_size", "world_size"), [(1003, 8, 1), (33, 8, 4), (33, 1, 4), (7, 9, 3), (16, 8, 2)]
+    ("count", "batch_size"), [(1003, 8), (33, 8), (33, 1), (7, 9), (16, 8), (17, 4), (5, 2), (4, 3)]
 )
 def test_evaluation_has_each_example_exactly_once(count: int, batch_size: int, world_size: int) -> None:
     samplers = [EvaluationBatchSampler(LENGTHS[:count], batch_size, rank, world_size) for rank in range(world_size)]

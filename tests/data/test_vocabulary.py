@@ -11,6 +11,7 @@ import torch
 from tests.data.official_files import ANSWERS, write_json, write_world
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.vocabulary import AnswerVocabulary
+from vlrouting.metrics.vqa import normalize_answer
 
 
 def asked(*answers: str) -> list[Example]:
@@ -22,6 +23,15 @@ def test_answers_of_enough_questions_commonest_first() -> None:
     built = AnswerVocabulary.build(examples, 2, str.lower)
     assert built.answers == ("two", "yes", "1000", "red")
     assert AnswerVocabulary.build(examples, 3, str.lower).answers == ("two", "yes")
+
+
+def test_nine_questions_are_enough_for_the_official_rule() -> None:
+    examples = asked(*["A dog"] * 5, *["dog"] * 4, *["two"] * 9, *["1,000 or more"] * 9, *["rare"] * 8)
+    assert AnswerVocabulary.build(examples, 9, normalize_answer).answers == ("1000 or more", "2", "dog")
+
+
+def test_the_comma_goes_where_the_normalisation_leaves_it() -> None:
+    assert AnswerVocabulary.build(asked("red, blue", "red blue"), 2, str.lower).answers == ("red blue",)
 
 
 def test_a_question_counts_once_and_only_with_labels() -> None:

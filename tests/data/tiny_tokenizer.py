@@ -12,7 +12,7 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
 def tiny_tokenizer(padding_side: str = "right") -> PreTrainedTokenizerFast:
     """Lower-cases, splits at spaces and punctuation, and puts [CLS] and [SEP] around."""
-    words = sorted({word for text, _, _ in QUESTIONS for word in text.lower().replace("?", " ?").split()})
+    words = sorted({word for text, _ in QUESTIONS for word in text.lower().replace("?", " ?").split()})
     vocabulary = {token: index for index, token in enumerate([*SPECIAL, *words])}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()

@@ -128,7 +128,7 @@ def test_a_finding_without_a_key_of_its_own_still_names_the_file(experiments: Pa
             "seed: 1\n---\nseed: 2\n",
             "x.yaml:2: not valid YAML: expected a single document in the stream, but found another document (column 1)",
         ),
-        ("seed: 1\ntask: a\x00b\n", "x.yaml:2: not valid YAML: the character #x0000 is not allowed (column 8)"),
+        ("seed: 1\n\ntask: a\x00b\n", "x.yaml:3: not valid YAML: the character #x0000 is not allowed (column 8)"),
         ("seed: *nowhere\n", "x.yaml:1: not valid YAML: found undefined alias 'nowhere' (column 7)"),
         ("train:\n\tlr: 1\n", "x.yaml:2: not valid YAML: found character '\\t' that cannot start any token (column 1)"),
         ("- 1\n", "x.yaml:1: expected sections"),
@@ -220,6 +220,7 @@ def test_points_with_the_same_name_are_told(experiments: Path) -> None:
     write(experiments, "x", f"train: {{max_steps: 1}}\nsweep:\n  grid:\n    {grid}\n")
     (line,) = mistakes()  # one for all points, not one for each
     assert line.startswith(f"x.yaml:4: sweep: {differ}: 'seed=1,routing=add', ") and line.endswith(" …")
+    assert line.count("'seed=1,") == 4
 
 
 def test_a_name_that_is_too_long_for_a_folder(experiments: Path) -> None:

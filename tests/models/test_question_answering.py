@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.tiny_backbones import save_tiny_roberta
-from vlrouting.backbones.language import load_language_model
+from vlrouting.backbones.language import enable_gradient_checkpointing, load_language_model
 from vlrouting.backbones.vision import load_vision_encoder
 from vlrouting.config import BottleneckConfig, LanguageConfig, ModelConfig, VisionConfig
 from vlrouting.models.question_answering import QuestionAnsweringModel
@@ -123,3 +123,21 @@ def test_pixels_go_through_the_encoder(folder: str) -> None:
 def test_without_an_image_it_says_what_is_missing(folder: str) -> None:
     with pytest.raises(ValueError, match=r"needs visual features \(B, V, Dv\), or pixels and a vision encoder"):
         make(folder)(IDS, MASK)
+
+
+def test_training_mode_is_for_what_trains(folder: str) -> None:
+    torch.manual_seed(1)
+    language = load_language_model(LanguageConfig(folder)).model
+    config = BottleneckConfig("lora", 4, routing="mul", dropout=0.5)
+    model = QuestionAnsweringModel(language, config, ANSWERS, (1, WIDTH), ModelConfig())
+    for bottleneck in model.routed.bottlenecks.values():
+        torch.nn.init.normal_(bottleneck.up.weight)
+    model.train()
+    assert not model.language.training and not model.language.encoder.layer[0].attention.self.dropout.training
+    assert not torch.equal(model(IDS, MASK, features=features()), model(IDS, MASK, features=features()))
+    model.eval()
+    assert torch.equal(model(IDS, MASK, features=features()), model(IDS, MASK, features=features()))
+    enable_gradient_checkpointing(language)
+    model.train()
+    assert all(layer.training for layer in language.encoder.layer)
+    assert not language.encoder.layer[0].attention.self.training

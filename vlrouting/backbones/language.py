@@ -99,12 +99,6 @@ class _QuietLoading:
 
 
 def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
-    """Recompute the blocks in the backward pass.
-
-    transformers does so in training mode only; the blocks alone are put into it, their parts stay in eval mode.
-    """
+    """Recompute the blocks in the backward pass, in those that are in training mode."""
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable()
-    for module in model.modules():
-        if hasattr(module, "gradient_checkpointing"):
-            module.training = True

@@ -25,7 +25,10 @@ def resolve_package_path(source: str) -> Path:
         BackboneError: the package is not installed, or has no such file.
     """
     module, _, inside = source.removeprefix(PACKAGE).partition("/")
-    spec = importlib.util.find_spec(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # an empty or relative name, or a submodule of what is not there
+        spec = None
     if spec is None or spec.origin is None:
         raise BackboneError(f'{source}: the package {module} is not installed; run: pip install "vlrouting[demo]"')
     path = Path(spec.origin).parent / inside

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from typing import Any, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
@@ -19,7 +21,7 @@ _NOT_A_TEXT = "YAML reads words such as no and on as true or false, and 2024-01-
 
 def build(leaves: Mapping[str, Leaf]) -> tuple[ExperimentConfig, dict[str, Finding]]:
     """The configuration, and by key what is wrong with the leaves that did not fit; those keep their default."""
-    tree = OmegaConf.structured(ExperimentConfig)
+    tree = deepcopy(_defaults())
     failed = {key: finding for key, leaf in leaves.items() if (finding := _put(tree, leaf))}
     for key, leaf in leaves.items():
         # `${data.root}/features` shows only now whether it leads anywhere.
@@ -30,6 +32,13 @@ def build(leaves: Mapping[str, Leaf]) -> tuple[ExperimentConfig, dict[str, Findi
         return config, {**failed, **more}
     complete: Any = OmegaConf.to_object(tree)
     return complete, {}
+
+
+@cache
+def _defaults() -> DictConfig:
+    """Made once: reading the dataclasses takes most of a point's time."""
+    tree: DictConfig = OmegaConf.structured(ExperimentConfig)
+    return tree
 
 
 def value_at(config: ExperimentConfig, key: str) -> object:

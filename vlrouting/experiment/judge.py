@@ -56,7 +56,7 @@ class _Sentence:
 
 
 class Judge:
-    """Finds what is wrong with points that are well-formed."""
+    """Finds what is wrong with the points of a sweep, beyond the types of their values."""
 
     def __init__(self, composition: Composition, check_files: CheckFiles | None, load_plugins: LoadPlugins) -> None:
         self.composition = composition
@@ -79,11 +79,8 @@ class Judge:
                     held = set() if sentence.on_data_file else _holding(leaves, drafts)
                     holders.setdefault(finding, set()).update(held)
         for finding, names in points.items():
-            some = [f"'{name}'" for name in names][:3]
-            where = (
-                f" (in {', '.join(some)}{' …' if len(names) > 3 else ''})" if holders[finding] - names.keys() else ""
-            )
-            yield replace(finding, message=finding.message + where)
+            everywhere = holders[finding] <= names.keys()
+            yield finding if everywhere else replace(finding, message=f"{finding.message} (in {_listed([*names])})")
 
     def sentences(self, draft: Draft) -> list[str]:
         """Everything that is wrong with one point."""
@@ -161,6 +158,10 @@ def _given(sentence: _Sentence, draft: Draft) -> list[Leaf]:
     below = tuple(f"{key}." for key in sentence.keys)
     about = (leaf for key, leaf in draft.leaves.items() if below and key.startswith(below))
     return [leaf for leaf in about if isinstance(leaf.value, str) and f"'{leaf.value}'" in sentence.message][:1]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names[:3]) + (" …" if len(names) > 3 else "")
 
 
 def _holding(leaves: list[Leaf], drafts: list[Draft]) -> set[str]:

@@ -99,6 +99,7 @@ def build_point(config: ExperimentConfig, inputs: SharedInputs) -> Built:
         model.standardize.measure(*visual.statistics)
     steps = batches // config.train.accumulate
     task = VQAClassification(model, vocabulary.answers, config.train, steps, config.seed, metrics)
+    task.train()  # Lightning leaves every module in the mode that it finds it in
     return Built(data, task, artifact_config(config, language, visual, vocabulary.answers))
 
 

@@ -46,7 +46,7 @@ def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
     quiet_lightning()
     trainer = lightning.Trainer(
         accelerator=point.config.train.accelerator,
-        devices=point.config.train.devices,
+        devices=1,
         precision=point.config.train.precision,  # type: ignore[arg-type]
         use_distributed_sampler=False,
         logger=False,

@@ -53,7 +53,7 @@ def make_trainer(
     )
     return lightning.Trainer(
         accelerator=train.accelerator,
-        devices=train.devices,
+        devices=1,
         precision=train.precision,  # type: ignore[arg-type]
         max_epochs=1,
         max_steps=total_steps,

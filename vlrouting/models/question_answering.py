@@ -68,6 +68,18 @@ class QuestionAnsweringModel(nn.Module):
                 self.standardize = Standardize(visual_shape[1])
         self.head = answer_head(width, answers)
 
+    def train(self, mode: bool = True) -> QuestionAnsweringModel:
+        """Training mode for what trains. The frozen models stay in eval mode, but for blocks that recompute: there
+        transformers checkpoints in training mode only."""
+        super().train(mode)
+        self.language.eval()
+        for bottleneck in self.routed.bottlenecks.values():
+            bottleneck.train(mode)
+        for module in self.language.modules():
+            if getattr(module, "gradient_checkpointing", False):
+                module.training = mode
+        return self
+
     @property
     def trained_parameters(self) -> int:
         """Numbers that train: bottlenecks, norms, projector and head."""
