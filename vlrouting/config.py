@@ -255,8 +255,10 @@ class TrainConfig:
             found += at_least(key, getattr(self, key), 1)
         for key in ("epochs", "max_steps", "validate_every_steps"):
             found += at_least(key, getattr(self, key) or 1, 1)
-        if not 0 < self.lr < float("inf"):
-            found.append(f"lr: {self.lr} is not a number above 0")
+        if not self.lr > 0:
+            found.append(f"lr: {self.lr} is not above 0")
+        if self.lr == float("inf"):
+            found.append("lr: inf is not a rate; give a number")
         if self.clip_norm is not None and not self.clip_norm > 0:
             found.append(f"clip_norm: {self.clip_norm} is not above 0; null is for no clipping")
         found += at_least("weight_decay", self.weight_decay, 0) + at_least("eps", self.eps, 0)

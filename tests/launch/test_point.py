@@ -220,7 +220,7 @@ def test_the_papers_experiments_in_miniature(experiment: Make, run: Run, tmp_pat
     (tmp_path / "data" / "trainval_label2ans.json").write_text(json.dumps(["", "yes", "no", *COLORS]))
     tiny = [f"data.root={tmp_path / 'data'}", f"language.name={tmp_path / 'roberta'}", "train.accelerator=cpu"]
     tiny += ["vision.name=vit_tiny_patch16_224", "vision.weights=random", "vision.image_size=32", "train.workers=0"]
-    tiny += ["train.epochs=1", "train.batch_size=8", "train.accumulate=1", "bottleneck.rank=4"]
+    tiny += ["train.epochs=1", "train.batch_size=8", "train.accumulate=1", "train.precision=32-true"]
     for name in ("vqav2_roberta_routing", "vqav2_roberta_large_routing"):
         sweep = load(name, tiny)
         assert len(sweep.points) == 10
