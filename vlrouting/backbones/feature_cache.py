@@ -158,7 +158,7 @@ def _compute(
     device: torch.device | str,
 ) -> None:
     loader = DataLoader(_Images(paths, encoder, load_image), batch_size=batch_size, num_workers=workers)
-    # Convolutions on a CPU run twice as fast with the channels last (benchmarks/feature_cache.py).
+    # Convolutions on a CPU run faster with the channels last (benchmarks/feature_cache.py).
     encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     # Written as a plain file: writing through a memory map kills the process when the disk is full.
     with (
