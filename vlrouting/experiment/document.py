@@ -103,10 +103,14 @@ def read_override(text: str) -> Document:
     except yaml.YAMLError as error:
         document.findings.append(_syntax_finding(COMMAND_LINE, error, value, key))
         return document
-    for part in reversed(_levels(key)):
-        node = MappingNode("tag:yaml.org,2002:map", [(ScalarNode("tag:yaml.org,2002:str", part), node)])
-    _Reader(document).read(node)
+    _Reader(document).read(_nested(_levels(key), node))
     return document
+
+
+def _nested(levels: list[str], value: Node) -> MappingNode:
+    """`{first: {second: value}}`."""
+    inner = _nested(levels[1:], value) if len(levels) > 1 else value
+    return MappingNode("tag:yaml.org,2002:map", [(ScalarNode("tag:yaml.org,2002:str", levels[0]), inner)])
 
 
 def _levels(key: str) -> list[str]:
