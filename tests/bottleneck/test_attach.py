@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from tests.tiny_models import WIDTH, images, inputs, tiny
 from vlrouting.bottleneck import BottleneckConfig, Routed, attach
-from vlrouting.config import BUILTIN_ROUTINGS, POSITIONS
+from vlrouting.config import BUILTIN_ROUTINGS
+from vlrouting.config.bottleneck import POSITIONS
 
 FAMILIES = ("bert", "roberta", "gpt2", "bart", "t5", "llama", "qwen2", "qwen3")
 ROUTINGS = (*BUILTIN_ROUTINGS, "cross_attention")

@@ -19,8 +19,8 @@ from tests.data.official_files import ANSWERS, COLORS, write_world
 from tests.data.test_batch import Source
 from tests.data.tiny_tokenizer import tiny_tokenizer
 from vlrouting.config import DataConfig
-from vlrouting.data.batch import Batch
-from vlrouting.data.datamodule import VQADataModule
+from vlrouting.data.batch import Batch, Collate
+from vlrouting.data.datamodule import VisionLanguageDataModule
 from vlrouting.data.example import DataError
 from vlrouting.data.images import load_image
 from vlrouting.data.read import read_splits
@@ -41,22 +41,19 @@ class PictureSource(Source):
         return torch.from_numpy(np.array(load_image(images[0]))).permute(2, 0, 1) / 255
 
 
+_DEFAULT = object()
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> DataConfig:
     return replace(write_world(tmp_path), validation="val2014", test="test2015")
 
 
-def module(data: DataConfig, **changes: Any) -> VQADataModule:
-    options: dict[str, Any] = {
-        "batch_size": 3,
-        "evaluation_batch_size": 7,
-        "workers": 0,
-        "seed": 5,
-        "tokenizer": tiny_tokenizer(),
-        "vocabulary": AnswerVocabulary(ANSWERS),
-        "visual": NamedSource("features"),
-    }
-    return VQADataModule(data, **(options | changes))
+def module(data: DataConfig, visual: Any = _DEFAULT, **changes: Any) -> VisionLanguageDataModule:
+    options: dict[str, Any] = {"batch_size": 3, "evaluation_batch_size": 7, "workers": 0, "seed": 5}
+    source = NamedSource("features") if visual is _DEFAULT else visual
+    collate = Collate(tiny_tokenizer(), AnswerVocabulary(ANSWERS), source, data.max_text_tokens)
+    return VisionLanguageDataModule(data, collate=collate, **(options | changes))
 
 
 def ids(batch: Batch) -> list[int | str]:
@@ -78,10 +75,7 @@ def test_from_files_to_batches(data: DataConfig) -> None:
         example.id for example in found.examples["test2015"]
     )
     assert [ids(batch) for batch in found.test_dataloader()] == [ids(batch) for batch in tested]
-    assert found.answer_types("val2014") == ("number", "other", "yes/no")
-    assert found.question_types("val2014") == ("how many", "is it", "is this a", "what color is")
-    assert found.answer_types("test2015") == found.question_types("test2015") == ()
-    assert found.lengths("val2014")[:4] == [6, 12, 7, 8]
+    assert found.collate.lengths(found.examples["val2014"])[:4] == [6, 12, 7, 8]
 
 
 @pytest.mark.parametrize("planned", [0, 8], ids=["two epochs", "a run"])

@@ -16,8 +16,7 @@ from vlrouting.data.example import DataError
 from vlrouting.data.manifest import read_manifest
 from vlrouting.data.presence import answers_path, missing_files
 from vlrouting.data.read import read_splits
-from vlrouting.data.registry import PREPARE, PREPARE_PROBLEMS, READERS, SPLITS
-from vlrouting.data.vqav2 import DEFAULT_SPLITS
+from vlrouting.data.registry import FORMATS, RECIPES, known_splits, recipe_of
 
 
 def test_nothing_is_missing_in_a_whole_world(tmp_path: Path) -> None:
@@ -90,18 +89,38 @@ def test_no_torch_is_imported() -> None:
 
 
 def test_the_configuration_knows_the_same_names() -> None:
-    assert not [problem for name in READERS for problem in DataConfig(name=name).problems()]
-    assert not [problem for name in PREPARE for problem in DataConfig(prepare=name).problems()]
+    assert not [problem for name in FORMATS for problem in DataConfig(name=name).problems()]
+    assert not [problem for name in RECIPES for problem in DataConfig(prepare=name).problems()]
     known = [problem for problem in DataConfig(name="?", prepare="?").problems() if "not one of" in problem]
-    assert [problem.partition("not one of ")[2].split(", ") for problem in known] == [list(READERS), list(PREPARE)]
-    assert PREPARE.keys() == PREPARE_PROBLEMS.keys() and SPLITS.keys() == READERS.keys() | PREPARE.keys()
+    assert [problem.partition("not one of ")[2].split(", ") for problem in known] == [list(FORMATS), list(RECIPES)]
 
 
-def test_the_manifest_lists_every_default_file() -> None:
-    for dataset in READERS:
-        content = read_manifest(dataset)
-        provided = [path for source in content["sources"] for path in source["provides"]]
-        assert len(provided) == len(set(provided))
-        assert all(("url" in source) != ("page" in source) for source in content["sources"])
-        for split in DEFAULT_SPLITS.values():
-            assert {split.questions, split.annotations or split.questions} <= set(provided)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_makes_splits_of_known_datasets(name: str) -> None:
+    recipe = recipe_of(DataConfig(prepare=name))
+    assert recipe is not None and recipe.SPLITS.keys() <= FORMATS.keys()
+    for dataset, splits in recipe.SPLITS.items():
+        assert known_splits(DataConfig(name=dataset, prepare=name)) == splits
+        assert "train" in splits
+
+
+def test_a_recipe_for_another_dataset(tmp_path: Path) -> None:
+    data = DataConfig(name="coco", root=str(tmp_path), prepare="easy_vqa", train="train", test="test")
+    (sentence,) = missing_files(data)
+    assert sentence == "data.name, prepare: the recipe 'easy_vqa' makes files of vqav2, not of coco"
+    with pytest.raises(DataError, match="makes files of vqav2"):
+        read_splits(data)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dataset", FORMATS)
+def test_the_manifest_lists_every_default_file(dataset: str, tmp_path: Path) -> None:
+    content = read_manifest(dataset)
+    provided = [path for source in content["sources"] for path in source["provides"]]
+    assert len(provided) == len(set(provided))
+    assert all(("url" in source) != ("page" in source) for source in content["sources"])
+    known = FORMATS[dataset]
+    for name, split in known.splits.items():
+        files = known.split_files(name, split)
+        folders = known.image_folders(tmp_path, name, split)
+        assert files and {*files, *folders} <= set(provided)

@@ -53,7 +53,7 @@ def test_five_mistakes_at_once(experiments: Path) -> None:
         (
             "qqqqq: 1",
             "qqqqq: unknown key. Keys of an experiment: seed, task, plugins, data, vision, language, bottleneck, "
-            "model, train, evaluate, extends, sweep.",
+            "model, train, generate, evaluate, extends, sweep.",
         ),
         ("model: {qqqqq: 1}", "model.qqqqq: unknown key. Keys of model: visual_input, normalize_visual, "),
         ("sweep: {qqqqq: {}}", "sweep.qqqqq: unknown key. Keys of sweep: grid, cases, points."),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from vlrouting.config import VQA_VARIANTS
+from vlrouting.config.training import VQA_VARIANTS
 from vlrouting.metrics.vqa import VARIANT_NAMES, VQAAccuracy, normalize_answer, vqa_accuracy, write_results
 from vlrouting.metrics.vqa_text import CONTRACTIONS
 

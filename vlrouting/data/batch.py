@@ -1,9 +1,8 @@
-"""A batch and how examples become one."""
+"""A batch, and how questions become one; `text_batch` does it for texts that are to be written."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -12,16 +11,8 @@ import torch
 from torch import Tensor
 
 from vlrouting.data.example import Example
+from vlrouting.data.tokens import Tokenizer, Tokens
 from vlrouting.data.vocabulary import AnswerVocabulary
-
-
-class Tokenizer(Protocol):
-    """What is used of a transformers tokenizer."""
-
-    @property
-    def pad_token_id(self) -> int | None: ...
-
-    def __call__(self, text: list[str], **options: Any) -> Mapping[str, Any]: ...
 
 
 class VisualSource(Protocol):
@@ -33,13 +24,13 @@ class VisualSource(Protocol):
         ...
 
     def __call__(self, images: Sequence[Path]) -> Tensor:
-        """Of one example: pixels (3, H, W) or features (V, Dv)."""
+        """Of one example: pixels (3, H, W), or (N, 3, H, W) of N images, or features (V, Dv)."""
         ...
 
 
 @dataclass
 class Batch:
-    """B examples; T is the longest text among them, and text is padded on the right."""
+    """B examples; T is the longest text among them."""
 
     examples: list[Example]
     """Stay on the CPU: ids, answers and types for the metric."""
@@ -49,8 +40,10 @@ class Batch:
     """(B, T) int64, 0 on padding."""
     targets: Tensor | None = None
     """(B, A) float32 soft scores, all 0 where the answers are not public; None without a vocabulary."""
+    labels: Tensor | None = None
+    """(B, T) int64: the token where a text is to be learnt, -100 elsewhere; None where none is."""
     pixels: Tensor | None = None
-    """(B, 3, H, W) float32."""
+    """(B, 3, H, W) float32, or (B, N, 3, H, W) for examples of N images."""
     features: Tensor | None = None
     """(B, V, Dv)."""
 
@@ -71,12 +64,25 @@ class Batch:
         return replace(self, **changed)
 
 
-class Collate:
-    """Examples to a batch; picklable, so that worker processes can have it.
+class BatchMaker(Protocol):
+    """What a data module asks of a collate function."""
 
-    Texts given to `remember` are tokenised once, in this process: the sampler needs their lengths anyway, and the
-    workers that are forked later find the tokens in shared memory.
-    """
+    @property
+    def visual(self) -> VisualSource | None:
+        """Loads the images; None where nothing looks at them."""
+        ...
+
+    def __call__(self, examples: Sequence[Example]) -> Batch:
+        """Examples to a batch."""
+        ...
+
+    def lengths(self, examples: Sequence[Example]) -> list[int]:
+        """Number of tokens of every example, padding not counted."""
+        ...
+
+
+class Collate:
+    """Questions to a batch, padded on the right; picklable, so that worker processes can have it."""
 
     def __init__(
         self,
@@ -84,6 +90,7 @@ class Collate:
         vocabulary: AnswerVocabulary | None,
         visual: VisualSource | None,
         max_text_tokens: int,
+        prompt: str = "{text}",
     ) -> None:
         """
         Args:
@@ -91,55 +98,41 @@ class Collate:
             vocabulary: gives the targets; None for none.
             visual: loads the image; None where nothing looks at it, and nothing is opened then.
             max_text_tokens: longer texts are cut to this, special tokens included and kept.
+            prompt: template that the question is put into.
         """
-        self.tokenizer, self.vocabulary, self.visual = tokenizer, vocabulary, visual
-        self.max_text_tokens = max_text_tokens
-        self._tokens: dict[str, array[int]] = {}
+        self.vocabulary, self.visual, self.prompt = vocabulary, visual, prompt
+        self.tokens = Tokens(tokenizer, max_text_tokens)
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """
         Raises:
             DataError: an image is missing or broken.
         """
-        input_ids, attention_mask = self._pad([example.text for example in examples])
-        batch = Batch(list(examples), input_ids, attention_mask)
+        rows = [self.tokens.of(self._text(example)) for example in examples]
+        batch = Batch(list(examples), *self.tokens.padded(rows))
         if self.vocabulary is not None:
             batch.targets = torch.stack([self.vocabulary.encode(example.labels) for example in examples])  # (B, A)
-        if self.visual is not None:
-            loaded = torch.stack([self.visual(example.images) for example in examples])
-            if self.visual.kind == "pixels":
-                batch.pixels = loaded  # (B, 3, H, W)
-            else:
-                batch.features = loaded  # (B, V, Dv)
+        add_images(batch, self.visual)
         return batch
 
-    def remember(self, texts: Iterable[str]) -> None:
-        """Tokenise these texts now, each distinct one once."""
-        unknown = list(dict.fromkeys(text for text in texts if text not in self._tokens))
-        if unknown:
-            self._tokens.update(zip(unknown, self._tokenize(unknown), strict=True))
+    def lengths(self, examples: Sequence[Example]) -> list[int]:
+        """Number of tokens of every question, special ones included, after the cut; they are kept for the batches."""
+        return self.tokens.lengths([self._text(example) for example in examples])
 
-    def length(self, text: str) -> int:
-        """Number of tokens of a text, special ones included, after the cut."""
-        return len(self._of(text))
+    def _text(self, example: Example) -> str:
+        return self.prompt.format(text=example.text)
 
-    def _of(self, text: str) -> array[int]:
-        known = self._tokens.get(text)
-        return known if known is not None else self._tokenize([text])[0]
 
-    def _tokenize(self, texts: list[str]) -> list[array[int]]:
-        # An array takes a quarter of a list's memory; VQAv2 has over 200,000 distinct questions.
-        encoded = self.tokenizer(texts, truncation=True, max_length=self.max_text_tokens, padding=False)
-        return [array("i", ids) for ids in encoded["input_ids"]]
+def add_images(batch: Batch, visual: VisualSource | None) -> None:
+    """Load the images of a batch's examples into it.
 
-    def _pad(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        """input_ids and attention_mask, both (B, T). Padded here and on the right, whatever the tokenizer's side."""
-        rows = [self._of(text) for text in texts]
-        pad = self.tokenizer.pad_token_id or 0  # masked, so that any token will do
-        width = max(map(len, rows))
-        input_ids = torch.full((len(rows), width), pad, dtype=torch.int64)
-        attention_mask = torch.zeros_like(input_ids)
-        for number, row in enumerate(rows):
-            input_ids[number, : len(row)] = torch.tensor(row.tolist())
-            attention_mask[number, : len(row)] = 1
-        return input_ids, attention_mask
+    Raises:
+        DataError: an image is missing or broken.
+    """
+    if visual is None:
+        return
+    loaded = torch.stack([visual(example.images) for example in batch.examples])
+    if visual.kind == "pixels":
+        batch.pixels = loaded  # (B, 3, H, W)
+    else:
+        batch.features = loaded  # (B, V, Dv)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import lightning
@@ -11,17 +11,16 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vlrouting.config import DataConfig
-from vlrouting.data.batch import Batch, Collate, Tokenizer, VisualSource
+from vlrouting.data.batch import Batch, BatchMaker
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.read import read_splits
 from vlrouting.data.registry import chosen_splits
 from vlrouting.data.run_sampler import RunBatchSampler
 from vlrouting.data.sampler import EvaluationBatchSampler, LengthGroupedBatchSampler
-from vlrouting.data.vocabulary import AnswerVocabulary
 
 
-class VQADataModule(lightning.LightningDataModule):
-    """Question answering: train, validation and test loaders of `Batch`.
+class VisionLanguageDataModule(lightning.LightningDataModule):
+    """Train, validation and test loaders of `Batch`.
 
     Run the Trainer with `use_distributed_sampler=False`. A split is always called by its name in `data.splits`. Nothing
     here draws from the global random state, so that dropout repeats after a resume.
@@ -34,10 +33,10 @@ class VQADataModule(lightning.LightningDataModule):
         evaluation_batch_size: int,
         workers: int,
         seed: int,
-        tokenizer: Tokenizer,
-        vocabulary: AnswerVocabulary | None,
-        visual: VisualSource | None,
-        examples: dict[str, list[Example]] | None = None,
+        collate: BatchMaker,
+        evaluation_collate: BatchMaker | None = None,
+        examples: Mapping[str, Sequence[Example]] | None = None,
+        training_examples: Sequence[Example] | None = None,
     ) -> None:
         """
         Args:
@@ -46,16 +45,18 @@ class VQADataModule(lightning.LightningDataModule):
             evaluation_batch_size: the same for validation and test.
             workers: processes that load; 0 loads in this one.
             seed: of the training order.
-            tokenizer: of the language model.
-            vocabulary: gives the targets; None for none.
-            visual: pixels or features of an image; None where nothing looks at it.
+            collate: makes the batches.
+            evaluation_collate: makes those of validation and test. Default: the same.
             examples: by split name, what has been read already; it is neither read nor checked again.
+            training_examples: what to train on instead of the training split as it was read: every caption of an image
+                by itself, for instance.
         """
         super().__init__()
         self.data, self.seed, self.workers = data, seed, workers
         self.batch_size, self.evaluation_batch_size = batch_size, evaluation_batch_size
-        self.collate = Collate(tokenizer, vocabulary, visual, data.max_text_tokens)
-        self.examples = dict(examples or {})
+        self.collate, self.evaluation_collate = collate, evaluation_collate or collate
+        self.examples: dict[str, Sequence[Example]] = dict(examples or {})
+        self._training_examples = training_examples
         self._train_sampler: LengthGroupedBatchSampler | None = None
         self.run_batches, self._batches_done = 0, 0
 
@@ -75,9 +76,9 @@ class VQADataModule(lightning.LightningDataModule):
         unread = [name for name in wanted if name not in self.examples]
         if unread:
             visual = self.collate.visual
-            self.examples |= read_splits(self.data, unread, images=visual is not None and visual.kind == "pixels")
+            self.examples.update(read_splits(self.data, unread, images=visual is not None and visual.kind == "pixels"))
         for name in self._fit_splits():
-            if name in wanted and not any(example.labels for example in self.examples[name]):
+            if name in wanted and not any(example.labels or example.answers for example in self.examples[name]):
                 raise DataError(
                     f"the split '{name}' has no answers, so it can neither train nor validate; choose another"
                 )
@@ -89,8 +90,10 @@ class VQADataModule(lightning.LightningDataModule):
         if (sampler.rank, sampler.world_size) != self._place():
             raise RuntimeError("train_sampler was used before the Trainer was attached; ranks would see the same data")
         if self.run_batches:
-            return self._loader(self.data.train, RunBatchSampler(sampler, self.run_batches, self._batches_done))
-        return self._loader(self.data.train, sampler)
+            return self._loader(
+                self.training_examples, self.collate, RunBatchSampler(sampler, self.run_batches, self._batches_done)
+            )
+        return self._loader(self.training_examples, self.collate, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """The validation split in fixed order, every example once over all ranks; no loader without such a split."""
@@ -106,23 +109,14 @@ class VQADataModule(lightning.LightningDataModule):
         the Trainer is attached."""
         if self._train_sampler is None:
             rank, world_size = self._place()
-            lengths = self.lengths(self.data.train)
+            lengths = self.collate.lengths(self.training_examples)
             self._train_sampler = LengthGroupedBatchSampler(lengths, self.batch_size, self.seed, rank, world_size)
         return self._train_sampler
 
-    def lengths(self, split: str) -> list[int]:
-        """Number of tokens of every text of a split, as the model gets it."""
-        texts = [example.text for example in self.examples[split]]
-        self.collate.remember(texts)
-        return [self.collate.length(text) for text in texts]
-
-    def answer_types(self, split: str) -> tuple[str, ...]:
-        """The distinct answer types of a split, sorted; none where the file does not tell them."""
-        return tuple(sorted({example.answer_type for example in self.examples[split]} - {""}))
-
-    def question_types(self, split: str) -> tuple[str, ...]:
-        """The distinct question types of a split, sorted; none where the file does not tell them."""
-        return tuple(sorted({example.question_type for example in self.examples[split]} - {""}))
+    @property
+    def training_examples(self) -> Sequence[Example]:
+        """What an epoch goes through."""
+        return self.examples[self.data.train] if self._training_examples is None else self._training_examples
 
     def _fit_splits(self) -> list[str]:
         return [name for name in (self.data.train, self.data.validation) if name is not None]
@@ -132,18 +126,22 @@ class VQADataModule(lightning.LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
     def _evaluation_loader(self, split: str) -> DataLoader[Batch]:
-        sampler = EvaluationBatchSampler(self.lengths(split), self.evaluation_batch_size, *self._place())
-        return self._loader(split, sampler)
+        examples = self.examples[split]
+        lengths = self.evaluation_collate.lengths(examples)
+        sampler = EvaluationBatchSampler(lengths, self.evaluation_batch_size, *self._place())
+        return self._loader(examples, self.evaluation_collate, sampler)
 
-    def _loader(self, split: str, sampler: Sampler[list[int]]) -> DataLoader[Batch]:
+    def _loader(
+        self, examples: Sequence[Example], collate: BatchMaker, sampler: Sampler[list[int]]
+    ) -> DataLoader[Batch]:
         if self.workers > 0:
             # All texts are tokenised by now; without this each forked worker warns about the tokenizer's threads.
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return DataLoader(
-            _as_dataset(self.examples[split]),
+            _as_dataset(examples),
             batch_sampler=sampler,
-            collate_fn=self.collate,
+            collate_fn=collate,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=on_gpu,

@@ -24,13 +24,15 @@ from vlrouting.config import SplitConfig
 from vlrouting.data.example import DataError
 from vlrouting.data.json_records import read_json
 
-SPLITS: dict[str, SplitConfig] = {
-    name: SplitConfig(f"questions_{name}.json", f"annotations_{name}.json", "images/{subtype}/{image_id}.png")
-    for name in ("train", "val", "test")
+SPLITS: dict[str, dict[str, SplitConfig]] = {
+    "vqav2": {
+        name: SplitConfig(f"questions_{name}.json", f"annotations_{name}.json", "images/{subtype}/{image_id}.png")
+        for name in ("train", "val", "test")
+    }
 }
-"""What `prepare` writes. `val` is a tenth of the package's training images; `test` is the package's test set."""
+"""What `prepare` writes, by dataset. `val` is a tenth of the package's training images; `test` is its test set."""
 STAMP = "prepared.json"
-_PATHS = [path for s in SPLITS for path in (f"questions_{s}.json", f"annotations_{s}.json", f"images/{s}")]
+_PATHS = [path for s in SPLITS["vqav2"] for path in (f"questions_{s}.json", f"annotations_{s}.json", f"images/{s}")]
 VERSION = 1
 """Raised whenever the files come out differently, so that older ones are not taken for the same."""
 TEST_OFFSET = 10_000

@@ -17,21 +17,22 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question about an image (or about several: a dataset of image pairs gives two paths)."""
+    """One thing to learn or to be tested on: a question about an image, a statement on a pair, an image to describe."""
 
     id: int | str
-    """Unique in its split; for VQAv2 the question_id."""
+    """Unique in its split: VQAv2's question_id, COCO's image id, GQA's question id (a string), NLVR2's identifier."""
     images: tuple[Path, ...]
-    """Paths of the images; nothing has been opened yet."""
+    """Paths of the images, a pair from left to right; nothing has been opened yet."""
     text: str
-    """The question as the file has it."""
+    """The question or statement as the file has it; empty where there is only an image."""
     labels: Mapping[str, float]
-    """Soft score in [0, 1] by answer string; empty where the answers are not public."""
+    """Soft score in [0, 1] by answer string; empty where the answers are not public, and for captions."""
     answers: tuple[str, ...] = ()
-    """The ten raw answers; empty where the file has none."""
+    """What a prediction is scored against: VQAv2's ten raw answers, GQA's and NLVR2's one answer, or an image's
+    reference captions; empty where the file has none."""
     answer_type: str = ""
-    """`yes/no`, `number` or `other`; empty where the file does not say."""
+    """VQAv2: `yes/no`, `number` or `other`. GQA: the structural type. Empty where the file does not say."""
     question_type: str = ""
-    """Leading words of the question (VQAv2 has 65 types); empty where the file does not say."""
+    """VQAv2: the question's leading words (65 types). GQA: the semantic type. Empty where the file does not say."""
     answer: str = ""
-    """The most common answer, from which a vocabulary is built; empty where there is none."""
+    """The most common answer, from which a vocabulary is built, or the caption to learn; empty where there is none."""

@@ -1,82 +1,82 @@
-"""Where the image of a question lies: the split's template, filled in."""
+"""Where an image lies: the split's template, with the placeholders that its dataset knows."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from string import Formatter
 
+from vlrouting.config import SplitConfig
 from vlrouting.data.example import DataError
 
-_COCO_NAME = re.compile(r"COCO_(?P<subtype>[^_/]+)_(?P<image_id>\d+)")
+_COMMON = SplitConfig().images
+"""What a split has when the experiment says nothing."""
 
 
-def template_problem(template: str) -> str | None:
-    """What is wrong with a template such as `{subtype}/COCO_{subtype}_{image_id:012d}.jpg`; None when it is sound."""
-    try:
-        used = _used(template)
-        template.format(subtype="train2014", image_id=1, img_id="COCO_train2014_000000000001")
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        return f"'{template}' is no valid template ({error}); placeholders are {{subtype}}, {{image_id}}, {{img_id}}"
-    if not used & {"image_id", "img_id"}:
-        return f"'{template}' names neither {{image_id}} nor {{img_id}}, so that every question gets the same image"
-    return None
+@dataclass(frozen=True)
+class Placeholders:
+    """What a dataset's templates may name."""
+
+    sample: Mapping[str, int | str]
+    """A value of each placeholder, to try a template with."""
+    identify: tuple[frozenset[str], ...]
+    """Sets of placeholders; a template must name all of one of them, or several images would share a path."""
+    default: str = _COMMON
+    """Template of a split that names none."""
+
+    def chosen(self, split: SplitConfig) -> str:
+        """The template of a split: the one that it names, or this dataset's."""
+        return self.default if split.images == _COMMON else split.images
+
+    def problem(self, template: str) -> str | None:
+        """What is wrong with a template; None when it is sound."""
+        known = ", ".join(f"{{{name}}}" for name in self.sample)
+        try:
+            used = _used(template)
+            template.format(**self.sample)
+        except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+            return f"'{template}' is no valid template ({error}); placeholders are {known}"
+        if any(names <= used for names in self.identify):
+            return None
+        ways = " or ".join(" and ".join(f"{{{name}}}" for name in sorted(names)) for names in self.identify)
+        return f"'{template}' does not name {ways}, so that several records get the same image"
 
 
-def image_folder(template: str, subtype: str) -> Path:
-    """The folder above the first part of the template that depends on the image: `train2014`."""
-    parts: list[str] = []
-    for part in template.split("/")[:-1]:
-        if _used(part) & {"image_id", "img_id"}:
-            break
-        parts.append(part.format(subtype=subtype))
-    return Path("/".join(parts) or ("/" if template.startswith("/") else "."))
+class ImageTemplate:
+    """The template of one split, found to be sound."""
+
+    def __init__(self, split_name: str, split: SplitConfig, placeholders: Placeholders) -> None:
+        """
+        Raises:
+            DataError: the template is not sound; names its place in the configuration.
+        """
+        self.template = placeholders.chosen(split)
+        problem = placeholders.problem(self.template)
+        if problem is not None:
+            raise DataError(f"{image_key(split_name)}: {problem}")
+        self.used = frozenset(_used(self.template))
+        """Names of the placeholders that it has."""
+
+    def fill(self, **values: int | str) -> str:
+        """The path of one image below the data root."""
+        return self.template.format(**values)
+
+    def folder(self, **known: int | str) -> str:
+        """The folder above the first part that names anything else than `known`: `train2014`, or `.` for the root."""
+        parts: list[str] = []
+        for part in self.template.split("/")[:-1]:
+            if not _used(part) <= known.keys():
+                break
+            parts.append(part.format(**known))
+        absolute = self.template.startswith("/")
+        return str(PurePosixPath("/" if absolute else ".", *parts))
+
+
+def image_key(split_name: str) -> str:
+    """Where a split's template stands in the configuration."""
+    return f"data.splits.{split_name}.images"
 
 
 def _used(template: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
-
-
-class ImagePaths:
-    """Fills in one split's template. An image has five questions on average: they share one tuple and one Path."""
-
-    def __init__(self, root: Path, template: str, key: str) -> None:
-        """`key` is the template's place in the configuration, for the message.
-
-        Raises:
-            DataError: the template is not sound.
-        """
-        problem = template_problem(template)
-        if problem is not None:
-            raise DataError(f"{key}: {problem}")
-        self._root, self._template, self._used = root, template, _used(template)
-        self._known: dict[object, tuple[Path, ...]] = {}
-
-    def by_number(self, subtype: str, image_id: int) -> tuple[Path, ...]:
-        """The image of an official record."""
-        known = self._known.get(image_id)
-        if known is None:
-            img_id = f"COCO_{subtype}_{image_id:012d}"
-            known = self._known[image_id] = self._fill(subtype, image_id, img_id)
-        return known
-
-    def by_name(self, img_id: str, where: str) -> tuple[Path, ...]:
-        """The image of a per-split list's record, `COCO_train2014_000000458752`.
-
-        Raises:
-            DataError: the template wants subtype and number, which the name does not carry; starts with `where`.
-        """
-        known = self._known.get(img_id)
-        if known is None:
-            match = _COCO_NAME.fullmatch(img_id)
-            if match is None and self._used != {"img_id"}:
-                raise DataError(
-                    f"{where}: img_id '{img_id}' is not of the form COCO_<subtype>_<number>; set the split's `images` "
-                    "to a template of {img_id} alone"
-                )
-            subtype, number = (match["subtype"], int(match["image_id"])) if match else ("", 0)
-            known = self._known[img_id] = self._fill(subtype, number, img_id)
-        return known
-
-    def _fill(self, subtype: str, image_id: int, img_id: str) -> tuple[Path, ...]:
-        return (self._root / self._template.format(subtype=subtype, image_id=image_id, img_id=img_id),)

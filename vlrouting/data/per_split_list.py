@@ -11,9 +11,9 @@ from sys import intern
 from typing import Any
 
 from vlrouting.data.example import DataError, Example
-from vlrouting.data.image_paths import ImagePaths
 from vlrouting.data.json_records import name_record, take
 from vlrouting.data.vqa_annotations import Annotations, answered, soft_scores, ten_answers
+from vlrouting.data.vqa_images import ImagePaths
 
 
 def list_examples(records: list[Any], path: Path, images: ImagePaths, annotations: Annotations | None) -> list[Example]:

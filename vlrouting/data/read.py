@@ -8,10 +8,12 @@ from pathlib import Path
 from vlrouting.config import DataConfig
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.presence import missing_files
-from vlrouting.data.registry import PREPARE, READERS, chosen_splits, known_splits
+from vlrouting.data.registry import FORMATS, chosen_splits, known_splits, recipe_of
 
 
-def read_splits(data: DataConfig, splits: Sequence[str] | None = None, images: bool = True) -> dict[str, list[Example]]:
+def read_splits(
+    data: DataConfig, splits: Sequence[str] | None = None, images: bool = True
+) -> dict[str, Sequence[Example]]:
     """Examples by split name, after making the files where the experiment has a recipe for it.
 
     Args:
@@ -26,8 +28,8 @@ def read_splits(data: DataConfig, splits: Sequence[str] | None = None, images: b
     missing = missing_files(data, names, images)
     if missing:
         raise DataError("\n".join(missing))
-    root = Path(data.root)
-    if data.prepare is not None:
-        PREPARE[data.prepare](root)
+    root, recipe = Path(data.root), recipe_of(data)
+    if recipe is not None:
+        recipe.prepare(root)
     known = known_splits(data)
-    return {name: READERS[data.name](root, name, known[name]) for name in names}
+    return {name: FORMATS[data.name].read_split(root, name, known[name]) for name in names}

@@ -1,27 +1,67 @@
-"""The datasets by name. A new one adds a line to READERS and SPLITS (and a manifest), a new recipe to PREPARE."""
+"""The datasets and recipes by name. A new dataset adds a line to FORMATS (and a manifest), a new recipe to RECIPES."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, cast
 
 from vlrouting.config import DataConfig, SplitConfig
-from vlrouting.data import easy_vqa, vqav2
+from vlrouting.data import coco, gqa, nlvr2, vqav2
 from vlrouting.data.example import Example
 
-READERS: dict[str, Callable[[Path, str, SplitConfig], list[Example]]] = {"vqav2": vqav2.read_split}
-"""`data.name` -> reader of one split."""
-PREPARE: dict[str, Callable[[Path], None]] = {"easy_vqa": easy_vqa.prepare}
-"""`data.prepare` -> function that makes the files under `data.root`, and does nothing when they are there."""
-PREPARE_PROBLEMS: dict[str, Callable[[Path], list[str]]] = {"easy_vqa": easy_vqa.problems}
-"""`data.prepare` -> sentences why it cannot."""
-SPLITS: dict[str, dict[str, SplitConfig]] = {"vqav2": vqav2.DEFAULT_SPLITS, "easy_vqa": easy_vqa.SPLITS}
-"""`data.prepare`, or else `data.name` -> splits that need no entry in `data.splits`."""
+
+@dataclass(frozen=True)
+class DatasetFormat:
+    """What is known of one dataset's official files. Paths are below the data root, keys those of the configuration."""
+
+    read_split: Callable[[Path, str, SplitConfig], Sequence[Example]]
+    """Root, name of the split, its files -> its examples, checked. Raises DataError."""
+    splits: Mapping[str, SplitConfig]
+    """Splits that need no entry in `data.splits`: those of the official file names."""
+    split_files: Callable[[str, SplitConfig], dict[str, str]]
+    """Name of the split, its files -> path of each -> key. Raises DataError when the split names none."""
+    image_folders: Callable[[Path, str, SplitConfig], dict[str, str]]
+    """Root, name of the split, its files -> path of each folder of images -> key. Raises DataError for a template."""
+
+
+class Recipe(Protocol):
+    """A module that makes the files of one or several datasets. It is imported only when an experiment asks for it."""
+
+    SPLITS: Mapping[str, Mapping[str, SplitConfig]]
+    """`data.name` -> splits that are made."""
+
+    def prepare(self, root: Path, /) -> None:
+        """Make the files under `root`; does nothing when they are there. Raises DataError."""
+
+    def problems(self, root: Path, /) -> list[str]:
+        """Sentences why the files are not there and cannot be made either; empty when all is well."""
+
+
+FORMATS: dict[str, DatasetFormat] = {
+    "vqav2": DatasetFormat(vqav2.read_split, vqav2.DEFAULT_SPLITS, vqav2.split_files, vqav2.image_folders),
+    "coco": DatasetFormat(coco.read_split, coco.DEFAULT_SPLITS, coco.split_files, coco.image_folders),
+    "gqa": DatasetFormat(gqa.read_split, gqa.DEFAULT_SPLITS, gqa.split_files, gqa.image_folders),
+    "nlvr2": DatasetFormat(nlvr2.read_split, nlvr2.DEFAULT_SPLITS, nlvr2.split_files, nlvr2.image_folders),
+}
+"""`data.name` -> format."""
+RECIPES: dict[str, str] = {"easy_vqa": "vlrouting.data.easy_vqa", "shapes": "vlrouting.data.shapes"}
+"""`data.prepare` -> module, a `Recipe`."""
+
+
+def recipe_of(data: DataConfig) -> Recipe | None:
+    """The recipe of `data.prepare`; None where there is none, or none of that name."""
+    module = RECIPES.get(data.prepare or "")
+    return cast(Recipe, importlib.import_module(module)) if module is not None else None
 
 
 def known_splits(data: DataConfig) -> dict[str, SplitConfig]:
-    """Splits that the experiment may name: those that come with the dataset, then `data.splits` over them."""
-    return {**SPLITS.get(data.prepare or data.name, {}), **data.splits}
+    """Splits that the experiment may name: those that come with dataset or recipe, then `data.splits` over them."""
+    recipe = recipe_of(data)
+    given = FORMATS[data.name].splits if recipe is None else recipe.SPLITS.get(data.name, {})
+    return {**given, **data.splits}
 
 
 def chosen_splits(data: DataConfig) -> list[str]:

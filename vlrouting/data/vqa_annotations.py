@@ -16,7 +16,7 @@ from typing import Any
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.json_records import name_record, read_json, take
 
-DATA_TYPES = ("mscoco", "easy_vqa")
+DATA_TYPES = ("mscoco", "easy_vqa", "shapes")
 """Known values of a file's `data_type`; the abstract scenes of VQA v1 are another dataset."""
 ANSWER_TYPES = ("yes/no", "number", "other")
 ANSWERS = 10

@@ -10,7 +10,6 @@ from typing import Any
 
 from vlrouting.config import SplitConfig
 from vlrouting.data.example import DataError, Example
-from vlrouting.data.image_paths import ImagePaths
 from vlrouting.data.json_records import read_json, some, take
 from vlrouting.data.manifest import absent
 from vlrouting.data.per_split_list import list_examples
@@ -22,6 +21,9 @@ from vlrouting.data.vqa_annotations import (
     read_annotations,
     soft_scores,
 )
+from vlrouting.data.vqa_images import ImagePaths, image_folders
+
+__all__ = ["DEFAULT_SPLITS", "image_folders", "read_split", "split_files"]
 
 _TEST_IMAGES = "test2015/COCO_test2015_{image_id:012d}.jpg"
 
@@ -62,7 +64,7 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
     missing = absent("vqav2", root, split_files(split_name, split))
     if missing:
         raise DataError("\n".join(missing))
-    images = ImagePaths(root, split.images, f"data.splits.{split_name}.images")
+    images = ImagePaths(root, split_name, split)
     path = root / split.questions
     annotations = read_annotations(root / split.annotations) if split.annotations else None
     content = read_json(path, object_hook=answer_text)

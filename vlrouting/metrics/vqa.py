@@ -12,7 +12,6 @@ and they differ by points, so a number is worth nothing without the variant's na
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from vlrouting.metrics.results_file import write_results_file
 from vlrouting.metrics.vqa_text import normalize_answer, replace_punctuation, strip_whitespace
 
 __all__ = ["VARIANT_NAMES", "VQAAccuracy", "normalize_answer", "vqa_accuracy", "write_results"]
@@ -184,30 +184,11 @@ def _check_lengths(**columns: Sequence[object]) -> None:
 def write_results(path: str | Path, predictions: Mapping[int, str], expected_ids: Iterable[int]) -> None:
     """Write the file that the evaluation server takes: `[{"question_id": 1, "answer": "net"}]`, sorted by id.
 
-    The folder is made where it is missing, and the file appears whole or not at all.
-
-    Args:
-        path: the file to write; one that is there is replaced.
-        predictions: question id to answer.
-        expected_ids: the ids of the questions file. The server refuses any other set of ids.
-
     Raises:
-        ValueError: predictions that are missing or not expected, counted, with the first five ids; nothing is written.
+        ValueError: the ids are not those expected, counted, with the first five; nothing is written.
     """
-    expected = set(expected_ids)
-    problems = [
-        f"{len(ids)} {what} ({', '.join(map(str, sorted(ids)[:5]))}{', …' if len(ids) > 5 else ''})"
-        for what, ids in (("missing", expected - predictions.keys()), ("unexpected", predictions.keys() - expected))
-        if ids
-    ]
-    if problems:
-        raise ValueError(f"{path}: predictions do not fit the questions: {'; '.join(problems)}")
-    records = [{"question_id": int(number), "answer": predictions[number]} for number in sorted(expected)]
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text(json.dumps(records), encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+
+    def encode(pairs: list[tuple[int, str]]) -> str:
+        return json.dumps([{"question_id": int(number), "answer": answer} for number, answer in pairs])
+
+    write_results_file(path, predictions, expected_ids, encode)

@@ -1,0 +1,58 @@
+"""The two frozen models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vlrouting.config.checks import at_least, one_of
+
+FEATURES = ("pooled", "tokens")
+DTYPES = ("float32", "bfloat16", "float16")
+WEIGHTS = ("pretrained", "random")
+
+
+@dataclass
+class VisionConfig:
+    """The frozen vision encoder."""
+
+    name: str = "vit_base_patch16_224.orig_in21k"
+    """Any timm model, or a folder (`package:MODULE/FOLDER` for one inside an installed package) that holds a model as
+    timm's hub does: config.json and model.safetensors."""
+    weights: str = "hub"
+    """`hub` (the folder's own, where `name` is one), `random`, a file, or `package:MODULE/FILE` for weights inside an
+    installed package."""
+    features: str = "pooled"
+    """`pooled` (B, 1, Dv) or `tokens` (B, V, Dv)."""
+    image_size: int | None = None
+    """Pixels of a side. Default: the model's own."""
+    cache: bool = True
+    """Compute every image's features once, and share them between the points."""
+    cache_dir: str | None = None
+    """Where. Default: `features/` under data.root."""
+
+    def problems(self) -> list[str]:
+        """Sentences `key: what is wrong`, empty when the section is sound."""
+        found = one_of("features", self.features, FEATURES)
+        return found + (at_least("image_size", self.image_size, 16) if self.image_size is not None else [])
+
+
+@dataclass
+class LanguageConfig:
+    """The frozen language model."""
+
+    name: str = "roberta-base"
+    """A hub id, a local folder, or `package:MODULE/FOLDER`: any transformers encoder to classify with, any causal
+    language model to write with."""
+    gguf_file: str | None = None
+    """Name of the GGUF file in there, where the model comes as one (needs the package gguf)."""
+    revision: str | None = None
+    """Hub revision (branch, tag or commit). The commit that was used is recorded."""
+    weights: str = "pretrained"
+    """`pretrained`, or `random`: the architecture of `name` with fresh weights."""
+
+    dtype: str = "float32"
+    """Precision of the frozen weights: `float32`, `bfloat16` or `float16`. What trains stays in float32."""
+
+    def problems(self) -> list[str]:
+        """Sentences `key: what is wrong`, empty when the section is sound."""
+        return one_of("weights", self.weights, WEIGHTS) + one_of("dtype", self.dtype, DTYPES)

@@ -1,0 +1,159 @@
+"""How a point is put together, trained and scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vlrouting.config.checks import above, at_least, one_of
+
+VISUAL_INPUTS = ("image", "noise", "ones", "none")
+SCHEDULES = ("linear", "one_cycle", "constant")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+VQA_VARIANTS = ("official", "legacy")
+CHECKPOINTS = ("last", "best")
+
+
+@dataclass
+class ModelConfig:
+    """How image and text come together."""
+
+    visual_input: str = "image"
+    """`image`; ablations `noise`, `ones`; `none`: no prefix and no context, the blind floor."""
+    normalize_visual: bool = True
+    """LayerNorm without parameters on the projected features. False for parity with the authors' code."""
+
+    standardize_visual: bool = False
+    """Take each channel's mean and deviation over the training images out of the features, before the projector.
+    Needs `vision.cache`. Only real images are: noise and ones stay as they are."""
+
+    def problems(self) -> list[str]:
+        """Sentences `key: what is wrong`, empty when the section is sound."""
+        return one_of("visual_input", self.visual_input, VISUAL_INPUTS)
+
+
+@dataclass
+class TrainConfig:
+    """Optimisation. Defaults are those of the authors' AdamW (no weight decay, no clipping)."""
+
+    epochs: int | None = None
+    """Passes over the training split; give this or `max_steps`."""
+    max_steps: int | None = None
+    """Optimizer steps; give this or `epochs`."""
+    batch_size: int = 64
+    """Examples per optimizer step and device, before accumulation."""
+    accumulate: int = 1
+    """Batches per optimizer step."""
+    lr: float = 3e-4
+    """Peak learning rate."""
+    schedule: str = "linear"
+    """`linear` (warm-up, then linear decay to 0), `one_cycle` (cosine up and down), `constant` (after warm-up)."""
+    warmup_steps: int | None = None
+    """Steps of warm-up; give this or `warmup_fraction`."""
+    warmup_fraction: float = 0.0
+    """Warm-up as a share of all steps."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of AdamW."""
+    eps: float = 1e-6
+    """AdamW's epsilon."""
+    clip_norm: float | None = None
+    """Clip the gradient's norm to this; null for none."""
+    precision: str = "32-true"
+    """`32-true`, `bf16-mixed` or `16-mixed`."""
+    gradient_checkpointing: bool = False
+    """Recompute the blocks in the backward pass to save memory."""
+    workers: int = 0
+    """Processes that load data; 0 loads in this one."""
+    checkpoint_every_steps: int = 200
+    """Steps between two writes of last.ckpt: what a hard kill can cost."""
+    validate_every_steps: int | None = None
+    """Batches between two validations. Default: every epoch."""
+    log_every_steps: int = 10
+    """Steps between two points of the training curves."""
+    accelerator: str = "auto"
+    """Lightning's accelerator: `auto` takes a GPU when there is one; `cpu`, `gpu`."""
+
+    def problems(self) -> list[str]:
+        """Sentences `key: what is wrong`, empty when the section is sound."""
+        found = (
+            one_of("schedule", self.schedule, SCHEDULES)
+            + one_of("precision", self.precision, PRECISIONS)
+            + one_of("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+            + at_least("workers", self.workers, 0)
+        )
+        for key in ("batch_size", "accumulate", "checkpoint_every_steps", "log_every_steps"):
+            found += at_least(key, getattr(self, key), 1)
+        for key in ("epochs", "max_steps", "validate_every_steps"):
+            found += at_least(key, getattr(self, key) or 1, 1)
+        found += above("lr", self.lr, 0)
+        if self.lr == float("inf"):
+            found.append("lr: inf is not a rate; give a number")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            found.append(f"clip_norm: {self.clip_norm} is not above 0; null is for no clipping")
+        found += at_least("weight_decay", self.weight_decay, 0) + at_least("eps", self.eps, 0)
+        if not 0 <= self.warmup_fraction < 1:
+            found.append(f"warmup_fraction: {self.warmup_fraction} is not in [0, 1)")
+        if (self.epochs is None) == (self.max_steps is None):
+            found.append("epochs, max_steps: give exactly one of the two")
+        if self.warmup_steps is not None and self.warmup_fraction:
+            found.append("warmup_steps, warmup_fraction: give only one of the two")
+        if self.max_steps is not None and (self.warmup_steps or 0) >= self.max_steps:
+            found.append(f"warmup_steps: {self.warmup_steps} leaves nothing of max_steps {self.max_steps}")
+        return found
+
+
+@dataclass
+class GenerateConfig:
+    """How a causal language model writes, through transformers' `generate` with its cache."""
+
+    max_new_tokens: int = 20
+    """Most tokens of an output, the end token included; prompt and image are not counted."""
+    beams: int = 1
+    """Beam search with so many beams; 1 takes the most probable token each time."""
+    length_penalty: float = 1.0
+    """Beam search: a hypothesis is scored by its log-probability over its length to this power."""
+    sample: bool = False
+    """Draw tokens at random instead (the same ones for the same seed)."""
+    temperature: float = 1.0
+    """Sampling: below 1 sharpens the distribution."""
+    top_p: float = 1.0
+    """Sampling: only from the most probable tokens that together have this probability."""
+
+    def problems(self) -> list[str]:
+        """Sentences `key: what is wrong`, empty when the section is sound."""
+        found = at_least("max_new_tokens", self.max_new_tokens, 1) + at_least("beams", self.beams, 1)
+        found += above("temperature", self.temperature, 0)
+        if not 0 < self.top_p <= 1:
+            found.append(f"top_p: {self.top_p} is not in (0, 1]")
+        if not self.sample and (self.temperature != 1 or self.top_p != 1):
+            found.append("sample, temperature, top_p: the last two are for sampling; set generate.sample: true")
+        if self.beams == 1 and self.length_penalty != 1:
+            found.append("beams, length_penalty: the penalty is for beam search; set generate.beams above 1")
+        return found
+
+
+@dataclass
+class EvaluateConfig:
+    """How a trained point is scored."""
+
+    batch_size: int = 256
+    """Examples per batch of evaluation and of the feature cache."""
+    checkpoint: str = "last"
+    """Which weights become the artifact and are tested: `last`, or `best` on the validation split."""
+    vqa_variant: str = "official"
+    """VQA accuracy: `official` (evaluation code of 2021 on) or `legacy` (before, and the authors')."""
+    spice: bool = False
+    """Captions: also SPICE, which needs Java 8 or 11 and two jars that pycocoevalcap does not ship."""
+    panel: int = 16
+    """Test images shown with what was predicted and what is true, in TensorBoard and as panel.png."""
+    limit: int | None = None
+    """Score only so many examples of the validation and of the test split, evenly spaced; the metric's name says so."""
+
+    def problems(self) -> list[str]:
+        """Sentences `key: what is wrong`, empty when the section is sound."""
+        return (
+            one_of("checkpoint", self.checkpoint, CHECKPOINTS)
+            + one_of("vqa_variant", self.vqa_variant, VQA_VARIANTS)
+            + at_least("batch_size", self.batch_size, 1)
+            + at_least("panel", self.panel, 0)
+            + at_least("limit", self.limit if self.limit is not None else 1, 1)
+        )

@@ -1,0 +1,176 @@
+"""GQA's numbers as the official evaluation defines them, and the predictions file that its server takes.
+
+Source: https://cs.stanford.edu/people/dorarad/gqa/evaluate.html. Answers are compared as they are, letter by letter.
+Only balanced questions are scored; the unbalanced ones serve consistency alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlrouting.metrics.results_file import named, write_results_file
+
+COMMON_ATTRIBUTES = frozenset({"color", "material", "shape"})
+"""The answers that are valid and plausible where it is asked what two things have in common."""
+NOT_STEPS = ("exist", "query: name", "choose name")
+"""An operation of the program whose `operation: argument` contains one of these is no reasoning step."""
+
+Records = Mapping[str, Mapping[str, Any]]
+"""Official question records, or choices, by question id."""
+
+
+class _Lacking(Exception):
+    """What a number needs is not there; the text says what, and where it is."""
+
+
+def evaluate(questions: Records, predictions: Mapping[str, str], choices: Records | None = None) -> dict[str, Any]:
+    """All numbers of one split.
+
+    Args:
+        questions: the split's records by question id, as in the official file; with the unbalanced ones where
+            consistency is wanted.
+        predictions: question id to answer, for every balanced question; others are used for consistency.
+        choices: `{question id: {"valid": […], "plausible": […]}}` of the official evaluation archive.
+
+    Returns:
+        Flat keys to numbers: `accuracy`, `binary`, `open`, `structural/<type>`, `semantic/<type>`, `steps/<number>`,
+        `consistency`, `validity`, `plausibility` in percent; `distribution`, which is better the lower it is, as the
+        official code prints it. None is rounded. What could not be computed has no key, but an entry in
+        `not_computed`: name to reason.
+
+    Raises:
+        ValueError: no question is balanced, a balanced one has no prediction or no answer, or a record is incomplete.
+    """
+    balanced = {qid: record for qid, record in questions.items() if _take(record, qid, "isBalanced")}
+    if not balanced:
+        raise ValueError("no question is balanced, and only balanced ones are scored; give the records of a whole file")
+    missing = [qid for qid in balanced if qid not in predictions]
+    if missing:
+        raise ValueError(f"balanced questions without a prediction: {named(missing)}; predict every one of them")
+    correct = {qid: predictions[qid] == _take(record, qid, "answer") for qid, record in balanced.items()}
+    result: dict[str, Any] = _accuracies(balanced, correct)
+    not_computed: dict[str, str] = {}
+    further: dict[str, Callable[[], float]] = {
+        "consistency": lambda: _consistency(questions, predictions, correct),
+        "validity": lambda: _share_among("valid", balanced, predictions, choices),
+        "plausibility": lambda: _share_among("plausible", balanced, predictions, choices),
+        "distribution": lambda: _distribution(balanced, predictions),
+    }
+    for name, compute in further.items():
+        try:
+            result[name] = compute()
+        except _Lacking as reason:
+            not_computed[name] = str(reason)
+    return result | {"not_computed": not_computed}
+
+
+def write_results(path: str | Path, predictions: Mapping[str, str], expected_ids: Iterable[str]) -> None:
+    """Write the file that the evaluation server takes: `[{"questionId": "02930152", "prediction": "yes"}]`.
+
+    Raises:
+        ValueError: the ids are not those expected; nothing is written.
+    """
+
+    def encode(pairs: list[tuple[str, str]]) -> str:
+        return json.dumps([{"questionId": qid, "prediction": prediction} for qid, prediction in pairs])
+
+    write_results_file(path, predictions, expected_ids, encode)
+
+
+def _take(record: Any, qid: str, *keys: str) -> Any:
+    value = record
+    for key in keys:
+        if not isinstance(value, Mapping) or key not in value:
+            raise ValueError(f"question {qid}: the record has no '{'.'.join(keys)}'; give the official record")
+        value = value[key]
+    return value
+
+
+def _accuracies(balanced: Records, correct: Mapping[str, bool]) -> dict[str, float]:
+    """Percent, overall and of every kind of question that there is."""
+    scores = defaultdict[str, list[bool]](list)
+    for qid, record in balanced.items():
+        structure, meaning = (_take(record, qid, "types", key) for key in ("structural", "semantic"))
+        form = "open" if structure == "query" else "binary"
+        kinds = ("accuracy", form, f"structural/{structure}", f"semantic/{meaning}", f"steps/{_steps(record, qid)}")
+        for kind in kinds:
+            scores[kind].append(correct[qid])
+    return {kind: 100 * _mean(scores[kind]) for kind in sorted(scores)}
+
+
+def _steps(record: Mapping[str, Any], qid: str) -> int:
+    """Length of the program, without the operations that only read the answer off."""
+    operations = [f"{step['operation']}: {step['argument']}" for step in _take(record, qid, "semantic")]
+    return sum(not any(part in operation for part in NOT_STEPS) for operation in operations)
+
+
+def _consistency(questions: Records, predictions: Mapping[str, str], correct: Mapping[str, bool]) -> float:
+    """Percent: of each question that is answered rightly, the accuracy on those that it entails; their mean."""
+    entailed = {
+        qid: [other for other in _take(questions[qid], qid, "entailed") if other != qid]
+        for qid, right in correct.items()
+        if right
+    }
+    needed = dict.fromkeys(other for others in entailed.values() for other in others)
+    lacking = [
+        f"{what} of {named(ids)}"
+        for what, ids in (
+            ("records", [other for other in needed if other not in questions]),
+            ("predictions", [other for other in needed if other not in predictions]),
+        )
+        if ids
+    ]
+    if lacking:
+        raise _Lacking(
+            f"needs the {' and the '.join(lacking)} entailed questions, unbalanced ones included; read and predict the "
+            "split's _all_questions file"
+        )
+    means = [
+        _mean([predictions[other] == _take(questions[other], other, "answer") for other in others])
+        for others in entailed.values()
+        if others
+    ]
+    if not means:
+        raise _Lacking("no question that was answered rightly entails another one")
+    return 100 * _mean(means)
+
+
+def _share_among(kind: str, balanced: Records, predictions: Mapping[str, str], choices: Records | None) -> float:
+    """Percent of the predictions that are among the question's `valid` or `plausible` answers."""
+    if choices is None:
+        raise _Lacking(
+            "needs the split's choices file, val_choices.json of eval.zip; there is none for testdev and test"
+        )
+    common = {qid for qid, record in balanced.items() if "Common" in _take(record, qid, "types", "detailed")}
+    unknown = [qid for qid in balanced if qid not in common and qid not in choices]
+    if unknown:
+        raise _Lacking(f"the choices file has no entry for {named(unknown)} questions; give the one of the same split")
+    found = [
+        predictions[qid] in (COMMON_ATTRIBUTES if qid in common else _take(choices[qid], qid, kind)) for qid in balanced
+    ]
+    return 100 * _mean(found)
+
+
+def _distribution(balanced: Records, predictions: Mapping[str, str]) -> float:
+    """Chi-square of predicted against gold answers within each global group, weighted by its questions, over 100."""
+    gold, predicted = defaultdict[str, Counter[str]](Counter), defaultdict[str, Counter[str]](Counter)
+    for qid, record in balanced.items():
+        group = _take(record, qid, "groups", "global")
+        if group is not None:
+            gold[group][record["answer"]] += 1
+            predicted[group][predictions[qid]] += 1
+    if not gold:
+        raise _Lacking("no balanced question belongs to a global group")
+    weighted = [
+        counts.total() * sum((predicted[group][answer] - count) ** 2 / count for answer, count in counts.items())
+        for group, counts in gold.items()
+    ]
+    return sum(weighted) / sum(counts.total() for counts in gold.values()) / 100
+
+
+def _mean(values: list[bool] | list[float]) -> float:
+    return sum(values) / len(values)

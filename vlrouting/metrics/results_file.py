@@ -1,0 +1,49 @@
+"""What the evaluation servers' files have in common: exactly the questions of the split, and whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+Id = TypeVar("Id", int, str)
+_NAMED = 5
+
+
+def named(ids: Iterable[object]) -> str:
+    """How many ids, and the first five of them: `7 (1, 2, 3, 4, 5, …)`."""
+    listed = list(ids)
+    return f"{len(listed)} ({', '.join(map(str, listed[:_NAMED]))}{', …' if len(listed) > _NAMED else ''})"
+
+
+def write_results_file(
+    path: str | Path,
+    predictions: Mapping[Id, str],
+    expected_ids: Iterable[Id],
+    encode: Callable[[list[tuple[Id, str]]], str],
+) -> None:
+    """Write predictions, sorted by id, as `encode` has them. The folder is made where it is missing.
+
+    Args:
+        path: the file to write; one that is there is replaced.
+        predictions: id to answer.
+        expected_ids: the ids of the questions file. The servers refuse any other set of ids.
+        encode: the file's text from the sorted pairs of id and answer.
+
+    Raises:
+        ValueError: predictions that are missing or not expected, counted, with the first five ids; nothing is written.
+    """
+    expected = set(expected_ids)
+    unfit = {"missing": expected - predictions.keys(), "unexpected": predictions.keys() - expected}
+    problems = [named(sorted(ids)).replace(" (", f" {what} (", 1) for what, ids in unfit.items() if ids]
+    if problems:
+        raise ValueError(f"{path}: predictions do not fit the questions: {'; '.join(problems)}")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text(encode([(number, predictions[number]) for number in sorted(expected)]), encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
