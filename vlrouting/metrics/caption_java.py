@@ -1,0 +1,199 @@
+"""Java programs that are started, asked, and always ended: the official tokenizer, METEOR and SPICE."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+REMEDY = (
+    "install Java 8 or newer, e.g. with `conda env create -f environment.yml` or `apt install default-jre-headless`"
+)
+
+# Whatever the user's locale is: captions are UTF-8, and the Turkish lower case of "I" is no ASCII letter.
+_OPTIONS = ("-Dfile.encoding=UTF-8", "-Duser.language=en", "-Duser.country=US")
+_LOCALE = "C.UTF-8"
+
+_VERSION_SECONDS = 60
+
+
+class JavaError(Exception):
+    """Java is missing, or a Java program failed. The text is one sentence: the reason and the remedy."""
+
+
+def find_java() -> str:
+    """Path of the `java` that PATH names.
+
+    Raises:
+        JavaError: there is none.
+    """
+    java = shutil.which("java")
+    if java is None:
+        raise JavaError(f"Java is not on PATH; {REMEDY}")
+    return java
+
+
+def java_version() -> int:
+    """Major version of the `java` on PATH, e.g. 8 or 17; each program is asked once.
+
+    Raises:
+        JavaError: there is none, or it does not start.
+    """
+    return _version_of(find_java())
+
+
+@functools.cache
+def _version_of(java: str) -> int:
+    try:
+        # The version goes to the standard error, as the Java of all ages has it.
+        answer = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, errors="replace", timeout=_VERSION_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise JavaError(f"{java} does not start ({error}); {REMEDY}") from error
+    # "1.8.0_292" is Java 8; "17.0.15" and "21" are 17 and 21.
+    found = re.search(r'version "(?:1\.)?(\d+)', answer.stderr)
+    if answer.returncode or found is None:
+        raise JavaError(f"{java} does not start ({_last_line(answer.stderr)}); {REMEDY}")
+    return int(found[1])
+
+
+def run_java(name: str, arguments: Sequence[str], folder: Path, seconds: float) -> None:
+    """Run a Java program to its end, without a standard input; what it prints is dropped.
+
+    Args:
+        name: what to call it in an error.
+        arguments: what follows `java` and the options of the locale.
+        folder: working directory.
+        seconds: after which it is ended.
+
+    Raises:
+        JavaError: Java is missing, or the program failed or took too long.
+    """
+    command = [find_java(), *_OPTIONS, *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds
+        )
+    except subprocess.TimeoutExpired as error:
+        raise JavaError(_too_slow(name, seconds)) from error
+    except OSError as error:
+        raise JavaError(f"{name}: Java does not start ({error}); {REMEDY}") from error
+    if done.returncode:
+        raise JavaError(_failed(name, done.stderr.decode(errors="replace")))
+
+
+class JavaProgram:
+    """A Java program that answers line by line. As a context it is ended in all cases, and its memory given back.
+
+    Args:
+        name: what to call it in an error.
+        arguments: what follows `java` and the options of the locale.
+        folder: working directory.
+        seconds: after which it is ended, from its start on.
+
+    Raises:
+        JavaError: Java is missing or does not start.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], folder: Path, seconds: float) -> None:
+        self._name, self._seconds = name, seconds
+        # A file and no pipe: a pipe that nobody reads would fill up and stop the program.
+        self._messages = tempfile.TemporaryFile()  # noqa: SIM115
+        try:
+            self._process = subprocess.Popen(
+                [find_java(), *_OPTIONS, *arguments],
+                cwd=folder,
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._messages,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except OSError as error:
+            self._messages.close()
+            raise JavaError(f"{name}: Java does not start ({error}); {REMEDY}") from error
+        self._too_slow = threading.Event()
+        self._timer = threading.Timer(seconds, self._end_late)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _end_late(self) -> None:
+        self._too_slow.set()
+        self._process.kill()
+
+    def __enter__(self) -> JavaProgram:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # what was still to be written finds no reader
+                    pipe.close()
+        self._messages.close()
+
+    def write(self, line: str) -> None:
+        """Send one line.
+
+        Raises:
+            JavaError: the program has ended.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._ended() from error
+
+    def read(self) -> str:
+        """The next line of its answers, without its end.
+
+        Raises:
+            JavaError: the program has ended, by itself or because its time was up.
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise self._ended()
+        return line.strip()
+
+    def _ended(self) -> JavaError:
+        self._process.kill()
+        self._process.wait()
+        if self._too_slow.is_set():
+            return JavaError(_too_slow(self._name, self._seconds))
+        self._messages.seek(0)
+        return JavaError(_failed(self._name, self._messages.read().decode(errors="replace")))
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": _LOCALE}
+
+
+def _failed(name: str, messages: str) -> str:
+    return f"{name}: Java failed ({_last_line(messages)}); check it with `java -version`, or {REMEDY}"
+
+
+def _too_slow(name: str, seconds: float) -> str:
+    return f"{name}: gave no result within {seconds:.0f} seconds and was ended; try again when the machine is less busy"
+
+
+def _last_line(messages: str) -> str:
+    """The line that says most: the first one that names an error, else the last one."""
+    lines = [line.strip() for line in messages.splitlines() if line.strip()]
+    named = [line for line in lines if re.search("error|exception|could not|unable", line, re.IGNORECASE)]
+    return (named or lines[-1:] or ["without a message"])[0][:200]
