@@ -63,7 +63,7 @@ def test_tensorboard_serves_curves_hparams_and_the_panel(demo: Path) -> None:
         tags = _get(f"http://localhost:{port}/data/plugin/scalars/tags")
         assert "final/vqa_accuracy" in tags["routing=mul/tensorboard"]
         images = _get(f"http://localhost:{port}/data/plugin/images/tags")
-        assert "test/answers" in images["routing=mul/tensorboard"]
+        assert "test/panel" in images["routing=mul/tensorboard"]
         plugins = _get(f"http://localhost:{port}/data/plugins_listing")
         assert plugins["hparams"]["enabled"]
     finally:

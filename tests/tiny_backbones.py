@@ -3,8 +3,18 @@
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import (
+    BertConfig,
+    BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+)
 
 WORDS = ["what", "color", "is", "it", "?", "the", "picture", "a", "red", "green", "blue", "yellow", "yes", "no"]
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -31,4 +41,60 @@ def save_tiny_roberta(folder: Path, width: int = 32, layers: int = 2) -> Path:
     )  # fmt: skip
     RobertaModel(config).save_pretrained(folder)
     word_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def save_tiny_bert(folder: Path, width: int = 32, layers: int = 2) -> Path:
+    """A BERT of two layers, the class of MiniLM, with its tokenizer."""
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=len(SPECIAL) + len(WORDS), hidden_size=width, num_hidden_layers=layers, num_attention_heads=4,
+        intermediate_size=2 * width, max_position_embeddings=64,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    word_tokenizer().save_pretrained(folder)
+    return folder
+
+
+END = "<|endoftext|>"
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer like GPT-2's, in miniature: a token per byte, one that ends (and starts) a text, none for padding."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate([END, *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=END, eos_token=END, unk_token=END)
+
+
+def save_tiny_gpt2(folder: Path, width: int = 32, layers: int = 2) -> Path:
+    """A GPT-2 of two layers with its tokenizer."""
+    torch.manual_seed(6)
+    tokenizer = byte_tokenizer()
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=width,
+        n_layer=layers,
+        n_head=4,
+        n_positions=96,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_tiny_llama(folder: Path, width: int = 32, layers: int = 2) -> Path:
+    """A Llama of two layers, the class of SmolLM2, with its tokenizer."""
+    torch.manual_seed(8)
+    tokenizer = byte_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=width, num_hidden_layers=layers, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=2 * width, max_position_embeddings=256, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder

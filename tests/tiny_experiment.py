@@ -1,15 +1,17 @@
-"""A whole experiment in miniature: coloured pictures in the official VQAv2 formats, a tiny RoBERTa and a tiny ViT."""
+"""Whole experiments in miniature: coloured pictures in official formats, tiny language models and a tiny ViT."""
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
+from typing import Any
 
 import yaml
 from PIL import Image
 
 from tests.data.official_files import answer_records, header, write_json
-from tests.tiny_backbones import save_tiny_roberta
+from tests.tiny_backbones import save_tiny_gpt2, save_tiny_roberta
 
 COLORS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200), "yellow": (200, 200, 0)}
 FIRST_IMAGE = {"train2014": 1, "val2014": 1001}
@@ -35,23 +37,73 @@ def write_colors(root: Path, subtype: str, images: int) -> None:
     write_json(root / f"v2_mscoco_{subtype}_annotations.json", {**header(subtype), "annotations": annotations})
 
 
+def write_captions(root: Path, images: int) -> None:
+    """Karpathy's file over pictures of one colour: two captions each, in the splits train, val and test."""
+    draw = random.Random("captions")
+    records = []
+    for image_id in range(1, 3 * images + 1):
+        color = draw.choice(list(COLORS))
+        split = ("train", "val", "test")[(image_id - 1) // images]
+        path = root / "pictures" / f"{image_id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), COLORS[color]).save(path)
+        sentences = [
+            {"tokens": raw.split(), "raw": raw, "imgid": image_id - 1, "sentid": 10 * image_id + number}
+            for number, raw in enumerate([f"a {color} picture", f"this is all {color}"])
+        ]
+        place = {"filepath": "pictures", "filename": path.name, "cocoid": image_id, "imgid": image_id - 1}
+        records.append({**place, "split": split, "sentids": [s["sentid"] for s in sentences], "sentences": sentences})
+    (root / "dataset_coco.json").write_text(json.dumps({"images": records, "dataset": "tiny"}))
+
+
+_SECTIONS: dict[str, Any] = {
+    "seed": 3,
+    "vision": {"name": "vit_tiny_patch16_224", "weights": "random", "image_size": 32},
+    "bottleneck": {"kind": "lora", "rank": 4, "routing": "mul", "dropout": 0.1},
+    "train": {
+        "max_steps": 10, "batch_size": 8, "lr": 0.01, "accelerator": "cpu", "checkpoint_every_steps": 3,
+        "validate_every_steps": 4, "log_every_steps": 1,
+    },
+    "evaluate": {"batch_size": 16, "panel": 4},
+}  # fmt: skip
+
+
 def write_experiment(folder: Path, images: int = 24, **sections: object) -> Path:
     """`folder/tiny.yaml` with all that it needs; `sections` are merged into the YAML. Returns the file."""
     for subtype in ("train2014", "val2014"):
         write_colors(folder / "data", subtype, images)
     save_tiny_roberta(folder / "roberta")
-    experiment: dict[str, dict[str, object] | object] = {
-        "seed": 3,
-        "data": {"root": str(folder / "data"), "min_answer_count": 2, "validation": "val2014"},
-        "vision": {"name": "vit_tiny_patch16_224", "weights": "random", "image_size": 32},
-        "language": {"name": str(folder / "roberta")},
-        "bottleneck": {"kind": "lora", "rank": 4, "routing": "mul", "dropout": 0.1},
-        "train": {
-            "max_steps": 10, "batch_size": 8, "lr": 0.01, "accelerator": "cpu", "checkpoint_every_steps": 3,
-            "validate_every_steps": 4, "log_every_steps": 1,
-        },
-        "evaluate": {"batch_size": 16, "panel": 4},
-    }  # fmt: skip
+    data = {"root": str(folder / "data"), "min_answer_count": 2, "validation": "val2014"}
+    return _write(folder, {**_SECTIONS, "data": data, "language": {"name": str(folder / "roberta")}}, sections)
+
+
+def write_caption_experiment(folder: Path, images: int = 16, **sections: object) -> Path:
+    """The same with captions and a tiny GPT-2."""
+    write_captions(folder / "data", images)
+    save_tiny_gpt2(folder / "gpt2")
+    captioning = {
+        "task": "captioning",
+        "data": {"name": "coco", "root": str(folder / "data"), "train": "train", "validation": None, "test": "test"},
+        "language": {"name": str(folder / "gpt2")},
+        "generate": {"beams": 2, "max_new_tokens": 6},
+    }
+    return _write(folder, {**_SECTIONS, **captioning}, sections)
+
+
+def write_written_answers(folder: Path, **sections: object) -> Path:
+    """The questions of `write_experiment`, whose answers a tiny GPT-2 writes."""
+    write_experiment(folder)
+    save_tiny_gpt2(folder / "gpt2")
+    writing = {
+        "task": "vqa_generation",
+        "data": {"root": str(folder / "data"), "validation": None, "prompt": "Question: {text} Answer:"},
+        "language": {"name": str(folder / "gpt2")},
+        "generate": {"max_new_tokens": 8},
+    }
+    return _write(folder, {**_SECTIONS, **writing}, sections)
+
+
+def _write(folder: Path, experiment: dict[str, Any], sections: dict[str, object]) -> Path:
     for name, section in sections.items():
         merged = experiment.get(name)
         experiment[name] = {**merged, **section} if isinstance(merged, dict) and isinstance(section, dict) else section

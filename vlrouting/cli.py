@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
+data = typer.Typer(no_args_is_help=True, help="Make datasets.", rich_markup_mode=None)
+app.add_typer(data, name="data")
+
+ArtifactFolder = Annotated[Path, typer.Argument(help="runs/<experiment>/<point>/artifact")]
 ExperimentName = Annotated[str, typer.Argument(metavar="EXP", help="A name in experiments/, or a YAML file.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key=value …]", help="bottleneck.rank=16 seed=7")]
 PointNames = Annotated[list[str] | None, typer.Option("--point", "-p", help="Only this point; may be repeated.")]
@@ -71,16 +75,57 @@ def compare(experiment: ExperimentName, runs: Runs = RUNS) -> None:
 
 @app.command()
 def predict(
-    artifact: Annotated[Path, typer.Argument(help="runs/<experiment>/<point>/artifact")],
-    image: Annotated[Path, typer.Argument(help="An image file.")],
-    question: Annotated[str, typer.Argument(help="A question about it.")],
+    artifact: ArtifactFolder,
+    image: Annotated[list[Path], typer.Argument(help="An image file; two for a model of image pairs.")],
+    question: Annotated[str, typer.Argument(help="A question (or a statement) about it.")],
     top: Annotated[int, typer.Option(min=1, help="How many answers to show.")] = 3,
 ) -> None:
     """Answer a question about an image."""
-    from vlrouting.launch.predict import load_predictor
+    from vlrouting.launch.trained import load_trained
 
-    for answer, probability in load_predictor(artifact).answer(image, question, top):
-        typer.echo(f"{probability:6.1%}  {answer}")
+    for answer, probability in load_trained(artifact).answer(image, question, top):
+        typer.echo(answer if probability is None else f"{probability:6.1%}  {answer}")
+
+
+@app.command()
+def caption(
+    artifact: ArtifactFolder, images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files.")]
+) -> None:
+    """Write a caption for each image."""
+    from vlrouting.launch.trained import load_trained
+
+    for image, text in zip(images, load_trained(artifact).caption(images), strict=True):
+        typer.echo(f"{image}: {text}" if len(images) > 1 else text)
+
+
+@app.command()
+def score(
+    predictions: Annotated[Path, typer.Argument(help="runs/<experiment>/<point>/predictions.jsonl")],
+    per_image: Annotated[Path | None, typer.Option(help="Also write every image's scores to this JSON file.")] = None,
+) -> None:
+    """Score a file of captions again, offline: BLEU, METEOR, ROUGE-L, CIDEr."""
+    from vlrouting.report.captions import score_captions
+
+    score_captions(predictions, per_image)
+
+
+@data.command("make")
+def make_data(
+    world: Annotated[str, typer.Argument(help="Which: shapes, the project's own world.")],
+    root: Annotated[Path, typer.Option(help="Folder to write; it must not hold other files.")],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    train_images: Annotated[int | None, typer.Option("--train", min=1, help="Images to train on.")] = None,
+    val_images: Annotated[int | None, typer.Option("--val", min=1, help="Images to validate on.")] = None,
+    test_images: Annotated[int | None, typer.Option("--test", min=1, help="Images to test on.")] = None,
+) -> None:
+    """Draw a world of scenes and write it in the official formats of COCO captions, VQAv2, GQA and NLVR2."""
+    if world != "shapes":
+        _fail(f"there is no world '{world}'; the one there is: shapes")
+    from vlrouting.data.shapes import make_world
+
+    sizes = {"train": train_images, "val": val_images, "test": test_images}
+    make_world(root, seed, **{split: size for split, size in sizes.items() if size is not None})
+    typer.echo(f"{root}: written; read it with data.root={root} data.prepare=shapes")
 
 
 def _load(name: str, overrides: list[str] | None) -> Experiment:
@@ -132,7 +177,7 @@ def _exit_status(error: Exception) -> int | None:
 
     By name, because importing the classes would import torch for `--help`.
     """
-    mistakes = {"UserError", "DataError", "BackboneError", "ArtifactError"}
+    mistakes = {"UserError", "DataError", "BackboneError", "ArtifactError", "PredictionsError"}
     names: set[str] = {base.__name__ for base in type(error).__mro__}
     if names & mistakes:
         return 2

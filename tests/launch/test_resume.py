@@ -18,7 +18,7 @@ from tests.tiny_experiment import write_experiment
 from vlrouting.experiment import Experiment, RunDirectory
 from vlrouting.launch.interruption import Cancelled
 from vlrouting.launch.sweep import train
-from vlrouting.tasks.vqa import VQAClassification
+from vlrouting.tasks.scored import ScoredTask
 
 STEPS = 10
 
@@ -52,16 +52,16 @@ def curve(run: RunDirectory, tag: str) -> list[tuple[int, float]]:
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
     """Send this process the signal in the middle of one training step, once."""
-    training_step = VQAClassification.training_step
+    training_step = ScoredTask.training_step
     sent = []
 
-    def interrupted(self: VQAClassification, batch: object, batch_index: int) -> torch.Tensor:
+    def interrupted(self: ScoredTask, batch: object, batch_index: int) -> torch.Tensor:
         if batch_index == step and not sent:
             sent.append(True)
             os.kill(os.getpid(), number)
         return training_step(self, batch, batch_index)
 
-    monkeypatch.setattr(VQAClassification, "training_step", interrupted)
+    monkeypatch.setattr(ScoredTask, "training_step", interrupted)
 
 
 @pytest.fixture
@@ -128,6 +128,7 @@ def kill_before(owner, name, count):
 moment, _, count = os.environ.get("KILL_AT", "").partition(":")
 if moment:
     import vlrouting.backbones.vision, vlrouting.launch.checkpoints, vlrouting.launch.point, vlrouting.tasks.vqa
+    import vlrouting.metrics.vqa_score
     owner, name = {
         "features": (vlrouting.backbones.vision.VisionEncoder, "forward"),
         "step": (vlrouting.tasks.vqa.VQAClassification, "training_step"),
@@ -135,7 +136,7 @@ if moment:
         "validation": (vlrouting.tasks.vqa.VQAClassification, "validation_step"),
         "test": (vlrouting.tasks.vqa.VQAClassification, "test_step"),
         "artifact": (vlrouting.launch.point, "write_artifact"),
-        "results": (vlrouting.launch.point, "write_results"),
+        "results": (vlrouting.metrics.vqa_score.VQAScore, "write_results"),
     }[moment]
     kill_before(owner, name, int(count))
 """

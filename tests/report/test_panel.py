@@ -3,7 +3,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from vlrouting.report.panel import RIGHT, WRONG, answer_panel
+from vlrouting.report.panel import RIGHT, WRONG, panel
 
 
 def record(image: Path, prediction: str, truth: str | None) -> dict[str, object]:
@@ -14,7 +14,7 @@ def record(image: Path, prediction: str, truth: str | None) -> dict[str, object]
 def test_right_and_wrong_answers_are_told_apart(tmp_path: Path) -> None:
     image = tmp_path / "red.png"
     Image.new("RGB", (8, 8), (200, 0, 0)).save(image)
-    figure = answer_panel([record(image, "red", "red"), record(image, "blue", "red"), record(image, "x", None)], 16)
+    figure = panel([record(image, "red", "red"), record(image, "blue", "red"), record(image, "x", None)], 16)
     titles = {axis.get_title(): axis.title.get_color() for axis in figure.axes if axis.get_title()}
     assert titles["what color?\nred"] == RIGHT
     assert titles["what color?\nblue (true: red)"] == WRONG
@@ -28,7 +28,7 @@ def test_every_variant_shows_the_same_images(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8), (20 * n, 0, 0)).save(path)
     shown = []
     for said in ("red", "blue"):
-        figure = answer_panel([record(path, said, f"truth {path.stem}") for path in paths], 4)
+        figure = panel([record(path, said, f"truth {path.stem}") for path in paths], 4)
         shown.append([axis.get_title().split("true: ")[1] for axis in figure.axes if axis.get_title()])
     assert shown[0] == shown[1]
     assert len(shown[0]) == 4

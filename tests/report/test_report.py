@@ -39,7 +39,8 @@ def make(
     )
     run = RunDirectory(runs / point)
     run.prepare(to_yaml(config))
-    measured = {"trained_parameters": 2_500, "total_parameters": 100_000, "wall_seconds": 75.4, "metric": METRIC}
+    measured = {"trained_parameters": 2_500, "total_parameters": 100_000, "wall_seconds": 75.4}
+    measured |= {"main_metric": "test/vqa_accuracy", "shown_metrics": {"test/vqa_accuracy": METRIC}}
     run.update_run(**{"status": "complete" if accuracy is not None else "running", **measured, **record})
     if accuracy is not None:
         extra = {"test/vqa_accuracy/yes_no": 1.0, "test/loss": 0.5, "validation/vqa_accuracy": 2.0}
@@ -182,7 +183,7 @@ def test_same_name_of_other_settings_stays_apart(tmp_path: Path) -> None:
 
 def test_numbers_of_different_metric_variants_are_not_compared(tmp_path: Path) -> None:
     make(tmp_path, "a", 50.0)
-    make(tmp_path, "b", 60.0, routing="add", metric="VQA accuracy (legacy)")
+    make(tmp_path, "b", 60.0, routing="add", shown_metrics={"test/vqa_accuracy": "VQA accuracy (legacy)"})
     (grid,) = grids(collect(tmp_path))
     assert grid.header[2:4] == ["test/vqa_accuracy", "metric"]
     assert [line[3].text for line in grid.lines] == [METRIC, "VQA accuracy (legacy)"]

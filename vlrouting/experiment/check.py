@@ -52,8 +52,8 @@ def load(
         experiments_dir: where names and `extends` are looked up.
         check_files: sentences on the files that a configuration needs, empty when all are there: `key: what is wrong`,
             or any text that has the key in round brackets.
-        load_plugins: imports modules and returns all registered routing names. Called only when a routing is not
-            built in and there are plugins, because it imports torch.
+        load_plugins: imports modules and returns all registered routing names. Called only when a routing or a dataset
+            is not known and there are plugins, because it imports torch.
 
     Raises:
         ExperimentErrors: all mistakes, each with file, line and YAML path.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from vlrouting.config import BUILTIN_ROUTINGS, CROSS_ATTENTION, DataConfig, ExperimentConfig
+from vlrouting.config import BUILTIN_ROUTINGS, CROSS_ATTENTION, DATASETS, DataConfig, ExperimentConfig
 from vlrouting.experiment import schema
 from vlrouting.experiment.compose import Composition
 from vlrouting.experiment.document import Leaf
@@ -102,8 +102,9 @@ class Judge:
         return [text for text in found if not (unknown and _is_on_data(text))]
 
     def known_routings(self, config: ExperimentConfig) -> tuple[str, ...]:
-        """Built in or registered by a plugin. A plugin is imported only for a routing that is not built in."""
-        builtin = config.bottleneck.routing in (*BUILTIN_ROUTINGS, CROSS_ATTENTION)
+        """Built in or registered by a plugin. A plugin is imported only for a routing or a dataset that is not known
+        without it."""
+        builtin = config.bottleneck.routing in (*BUILTIN_ROUTINGS, CROSS_ATTENTION) and config.data.name in DATASETS
         known = dict.fromkeys(BUILTIN_ROUTINGS)
         for plugin in config.plugins:
             if not is_there(plugin):

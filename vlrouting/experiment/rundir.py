@@ -41,7 +41,8 @@ class RunDirectory:
     """`runs/<experiment>/<point>/`.
 
     Fields of run.json: `status` (running, complete, failed, cancelled), `error`, `git_commit`, `git_dirty`, `packages`,
-    `python`, `platform`, `host`, `device`, `seed`, `metric` (the main metric in words), `trained_parameters`,
+    `python`, `platform`, `host`, `device`, `seed`, `main_metric` (key in metrics.json), `shown_metrics` (key -> title
+    in a table, with the metric's variant), `not_computed` (metric -> why, and what to do), `trained_parameters`,
     `total_parameters`, `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`.
     """
 
@@ -54,6 +55,8 @@ class RunDirectory:
         """Flat: {"test/vqa_accuracy": 61.2, …}."""
         self.predictions = self.path / "predictions.jsonl"
         """A line per test example: id, prediction, references."""
+        self.panel = self.path / "panel.png"
+        """Test images with what was predicted."""
         self.artifact = self.path / "artifact"
         self.last = self.path / "checkpoints" / "last.ckpt"
         self.best = self.path / "checkpoints" / "best.ckpt"

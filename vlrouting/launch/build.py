@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,38 +11,57 @@ import torch
 
 from vlrouting.backbones.language import LanguageModel, enable_gradient_checkpointing, load_language_model
 from vlrouting.config import ExperimentConfig
-from vlrouting.data.datamodule import VQADataModule
-from vlrouting.data.vocabulary import AnswerVocabulary
+from vlrouting.data.batch import Collate
+from vlrouting.data.datamodule import VisionLanguageDataModule
+from vlrouting.data.evenly_spaced import EvenlySpaced
+from vlrouting.data.example import DataError, Example
+from vlrouting.data.text_batch import TextCollate
 from vlrouting.experiment import UserError
 from vlrouting.launch.inputs import SharedInputs, Visual
-from vlrouting.metrics.vqa import VQAAccuracy
+from vlrouting.metrics.registry import SCORES
+from vlrouting.metrics.score import Score
 from vlrouting.models.question_answering import QuestionAnsweringModel
+from vlrouting.models.text_generation import TextGenerationModel
+from vlrouting.models.visual_language import VisualLanguageModel
+from vlrouting.tasks.scored import ScoredTask
 from vlrouting.tasks.vqa import VQAClassification
+from vlrouting.tasks.writing import Writing
 
 
 @dataclass(frozen=True)
 class Built:
     """A point, ready to run."""
 
-    data: VQADataModule
-    task: VQAClassification
+    data: VisionLanguageDataModule
+    task: ScoredTask
     artifact_config: dict[str, Any]
     """What adapter_config.json says beside the tensors."""
+    test_split_size: int
+    """Examples of the test split, of which `evaluate.limit` may have left some out."""
+
+    @property
+    def test_score(self) -> Score:
+        """The score of the test split."""
+        return self.task.score["test"]
 
 
 def build_model(
-    config: ExperimentConfig, language: LanguageModel, answers: int, visual: Visual
-) -> QuestionAnsweringModel:
+    config: ExperimentConfig, language: LanguageModel, answers: Sequence[str], visual: Visual
+) -> VisualLanguageModel:
     """The model of a point, initialised from the seed alone.
 
     Raises:
         UserError: the bottlenecks do not fit the language model.
     """
     torch.manual_seed(config.seed)
+    model: VisualLanguageModel
     try:
-        model = QuestionAnsweringModel(
-            language.model, config.bottleneck, answers, visual.shape, config.model, visual.encoder
-        )
+        if config.writes:
+            model = TextGenerationModel(language.model, config.bottleneck, visual.shape, config.model, visual.encoder)
+        else:
+            model = QuestionAnsweringModel(
+                language.model, config.bottleneck, len(answers), visual.shape, config.model, visual.encoder
+            )
     except ValueError as error:
         raise UserError(f"bottleneck: {error}") from None
     if config.train.gradient_checkpointing:
@@ -50,7 +70,7 @@ def build_model(
 
 
 def artifact_config(
-    config: ExperimentConfig, language: LanguageModel, visual: Visual, answers: tuple[str, ...]
+    config: ExperimentConfig, language: LanguageModel, visual: Visual, answers: Sequence[str]
 ) -> dict[str, Any]:
     """Everything beside the tensors that is needed to use a trained point, on any machine."""
     return {
@@ -70,37 +90,96 @@ def build_point(config: ExperimentConfig, inputs: SharedInputs) -> Built:
         BackboneError: a backbone is not to be had.
         UserError: the bottlenecks do not fit the language model, or there are no public answers to score.
     """
-    looks_at_images = config.model.visual_input == "image"
-    examples = inputs.examples(config.data, images=looks_at_images)
-    vocabulary: AnswerVocabulary = inputs.vocabulary(config.data, examples)
+    examples = inputs.examples(config.data, images=config.model.visual_input == "image")
+    answers = () if config.writes else inputs.vocabulary(config.data, examples).answers
     visual = inputs.visual(config, examples)
-    language = load_language_model(config.language)
-    data = VQADataModule(
-        config.data,
-        config.train.batch_size,
-        config.evaluate.batch_size,
-        config.train.workers,
-        config.seed,
-        language.tokenizer,
-        vocabulary,
-        visual.source,
-        examples,
-    )
+    scored = _scored_examples(config, examples)
+    language = load_language_model(config.language, causal=config.writes)
+    data = _data_module(config, inputs, {**examples, **scored}, language, visual)
     data.setup()
     batches = _batches(config, len(data.train_sampler))
     data.plan_run(batches)
-    metrics = {
-        name: VQAAccuracy(data.answer_types(split), data.question_types(split), config.evaluate.vqa_variant)
-        for name, split in (("validation", config.data.validation), ("test", config.data.test))
-        if split is not None
-    }
-    model = build_model(config, language, len(vocabulary), visual)
+    model = build_model(config, language, answers, visual)
     if model.standardize is not None and visual.statistics is not None:
         model.standardize.measure(*visual.statistics)
-    steps = batches // config.train.accumulate
-    task = VQAClassification(model, vocabulary.answers, config.train, steps, config.seed, metrics)
+    task = _task(config, model, language, answers, batches // config.train.accumulate, scored)
     task.train()  # Lightning leaves every module in the mode that it finds it in
-    return Built(data, task, artifact_config(config, language, visual, vocabulary.answers))
+    size = len(examples[config.data.test])
+    return Built(data, task, artifact_config(config, language, visual, answers), size)
+
+
+def _scored_examples(
+    config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]
+) -> dict[str, Sequence[Example]]:
+    """The validation and the test split, or as many of their examples as `evaluate.limit` allows, evenly spaced."""
+    splits = [name for name in (config.data.validation, config.data.test) if name is not None]
+    return {name: evenly_spaced(examples[name], config.evaluate.limit) for name in splits}
+
+
+def evenly_spaced(examples: Sequence[Example], limit: int | None) -> Sequence[Example]:
+    """At most `limit` of the examples, in their order."""
+    if limit is None or limit >= len(examples):
+        return examples
+    return EvenlySpaced(examples, limit)
+
+
+def _data_module(
+    config: ExperimentConfig,
+    inputs: SharedInputs,
+    examples: dict[str, Sequence[Example]],
+    language: LanguageModel,
+    visual: Visual,
+) -> VisionLanguageDataModule:
+    data, train = config.data, config.train
+    learnt, evaluation = None, None
+    if config.writes:
+        learnt = inputs.learnt_examples(config)
+        prefixed = visual.shape is not None
+        collate: Any = TextCollate(language.tokenizer, visual.source, data, prefixed, learn=True)
+        evaluation = TextCollate(language.tokenizer, visual.source, data, prefixed, learn=False)
+    else:
+        vocabulary = inputs.vocabulary(data, examples)
+        collate = Collate(language.tokenizer, vocabulary, visual.source, data.max_text_tokens, data.prompt)
+    return VisionLanguageDataModule(
+        data,
+        train.batch_size,
+        config.evaluate.batch_size,
+        train.workers,
+        config.seed,
+        collate,
+        evaluation,
+        examples,
+        learnt,
+    )
+
+
+def _task(
+    config: ExperimentConfig,
+    model: VisualLanguageModel,
+    language: LanguageModel,
+    answers: Sequence[str],
+    steps: int,
+    scored: Mapping[str, Sequence[Example]],
+) -> ScoredTask:
+    score = _scores(config, scored)
+    if isinstance(model, TextGenerationModel):
+        return Writing(model, language.tokenizer, config.generate, config.train, steps, config.seed, score)
+    assert isinstance(model, QuestionAnsweringModel)
+    return VQAClassification(model, answers, config.train, steps, config.seed, score)
+
+
+def _scores(config: ExperimentConfig, scored: Mapping[str, Sequence[Example]]) -> dict[str, Score]:
+    """How the predictions of validation and test are scored."""
+    scores: dict[str, Score] = {}
+    for name, split in (("validation", config.data.validation), ("test", config.data.test)):
+        if split is not None:
+            try:
+                scores[name] = SCORES[config.data.name](scored[split], config.evaluate)
+            except DataError:
+                raise
+            except ValueError as error:
+                raise UserError(f"data.{name}: the split '{split}' cannot be scored: {error}") from error
+    return scores
 
 
 def _batches(config: ExperimentConfig, per_epoch: int) -> int:

@@ -13,7 +13,7 @@ from vlrouting.experiment.plugins import import_plugins
 from vlrouting.launch.build import build_point
 from vlrouting.launch.inputs import SharedInputs
 from vlrouting.launch.interruption import catch_signals
-from vlrouting.launch.point import write_predictions
+from vlrouting.launch.point import described_scores, write_predictions
 from vlrouting.launch.sweep import accelerator_device
 from vlrouting.launch.trainer import ProgressBar, quiet_lightning
 
@@ -55,4 +55,6 @@ def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
         callbacks=[ProgressBar(point.name)],
     )
     trainer.test(built.task, built.data, verbose=False)
-    write_predictions(built, run, {**run.read_metrics(), **built.task.scores})
+    kept = {name: value for name, value in run.read_metrics().items() if not name.startswith("test/")}
+    write_predictions(built, run, {**kept, **built.task.scores})
+    run.update_run(**described_scores(built))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from vlrouting.backbones.feature_cache import FeatureCache, PixelSource, build_f
 from vlrouting.backbones.vision import VisionEncoder, load_vision_encoder
 from vlrouting.config import DataConfig, ExperimentConfig
 from vlrouting.data.batch import VisualSource
+from vlrouting.data.captions import training_pairs
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
 from vlrouting.data.presence import answers_path
 from vlrouting.data.read import read_splits
+from vlrouting.data.registry import FORMATS
 from vlrouting.data.vocabulary import AnswerVocabulary
-from vlrouting.metrics.vqa import normalize_answer
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Visual:
 
     Attributes:
         source: for the data module; None where no image is looked at.
-        shape: (V, Dv) of the features; None for the blind floor.
+        shape: (V, Dv) of an example's features; None for the blind floor.
         encoder: the frozen encoder, for a model that encodes pixels itself.
         record: name and revision, for the artifact.
         statistics: mean and deviation of the training images' features, where the model standardises them.
@@ -47,30 +49,39 @@ class SharedInputs:
     device: torch.device
     _made: dict[Any, Any] = field(default_factory=dict)
 
-    def examples(self, data: DataConfig, images: bool) -> dict[str, list[Example]]:
+    def examples(self, data: DataConfig, images: bool) -> dict[str, Sequence[Example]]:
         """Examples by split.
 
         Raises:
             DataError: something is missing or broken.
         """
-        found: dict[str, list[Example]] = self._once(
+        found: dict[str, Sequence[Example]] = self._once(
             ("examples", repr(data), images), lambda: read_splits(data, images=images)
         )
         return found
 
-    def vocabulary(self, data: DataConfig, examples: dict[str, list[Example]]) -> AnswerVocabulary:
+    def learnt_examples(self, config: ExperimentConfig) -> Sequence[Example]:
+        """The training split as a model that writes goes through it: one text at a time."""
+        examples = self.examples(config.data, images=config.model.visual_input == "image")[config.data.train]
+        if config.task != "captioning":
+            return [example for example in examples if example.answer]
+        pairs: Sequence[Example] = self._once(("pairs", repr(config.data)), lambda: training_pairs(examples))
+        return pairs
+
+    def vocabulary(self, data: DataConfig, examples: Mapping[str, Sequence[Example]]) -> AnswerVocabulary:
         """The answers, read from `data.answers` or built from the training split."""
 
         def make() -> AnswerVocabulary:
             path = answers_path(data)
             if path is not None:
                 return AnswerVocabulary.read(path)
-            return AnswerVocabulary.build(examples[data.train], data.min_answer_count, normalize_answer)
+            normalize = FORMATS[data.name].normalize_answer
+            return AnswerVocabulary.build(examples[data.train], data.min_answer_count, normalize)
 
         vocabulary: AnswerVocabulary = self._once(("vocabulary", repr(data)), make)
         return vocabulary
 
-    def visual(self, config: ExperimentConfig, examples: dict[str, list[Example]]) -> Visual:
+    def visual(self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]) -> Visual:
         """Features computed once, or pixels, as the configuration says.
 
         Raises:
@@ -83,23 +94,25 @@ class SharedInputs:
             ("vision", astuple(config.vision)), lambda: load_vision_encoder(config.vision)
         )
         record = {"name": encoder.name, "revision": encoder.revision}
+        images = len(examples[config.data.test][0].images)
         if config.model.visual_input != "image":
-            return Visual(None, _output_shape(encoder), None, record)
+            return Visual(None, _output_shape(encoder, images), None, record)
         if not config.vision.cache:
-            return Visual(PixelSource(encoder.transform, load_image), _output_shape(encoder), encoder, record)
+            return Visual(PixelSource(encoder.transform, load_image), _output_shape(encoder, images), encoder, record)
         cache = self._cache(config, examples, encoder)
         statistics = None
         if config.model.standardize_visual:
             statistics = cache.statistics(path for example in examples[config.data.train] for path in example.images)
-        return Visual(cache, cache.shape, None, record, statistics)
+        visual_tokens, width = cache.shape
+        return Visual(cache, (images * visual_tokens, width), None, record, statistics)
 
     def _cache(
-        self, config: ExperimentConfig, examples: dict[str, list[Example]], encoder: VisionEncoder
+        self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]], encoder: VisionEncoder
     ) -> FeatureCache:
         folder = Path(config.vision.cache_dir or Path(config.data.root) / "features")
-        images = {path for split in examples.values() for example in split for path in example.images}
 
         def make() -> FeatureCache:
+            images = {path for split in examples.values() for example in split for path in example.images}
             return build_feature_cache(
                 encoder, images, folder, load_image, config.evaluate.batch_size, config.train.workers, self.device
             )
@@ -113,8 +126,8 @@ class SharedInputs:
         return self._made[key]
 
 
-def _output_shape(encoder: VisionEncoder) -> tuple[int, int]:
-    """(V, Dv), found by encoding an empty image."""
+def _output_shape(encoder: VisionEncoder, images: int) -> tuple[int, int]:
+    """(V, Dv) of an example of so many images, found by encoding an empty one."""
     device = next(encoder.parameters()).device
     features = encoder(torch.zeros(1, 3, *encoder.image_size, device=device))
-    return int(features.shape[1]), int(features.shape[2])
+    return images * int(features.shape[1]), int(features.shape[2])

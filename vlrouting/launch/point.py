@@ -10,18 +10,22 @@ from typing import Any
 import lightning
 
 from vlrouting.bottleneck.artifact import write_artifact
-from vlrouting.experiment import Point, RunDirectory, environment, to_yaml, write_json_atomic, write_text_atomic
+from vlrouting.experiment import (
+    Point,
+    RunDirectory,
+    atomically,
+    environment,
+    to_yaml,
+    write_json_atomic,
+    write_text_atomic,
+)
 from vlrouting.launch.build import Built, build_point
 from vlrouting.launch.checkpoints import BATCHES_DONE, SCORES, RunCheckpoints, read_checkpoint
 from vlrouting.launch.inputs import SharedInputs
 from vlrouting.launch.interruption import Cancelled, Interruption
 from vlrouting.launch.measure import device_name, peak_memory, reset_peak_memory
 from vlrouting.launch.trainer import make_trainer
-from vlrouting.metrics.vqa import write_results
-from vlrouting.report.panel import answer_panel
-
-SERVER_FILE = "vqa_results.json"
-"""Predictions in the format of the evaluation server."""
+from vlrouting.report.panel import panel
 
 
 def run_point(
@@ -73,7 +77,7 @@ def _train_and_test(
         run.last,
         run.best if config.evaluate.checkpoint == "best" else None,
         config.train.checkpoint_every_steps,
-        "validation/vqa_accuracy",
+        f"validation/{built.test_score.main}",
         interruption,
     )
     done = _resume(built, run)
@@ -85,14 +89,13 @@ def _train_and_test(
         trainer.fit(built.task, built.data, ckpt_path=run.last if done else None, weights_only=True)
     train_seconds = _restore(built, run, config.evaluate.checkpoint)
     trainer.test(built.task, built.data, verbose=False)
-    scores = built.task.scores
     write_artifact(run.artifact, built.task.model, built.artifact_config)
-    records = write_predictions(built, run, scores)
-    _log_to_tensorboard(built, trainer, records, scores, hyper_parameters)
+    records = write_predictions(built, run, built.task.scores)
+    _log_to_tensorboard(built, run, trainer, records, hyper_parameters)
     examples = steps * config.train.accumulate * config.train.batch_size * trainer.world_size
     run.update_run(
         status="complete",
-        metric=built.task.metrics["test"].describe(),  # type: ignore[operator]
+        **described_scores(built),
         device=device_name(trainer.strategy.root_device),
         trained_parameters=built.task.model.trained_parameters,
         total_parameters=built.task.model.total_parameters,
@@ -125,25 +128,39 @@ def write_predictions(built: Built, run: RunDirectory, scores: Mapping[str, floa
     """Write predictions.jsonl, the evaluation server's file and metrics.json; returns the records."""
     records = sorted(built.task.predictions, key=lambda record: record["id"])
     write_text_atomic(run.predictions, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-    expected = [int(example.id) for example in built.data.examples[built.data.data.test]]
-    write_results(run.path / SERVER_FILE, {int(record["id"]): record["prediction"] for record in records}, expected)
+    predictions = {record["id"]: record["prediction"] for record in records}
+    built.test_score.write_results(run.path / built.test_score.results_file, predictions)
     write_json_atomic(run.metrics, {**scores, "test/examples": len(records)})
     return records
 
 
+def described_scores(built: Built) -> dict[str, Any]:
+    """What run.json says of the scores: which one counts, what a table shows, what could not be computed."""
+    scored, whole = len(built.test_score.examples), built.test_split_size
+    part = "" if scored == whole else f", {scored:,} of {whole:,} examples"
+    return {
+        "main_metric": f"test/{built.test_score.main}",
+        "shown_metrics": {f"test/{key}": f"{title}{part}" for key, title in built.test_score.titles().items()},
+        "not_computed": built.task.not_computed,
+    }
+
+
 def _log_to_tensorboard(
     built: Built,
+    run: RunDirectory,
     trainer: lightning.Trainer,
     records: list[dict[str, Any]],
-    scores: Mapping[str, float],
     hyper_parameters: Mapping[str, Any],
 ) -> None:
     logger: Any = trainer.logger
     # Tags of their own: those of the test are curves already.
+    scores = built.task.scores
     final = {name.replace("test/", "final/"): value for name, value in scores.items() if name.count("/") == 1}
     logger.log_hyperparams({key: str(value) for key, value in hyper_parameters.items()}, final)
     count = built.artifact_config["experiment"]["evaluate"]["panel"]
     if count:
-        figure = answer_panel(records, count)
-        logger.experiment.add_figure("test/answers", figure, global_step=built.task.total_steps)
+        figure = panel(records, count)
+        with atomically(run.panel) as temporary:
+            figure.savefig(temporary, format="png", dpi=100)
+        logger.experiment.add_figure("test/panel", figure, global_step=built.task.total_steps)
     logger.finalize("success")

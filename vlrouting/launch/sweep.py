@@ -13,9 +13,11 @@ from vlrouting.backbones.location import BackboneError
 from vlrouting.data.example import DataError
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_yaml
 from vlrouting.experiment.plugins import import_plugins
+from vlrouting.launch.allocator import keep_freed_memory
 from vlrouting.launch.inputs import SharedInputs
 from vlrouting.launch.interruption import Cancelled, catch_signals
 from vlrouting.launch.point import run_point
+from vlrouting.metrics.registry import SCORES
 
 USER_MISTAKES = (UserError, DataError, BackboneError)
 """Errors that hold for the whole sweep: going on to the next point would only repeat them."""
@@ -38,8 +40,11 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
         directories[point.name].refuse_other_settings(to_yaml(point.config))
     open_points = [point for point in points if not directories[point.name].is_complete()]
     _say(f"{experiment.name}: {len(points)} points, {len(points) - len(open_points)} complete")
+    _warn_of_missing_scores(open_points)
     failed: dict[str, str] = {}
     inputs = SharedInputs(accelerator_device(experiment))
+    if inputs.device.type == "cpu":
+        keep_freed_memory()
     with catch_signals() as interruption:
         for number, point in enumerate(open_points, start=1):
             import_plugins(point.config.plugins)
@@ -56,6 +61,16 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
                 failed[point.name] = f"{type(error).__name__}: {error}"
                 _say(f"{point.name} failed: {failed[point.name]}")
     return failed
+
+
+def _warn_of_missing_scores(points: Sequence[Point]) -> None:
+    """Say before hours of training what this machine will not be able to score."""
+    lacking: dict[str, dict[str, None]] = {}
+    for point in points:
+        for name, reason in SCORES[point.config.data.name].missing(point.config.evaluate).items():
+            lacking.setdefault(reason, {})[name] = None
+    for reason, names in lacking.items():
+        _say(f"warning: {', '.join(names)} will not be computed: {reason}")
 
 
 def accelerator_device(experiment: Experiment) -> torch.device:

@@ -18,7 +18,7 @@ def compare(experiment_runs: Path, metrics: Sequence[str] | None = None, console
 
     Args:
         experiment_runs: the folder of the points' run directories.
-        metrics: keys to print, such as `test/vqa_accuracy`; the main metric alone when not given.
+        metrics: keys to print, such as `test/vqa_accuracy`; those with a title when not given.
         console: where to print; standard output when not given.
 
     Raises:
@@ -28,7 +28,7 @@ def compare(experiment_runs: Path, metrics: Sequence[str] | None = None, console
     rows = collect(experiment_runs)
     render_console(rows, metrics, console)
     written = write_comparison(experiment_runs, rows)
-    if any(row.complete for row in rows):
+    if any(row.main is not None for row in rows if row.complete):
         # Here, because it takes a second that a table alone need not cost.
         from vlrouting.report.plots import comparison_plot
 

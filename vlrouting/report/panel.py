@@ -1,4 +1,4 @@
-"""Test images with what was asked, said and true."""
+"""Test images with what was asked, what was said, and what is true."""
 
 from __future__ import annotations
 
@@ -8,34 +8,69 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 COLUMNS = 4
-RIGHT, WRONG = "#1a7f37", "#cf222e"
+RIGHT, WRONG, NEUTRAL = "#1a7f37", "#cf222e", "#333333"
+_LINE = 32
+_GAP = 4
+"""Pixels between the images of an example that has several."""
 
 
-def answer_panel(records: Sequence[Mapping[str, Any]], count: int) -> Figure:
-    """A figure of `count` test images with question, predicted and true answer; green where they agree.
+def panel(records: Sequence[Mapping[str, Any]], count: int) -> Figure:
+    """A figure of `count` test images.
 
-    The same images for every variant of a sweep: the choice depends on nothing but the records' number.
+    Under a question stands the answer, green where it is right and red beside the true one where it is not; without a
+    question the caption, and one of the references in gray. The same images for every variant of a sweep: the choice
+    depends on nothing but the records' number.
 
     Args:
-        records: lines of predictions.jsonl: image (path), question, prediction, references.
+        records: lines of predictions.jsonl: image or images (paths), question (where one was asked), prediction,
+            references.
         count: how many to show.
     """
     chosen = random.Random(0).sample(list(records), min(count, len(records)))
-    rows = -(-len(chosen) // COLUMNS)
-    figure = Figure(figsize=(2.6 * COLUMNS, 3.1 * max(rows, 1)), layout="constrained")
-    axes = figure.subplots(max(rows, 1), COLUMNS, squeeze=False).flatten()
+    rows = max(-(-len(chosen) // COLUMNS), 1)
+    figure = Figure(figsize=(2.7 * COLUMNS, 3.3 * rows), layout="constrained")
+    axes = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
     for axis in axes:
         axis.axis("off")
     for axis, record in zip(axes, chosen, strict=False):
-        with Image.open(record["image"]) as image:
-            axis.imshow(image.convert("RGB"))
-        truth = Counter(record["references"]).most_common(1)[0][0] if record["references"] else None
-        right = truth is None or record["prediction"] == truth
-        question = textwrap.fill(record["question"], 30)
-        said = record["prediction"] if right else f"{record['prediction']} (true: {truth})"
-        axis.set_title(f"{question}\n{said}", fontsize=9, color=RIGHT if right else WRONG)
+        axis.imshow(_picture(record.get("images") or [record["image"]]))
+        if "question" in record:
+            _write_answer(axis, record)
+        else:
+            _write_caption(axis, record)
     return figure
+
+
+def _picture(paths: Sequence[str]) -> Image.Image:
+    """The image, or several side by side."""
+    images = []
+    for path in paths:
+        with Image.open(path) as image:
+            images.append(image.convert("RGB"))
+    height = max(image.height for image in images)
+    sheet = Image.new("RGB", (sum(image.width + _GAP for image in images) - _GAP, height), "white")
+    left = 0
+    for image in images:
+        sheet.paste(image, (left, 0))
+        left += image.width + _GAP
+    return sheet
+
+
+def _write_answer(axis: Axes, record: Mapping[str, Any]) -> None:
+    truth = Counter(record["references"]).most_common(1)[0][0] if record["references"] else None
+    right = truth is None or record["prediction"] == truth
+    said = record["prediction"] if right else f"{record['prediction']} (true: {truth})"
+    question = textwrap.fill(record["question"], _LINE)
+    axis.set_title(f"{question}\n{said}", fontsize=9, color=RIGHT if right else WRONG)
+
+
+def _write_caption(axis: Axes, record: Mapping[str, Any]) -> None:
+    axis.set_title(textwrap.fill(record["prediction"] or "(nothing)", _LINE), fontsize=9, color="black")
+    if record["references"]:
+        reference = textwrap.fill(record["references"][0], _LINE + 6)
+        axis.text(0.5, -0.03, reference, transform=axis.transAxes, ha="center", va="top", fontsize=7.5, color=NEUTRAL)

@@ -14,8 +14,6 @@ from vlrouting.experiment.rundir import COMPLETE, RESULT_NEUTRAL, UNREADABLE, Ru
 from vlrouting.experiment.sweep import DEFAULT_POINT
 
 NOT_STARTED = "not started"
-MAIN_METRICS = {"vqa_classification": "test/vqa_accuracy"}
-"""The number that a task is compared by."""
 _TOP_LEVEL = re.compile(r"test/[^/]+")
 
 
@@ -37,8 +35,8 @@ class Row:
     """Everything in metrics.json."""
     main_metric: str = ""
     """Key of the metric to compare by."""
-    metric_name: str = ""
-    """The same in words, with its variant."""
+    titles: dict[str, str] = field(default_factory=dict)
+    """The metrics that a table shows, in its order -> what they are called, with their variant."""
     seed: int | None = None
     setting: str = ""
     """Equal for points that differ in nothing but the seed."""
@@ -49,6 +47,11 @@ class Row:
     def complete(self) -> bool:
         """Whether the row has numbers."""
         return self.status == COMPLETE
+
+    @property
+    def metric_name(self) -> str:
+        """The main metric in words, with its variant."""
+        return self.titles.get(self.main_metric, self.main_metric)
 
     @property
     def main(self) -> float | None:
@@ -123,11 +126,16 @@ def has_seeds(rows: Iterable[Row]) -> bool:
 
 
 def metric_keys(rows: Iterable[Row]) -> list[str]:
-    """Metrics that can be shown: the main ones, then every other `test/<name>`; finer ones are left to metrics.json."""
+    """Metrics that can be shown: those with a title, then every other `test/<name>`; finer ones are left to
+    metrics.json."""
     complete = [row for row in rows if row.complete]
-    main = dict.fromkeys(row.main_metric for row in complete)
     others = sorted({key for row in complete for key in row.metrics if _TOP_LEVEL.fullmatch(key)})
-    return list(main | dict.fromkeys(others))
+    return list(dict.fromkeys([*titled_keys(rows), *others]))
+
+
+def titled_keys(rows: Iterable[Row]) -> list[str]:
+    """The metrics that complete rows have a title for, in the order of their tables."""
+    return list(dict.fromkeys(key for row in rows if row.complete for key in row.titles))
 
 
 def _row(run: RunDirectory) -> Row:
@@ -144,24 +152,38 @@ def _row(run: RunDirectory) -> Row:
 
 def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
     config = run.read_config()
-    main_metric = MAIN_METRICS.get(str(config["task"]), "")
+    main_metric = str(record.get("main_metric") or "")
+    titles, not_computed = _texts(record.get("shown_metrics")), _texts(record.get("not_computed"))
     metrics = run.read_metrics()
-    if main_metric not in metrics:
+    if main_metric not in metrics and not not_computed:
         raise UserError(f"{run.metrics} has no '{main_metric}'.")
     seed = config.pop("seed")
     return Row(
         variant=run.path.name,
         status=COMPLETE,
+        reason=_why_not(not_computed),
         trained_parameters=_whole(record.get("trained_parameters")),
         total_parameters=_whole(record.get("total_parameters")),
         seconds=_number(record.get("wall_seconds")),
         metrics=metrics,
         main_metric=main_metric,
-        metric_name=str(record.get("metric") or main_metric),
+        titles=titles or {main_metric: main_metric},
         seed=_whole(seed),
         setting=json.dumps({k: v for k, v in config.items() if k not in RESULT_NEUTRAL}, sort_keys=True, default=str),
         blind=config["model.visual_input"] == "none",
     )
+
+
+def _why_not(not_computed: dict[str, str]) -> str:
+    """`CIDEr, METEOR not computed: needs Java …`; scores that lack the same thing share its reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in not_computed.items():
+        by_reason.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(names)} not computed: {reason}" for reason, names in by_reason.items())
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
 
 
 def _without_seed(rows: list[Row]) -> str:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from vlrouting.experiment.atomic import write_text_atomic
 from vlrouting.experiment.errors import UserError, did_you_mean
-from vlrouting.report.rows import Group, Measured, Row, by_setting, has_seeds, metric_keys
+from vlrouting.report.rows import Group, Measured, Row, by_setting, has_seeds, metric_keys, titled_keys
 
 MARKDOWN = "comparison.md"
 CSV = "comparison.csv"
@@ -89,7 +89,7 @@ def grids(rows: Sequence[Row], metrics: Sequence[str] | None = None) -> list[Gri
 
     Args:
         rows: what `collect` returned.
-        metrics: keys such as `test/vqa_accuracy_number` to show; the main metric alone when not given.
+        metrics: keys such as `test/vqa_accuracy_number` to show; those with a title when not given.
 
     Raises:
         UserError: no complete point has such a metric.
@@ -102,21 +102,20 @@ def grids(rows: Sequence[Row], metrics: Sequence[str] | None = None) -> list[Gri
 
 
 def _shown(rows: Sequence[Row], metrics: Sequence[str] | None) -> list[str]:
-    main = list(dict.fromkeys(row.main_metric for row in rows if row.complete))
     known = metric_keys(rows)
     for key in metrics or ():
         if key not in known:
             raise UserError(f"no metric '{key}'.{did_you_mean(key, known)} Known: {', '.join(known) or 'none yet'}.")
-    return list(metrics) if metrics else main
+    return list(metrics) if metrics else titled_keys(rows)
 
 
 def _metric_titles(rows: Sequence[Row], shown: Sequence[str]) -> tuple[list[str], bool]:
     """Column titles, and whether the main metric's variant differs between rows and needs a column of its own."""
     names: dict[str, set[str]] = {}
     for row in rows:
-        if row.complete:
-            names.setdefault(row.main_metric, set()).add(row.metric_name)
-    agreed = {key: found.pop() for key, found in names.items() if len(found) == 1}
+        for key, title in row.titles.items() if row.complete else ():
+            names.setdefault(key, set()).add(title)
+    agreed = {key: next(iter(found)) for key, found in names.items() if len(found) == 1}
     return [agreed.get(key, key) for key in shown], len(agreed) < len(names)
 
 
@@ -124,11 +123,12 @@ def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
     titles, mixed = _metric_titles(rows, shown)
     header = ["variant", "trained parameters", *titles, *(["metric"] if mixed else []), "training time", "status"]
     # Numbers that were measured in different ways have no best.
-    best = None if mixed else _best([row.main for row in rows if row.complete])
+    compared = [] if mixed else titled_keys(rows)
+    best = {key: _best([row.metrics.get(key) for row in rows if row.complete]) for key in compared}
     lines = []
     for row in rows:
         status = f"{row.status}: {row.reason}" if row.reason else row.status
-        values = [_metric_cell(row.metrics.get(key), best if key == row.main_metric else None) for key in shown]
+        values = [_metric_cell(row.metrics.get(key), best.get(key)) for key in shown]
         lines.append(
             [
                 Cell(row.variant),
@@ -145,13 +145,14 @@ def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
 def _means(groups: Sequence[Group], shown: Sequence[str]) -> Grid:
     titles, mixed = _metric_titles([row for group in groups for row in group.rows], shown)
     header = ["variant", "seeds", "trained parameters", *titles, "training time"]
-    means = [group.measured(group.rows[0].main_metric) for group in groups]
-    best = None if mixed else _best([measured.mean for measured in means if measured])
+    compared = [] if mixed else titled_keys([row for group in groups for row in group.rows])
+    means = {key: [group.measured(key) for group in groups] for key in compared}
+    best = {key: _best([found.mean for found in means[key] if found]) for key in compared}
     lines = []
     for group in groups:
         first = group.rows[0]
         seconds = group.seconds()
-        values = [_mean_cell(group.measured(key), best if key == first.main_metric else None) for key in shown]
+        values = [_mean_cell(group.measured(key), best.get(key)) for key in shown]
         parameters = Cell(_parameters(first.trained_parameters, first.total_parameters))
         time = Cell(_duration(seconds.mean if seconds else None))
         lines.append([Cell(group.variant), Cell(str(len(group.rows))), parameters, *values, time])

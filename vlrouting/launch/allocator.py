@@ -1,0 +1,22 @@
+"""Large tensors on a CPU: memory that a step has freed is kept for the next one."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h."""
+_KEPT = 1 << 30
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc not to give freed blocks below 1 GiB back to the system; whether it could be told.
+
+    By default each block above 32 MiB is mapped anew, page by page, on every use: with a batch of images that costs a
+    CPU as much time as the arithmetic does (benchmarks/feature_cache.py). The process keeps its peak of memory.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not in musl
+    return mallopt is not None and all(mallopt(key, _KEPT) for key in (_MMAP_THRESHOLD, _TRIM_THRESHOLD))

@@ -1,0 +1,39 @@
+"""A predictions file of captions, scored again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from vlrouting.experiment.atomic import write_json_atomic
+from vlrouting.metrics.caption_file import score_file
+
+
+def score_captions(predictions: Path, per_image: Path | None = None, console: Console | None = None) -> None:
+    """Print the scores of a `predictions.jsonl`, times 100; what could not be computed is told with its remedy.
+
+    Args:
+        predictions: the file.
+        per_image: where to write every image's scores, as the evaluation code has them; nowhere when not given.
+        console: where to print; standard output when not given.
+
+    Raises:
+        PredictionsError: the file is missing or broken.
+    """
+    console = console or Console()
+    scores = score_file(predictions)
+    table = Table(title=f"{len(scores.per_image):,} images", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("score")
+    table.add_column("times 100", justify="right")
+    for name, value in scores.corpus.items():
+        table.add_row(name, f"{100 * value:.2f}")
+    if scores.corpus:
+        console.print(table)
+    for name, reason in scores.not_computed.items():
+        console.print(f"{name} not computed: {reason}", soft_wrap=True, markup=False, highlight=False)
+    if per_image is not None:
+        write_json_atomic(per_image, {str(image): values for image, values in scores.per_image.items()})
+        console.print(f"Per image: {per_image}", soft_wrap=True, markup=False, highlight=False)
