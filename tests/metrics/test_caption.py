@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -201,6 +202,14 @@ def test_tokenizer_that_loses_a_line_is_caught(tmp_path: Path, monkeypatch: pyte
     assert "2 lines for 3 captions" in scores.not_computed["CIDEr"]
 
 
+def test_full_disk_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    scores = score({1: "it's"}, {1: ["it is"]})
+    assert list(scores.not_computed) == list(SCORE_NAMES)
+    assert "make room" in scores.not_computed["CIDEr"]
+    assert "nowhere" in scores.not_computed["CIDEr"]
+
+
 # Bad input
 
 
@@ -209,14 +218,18 @@ def test_tokenizer_that_loses_a_line_is_caught(tmp_path: Path, monkeypatch: pyte
     [
         ({}, {}, "no caption to score"),
         ({1: "a"}, {}, "no caption to score"),
-        ({1: "a"}, {1: ["a"], 2: ["b"], "2": ["c"]}, r"2 images have references but no caption to score \(2, '2'\)"),
-        ({n: "a" for n in range(9)}, {0: ["a"]}, r"8 images have a caption .* \(1, 2, 3, 4, 5, …\)"),
-        ({1: "a", 2: "b"}, {1: ["a"], 2: []}, r"1 images have an empty list of references \(2\)"),
-        ({1: "a"}, {1: "a reference"}, r"no list of strings \(1\)"),
-        ({1: "a"}, {1: None}, r"no list of strings \(1\)"),
-        ({1: "a", "x": "b"}, {1: ["a"], "x": ["b", None]}, r"no list of strings \('x'\)"),
-        ({1: "a", "x": None}, {1: ["a"], "x": ["b"]}, r"a caption that is no string \('x'\)"),
-        ({1: ["a"]}, {1: ["a"]}, r"a caption that is no string \(1\)"),
+        ({1: "a"}, {1: ["a"], 2: ["b"], "2": ["c"]}, r"references but no caption to score: 2 images \(2, '2'\)"),
+        (
+            {n: "a" for n in range(9)},
+            {0: ["a"]},
+            r"a caption to score but no references: 8 images \(1, 2, 3, 4, 5, …\)",
+        ),
+        ({1: "a", 2: "b"}, {1: ["a"], 2: []}, r"an empty list of references: 1 image \(2\)"),
+        ({1: "a"}, {1: "a reference"}, r"no list of strings: 1 image \(1\)"),
+        ({1: "a"}, {1: None}, r"no list of strings: 1 image \(1\)"),
+        ({1: "a", "x": "b"}, {1: ["a"], "x": ["b", None]}, r"no list of strings: 1 image \('x'\)"),
+        ({1: "a", "x": None}, {1: ["a"], "x": ["b"]}, r"a caption that is no string: 1 image \('x'\)"),
+        ({1: ["a"]}, {1: ["a"]}, r"a caption that is no string: 1 image \(1\)"),
     ],
 )
 def test_bad_input_is_an_error_that_names_ids(hypotheses: Any, references: Any, message: str) -> None:
@@ -344,7 +357,8 @@ def interrupt_once_there(tmp_path: Path) -> Iterator[None]:
     """Press Ctrl-C for this process alone once METEOR has started."""
 
     def press() -> None:
-        while not (tmp_path / "pid").is_file() or not (tmp_path / "pid").read_text():
+        late = time.monotonic() + 120
+        while time.monotonic() < late and not ((tmp_path / "pid").is_file() and (tmp_path / "pid").read_text()):
             time.sleep(0.01)
         time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGINT)

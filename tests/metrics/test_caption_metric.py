@@ -95,7 +95,7 @@ def test_caption_of_an_unknown_image_is_an_error_and_the_batch_is_not_taken() ->
 
 @pytest.mark.parametrize(
     ("references", "message"),
-    [({}, "no caption to score"), ({1: ["a"], 2: []}, r"\(2\)"), ({1: "a"}, r"no list of strings \(1\)")],
+    [({}, "no caption to score"), ({1: ["a"], 2: []}, r"\(2\)"), ({1: "a"}, r"no list of strings: 1 image \(1\)")],
 )
 def test_bad_references_are_refused_at_once(references: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):

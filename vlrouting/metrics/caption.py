@@ -190,5 +190,5 @@ def check_references(references: Mapping[Any, Sequence[str]]) -> None:
 def _refuse(what: str, images: set[Any], order: Iterable[Any] = ()) -> None:
     if images:
         listed = [image for image in order if image in images] or list(images)
-        more = ", …" if len(listed) > _LISTED_IDS else ""
-        raise ValueError(f"{len(images)} images have {what} ({', '.join(map(repr, listed[:_LISTED_IDS]))}{more})")
+        named = ", ".join(map(repr, listed[:_LISTED_IDS])) + (", …" if len(listed) > _LISTED_IDS else "")
+        raise ValueError(f"{what}: {len(images)} {'image' if len(images) == 1 else 'images'} ({named})")

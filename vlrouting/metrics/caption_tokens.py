@@ -41,20 +41,28 @@ def tokenize_officially(*lists: CaptionLists) -> list[TokenLists]:
     Raises:
         JavaError: Java is missing, or the tokenizer failed.
     """
+    texts = ["\n".join(one_line(text) for texts in captions.values() for text in texts) for captions in lists]
+    try:
+        outputs = _run_tokenizer(texts)
+    except OSError as error:
+        raise JavaError(f"PTB tokenizer: cannot exchange temporary files ({error}); make room on the disk") from error
+    return [_per_image(captions, lines) for captions, lines in zip(lists, outputs, strict=True)]
+
+
+def _run_tokenizer(texts: list[str]) -> list[list[str]]:
+    """Lines of tokens of each text."""
     jar = Path(ptbtokenizer.__file__).with_name(ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR)
     # Relative names in a folder of ours: the package's may be read-only, and the file list allows no blank in a path.
     with tempfile.TemporaryDirectory(prefix="vlrouting-captions-") as temporary:
         folder = Path(temporary)
-        names = [f"captions{number}" for number in range(len(lists))]
-        for name, captions in zip(names, lists, strict=True):
-            lines = (one_line(caption) for texts in captions.values() for caption in texts)
-            (folder / name).write_bytes("\n".join(lines).encode())
+        names = [f"captions{number}" for number in range(len(texts))]
+        for name, text in zip(names, texts, strict=True):
+            (folder / name).write_bytes(text.encode())
         (folder / "files").write_text("".join(f"{name} {name}.tokens\n" for name in names), encoding="ascii")
         tokenizer = ["-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer"]
         options = ["-preserveLines", "-lowerCase", "-ioFileList", "files"]
         run_java("PTB tokenizer", [*tokenizer, *options], folder, _SECONDS)
-        outputs = [_read(folder / f"{name}.tokens") for name in names]
-    return [_per_image(captions, lines) for captions, lines in zip(lists, outputs, strict=True)]
+        return [_read(folder / f"{name}.tokens") for name in names]
 
 
 def _read(path: Path) -> list[str]:
