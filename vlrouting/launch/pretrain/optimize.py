@@ -1,0 +1,62 @@
+"""The training loop that both mini backbones share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import get_cosine_schedule_with_warmup
+
+BatchT = TypeVar("BatchT")
+
+_WARMUP = 0.05
+_BETAS = (0.9, 0.98)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast: AdamW, a warm-up over the first twentieth, then a cosine to 0."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    """Of matrices; biases, norms and other vectors have none."""
+    seed: int = 0
+
+
+def optimize(
+    model: nn.Module,
+    batches: Iterator[BatchT],
+    loss_of: Callable[[BatchT, float], Tensor],
+    recipe: Recipe,
+    description: str,
+) -> None:
+    """Trains all parameters of the model, in place, and leaves it in eval mode.
+
+    Args:
+        batches: gives at least `recipe.steps`.
+        loss_of: batch and the share of the steps that are done, in [0, 1) -> loss, a scalar.
+        description: stands before the progress bar.
+    """
+    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=_BETAS, fused=True)
+    schedule = get_cosine_schedule_with_warmup(optimizer, round(_WARMUP * recipe.steps), recipe.steps)
+    model.train()
+    with tqdm(total=recipe.steps, desc=description, unit="step", mininterval=1.0) as bar:
+        for step in range(recipe.steps):
+            loss = loss_of(next(batches), step / recipe.steps)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+            bar.update()
+    model.eval()
