@@ -10,8 +10,8 @@ import torch
 
 from tests.data.official_files import ANSWERS, write_json, write_world
 from vlrouting.data.example import DataError, Example
+from vlrouting.data.registry import FORMATS
 from vlrouting.data.vocabulary import AnswerVocabulary
-from vlrouting.metrics.vqa import normalize_answer
 
 
 def asked(*answers: str) -> list[Example]:
@@ -19,19 +19,31 @@ def asked(*answers: str) -> list[Example]:
 
 
 def test_answers_of_enough_questions_commonest_first() -> None:
-    examples = asked(*["red"] * 2, *["Two"] * 2, "two", *["yes"] * 3, "1,000", "1000", "rare")
+    examples = asked(*["red"] * 2, *["Two"] * 2, "two", *["yes"] * 3, "rare")
     built = AnswerVocabulary.build(examples, 2, str.lower)
-    assert built.answers == ("two", "yes", "1000", "red")
+    assert built.answers == ("two", "yes", "red")
     assert AnswerVocabulary.build(examples, 3, str.lower).answers == ("two", "yes")
 
 
 def test_nine_questions_are_enough_for_the_official_rule() -> None:
     examples = asked(*["A dog"] * 5, *["dog"] * 4, *["two"] * 9, *["1,000 or more"] * 9, *["rare"] * 8)
-    assert AnswerVocabulary.build(examples, 9, normalize_answer).answers == ("1000 or more", "2", "dog")
+    assert AnswerVocabulary.build(examples, 9, FORMATS["vqav2"].normalize_answer).answers == (
+        "1000 or more",
+        "2",
+        "dog",
+    )
 
 
-def test_the_comma_goes_where_the_normalisation_leaves_it() -> None:
-    assert AnswerVocabulary.build(asked("red, blue", "red blue"), 2, str.lower).answers == ("red blue",)
+def test_the_comma_goes_where_the_evaluations_normalisation_leaves_it() -> None:
+    pair = asked("red, blue", "red blue")
+    assert AnswerVocabulary.build(pair, 2, FORMATS["vqav2"].normalize_answer).answers == ("red blue",)
+
+
+@pytest.mark.parametrize("dataset", ["gqa", "nlvr2"])
+def test_where_answers_are_compared_as_they_are_a_vocabulary_has_them_so(dataset: str) -> None:
+    written = ["Pipe", "pipe", "the dog", "black, white", "t-shirt", "two"]
+    built = AnswerVocabulary.build(asked(*written), 1, FORMATS[dataset].normalize_answer)
+    assert built.answers == tuple(sorted(written))
 
 
 def test_a_question_counts_once_and_only_with_labels() -> None:

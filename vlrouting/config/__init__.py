@@ -7,13 +7,15 @@ of all of them at once.
 
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
 from vlrouting.config.bottleneck import BUILTIN_ROUTINGS, CROSS_ATTENTION, BottleneckConfig
-from vlrouting.config.data import DataConfig, SplitConfig
-from vlrouting.config.experiment import ExperimentConfig
+from vlrouting.config.data import DATASETS, DataConfig, SplitConfig
+from vlrouting.config.experiment import TASKS, ExperimentConfig
 from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
 
 __all__ = [
     "BUILTIN_ROUTINGS",
     "CROSS_ATTENTION",
+    "DATASETS",
+    "TASKS",
     "BottleneckConfig",
     "DataConfig",
     "EvaluateConfig",

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 
 from vlrouting.config.checks import at_least, one_of
 
-DATASETS = ("vqav2", "coco", "gqa", "nlvr2")
+DATASETS: dict[str, tuple[str, ...]] = {
+    "vqav2": ("vqa_classification", "vqa_generation"),
+    "coco": ("captioning",),
+    "gqa": ("vqa_classification",),
+    "nlvr2": ("vqa_classification",),
+}
+"""`data.name` -> the tasks it is for. A plugin adds its own by `vlrouting.data.registry.register_dataset`."""
 RECIPES = ("easy_vqa", "shapes")
 
 
@@ -31,7 +37,7 @@ class DataConfig:
     """Which dataset, and where its official files lie."""
 
     name: str = "vqav2"
-    """The reader: vqav2, coco (captions), gqa or nlvr2."""
+    """The reader: vqav2, coco (captions), gqa, nlvr2, or one that a plugin registers."""
     root: str = "data/vqav2"
     """Folder of the files below."""
     prepare: str | None = None
@@ -58,7 +64,7 @@ class DataConfig:
 
     def problems(self) -> list[str]:
         """Sentences `key: what is wrong`, empty when the section is sound."""
-        found = one_of("name", self.name, DATASETS)
+        found = one_of("name", self.name, tuple(DATASETS))
         found += at_least("min_answer_count", self.min_answer_count, 1)
         found += at_least("max_text_tokens", self.max_text_tokens, 3)
         found += at_least("max_target_tokens", self.max_target_tokens, 2)

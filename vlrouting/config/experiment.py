@@ -10,12 +10,7 @@ from vlrouting.config.checks import at_least, one_of
 from vlrouting.config.data import DATASETS, DataConfig
 from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
 
-TASKS = {
-    "vqa_classification": ("vqav2", "gqa", "nlvr2"),
-    "vqa_generation": ("vqav2",),
-    "captioning": ("coco",),
-}
-"""Task -> the datasets it is for."""
+TASKS = ("vqa_classification", "vqa_generation", "captioning")
 WRITING_TASKS = ("vqa_generation", "captioning")
 """Tasks whose language model writes text, token after token."""
 
@@ -30,7 +25,7 @@ class ExperimentConfig:
     """What is trained: `vqa_classification` (a head over an answer vocabulary), `vqa_generation` (the answer is written
     after the question) or `captioning`."""
     plugins: list[str] = field(default_factory=list)
-    """Modules to import first; a place for `@register_routing`."""
+    """Modules to import first; a place for `@register_routing` and `register_dataset`."""
     data: DataConfig = field(default_factory=DataConfig)
     vision: VisionConfig = field(default_factory=VisionConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
@@ -47,7 +42,7 @@ class ExperimentConfig:
 
     def problems(self, known_routings: tuple[str, ...] = BUILTIN_ROUTINGS) -> list[str]:
         """Sentences `section.key: what is wrong` of every section and of combinations between sections."""
-        found = one_of("task", self.task, tuple(TASKS)) + at_least("seed", self.seed, 0)
+        found = one_of("task", self.task, TASKS) + at_least("seed", self.seed, 0)
         if self.seed >= 2**32:
             found.append(f"seed: {self.seed} does not fit into 32 bits")
         found += [f"bottleneck.{p}" for p in self.bottleneck.problems(known_routings)]
@@ -59,8 +54,9 @@ class ExperimentConfig:
             found.append("model.standardize_visual: measures the cached features; set vision.cache: true")
         if self.evaluate.checkpoint == "best" and self.data.validation is None:
             found.append("evaluate.checkpoint: best needs a validation split; set data.validation")
-        if self.task in TASKS and self.data.name in set(DATASETS) - {*TASKS[self.task]}:
-            found.append(f"task, data.name: {self.task} is for {', '.join(TASKS[self.task])}, not for {self.data.name}")
+        if self.task in TASKS and self.task not in DATASETS.get(self.data.name, TASKS):
+            fit = ", ".join(name for name, tasks in DATASETS.items() if self.task in tasks)
+            found.append(f"task, data.name: {self.task} is for {fit}, not for {self.data.name}")
         if self.writes and self.bottleneck.routing == "self":
             found.append(
                 f"bottleneck.routing: self sums over all tokens, also those to come, so it cannot go with {self.task}; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -117,7 +117,7 @@ class Collate:
 
     def lengths(self, examples: Sequence[Example]) -> list[int]:
         """Number of tokens of every question, special ones included, after the cut; they are kept for the batches."""
-        return self.tokens.lengths([self._text(example) for example in examples])
+        return self.tokens.lengths(map(self._text, examples))
 
     def _text(self, example: Example) -> str:
         return self.prompt.format(text=example.text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from importlib import resources
+from importlib.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def absent(dataset: str, root: Path, files: Mapping[str, str]) -> list[str]:
 
 def how_to_fetch(dataset: str, root: Path, relative: str) -> str:
     """The command that puts `root / relative` in place, or where to look for a file that the manifest does not list."""
+    if not _manifest(dataset).is_file():  # a plugin's dataset
+        return "put it there, or correct the path in the experiment"
     content = read_manifest(dataset)
     for source in content["sources"]:
         if relative not in source["provides"]:
@@ -41,7 +44,10 @@ def read_manifest(dataset: str) -> dict[str, Any]:
     """The manifest of a dataset: `homepage`, `licence`, and `sources` with what each of them provides."""
     from omegaconf import OmegaConf  # here, because most commands never miss a file
 
-    file = resources.files("vlrouting.data") / "manifests" / f"{dataset}.yaml"
-    content = OmegaConf.to_container(OmegaConf.create(file.read_text(encoding="utf-8")))
+    content = OmegaConf.to_container(OmegaConf.create(_manifest(dataset).read_text(encoding="utf-8")))
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
+
+
+def _manifest(dataset: str) -> Traversable:
+    return resources.files("vlrouting.data") / "manifests" / f"{dataset}.yaml"

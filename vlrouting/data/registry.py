@@ -1,4 +1,4 @@
-"""The datasets and recipes by name. A new dataset adds a line to FORMATS (and a manifest), a new recipe to RECIPES."""
+"""The datasets and recipes by name. A plugin adds a dataset by `register_dataset`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from vlrouting.config import DataConfig, SplitConfig
+from vlrouting.config import DATASETS, TASKS, DataConfig, SplitConfig
 from vlrouting.data import coco, gqa, nlvr2, vqav2
 from vlrouting.data.example import Example
+
+if TYPE_CHECKING:
+    from vlrouting.metrics.score import Score
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class DatasetFormat:
     """Name of the split, its files -> path of each -> key. Raises DataError when the split names none."""
     image_folders: Callable[[Path, str, SplitConfig], dict[str, str]]
     """Root, name of the split, its files -> path of each folder of images -> key. Raises DataError for a template."""
+    normalize_answer: Callable[[str], str] = str
+    """An answer -> what stands for it in a vocabulary that is built. Default: the answer itself."""
 
 
 class Recipe(Protocol):
@@ -41,7 +46,9 @@ class Recipe(Protocol):
 
 
 FORMATS: dict[str, DatasetFormat] = {
-    "vqav2": DatasetFormat(vqav2.read_split, vqav2.DEFAULT_SPLITS, vqav2.split_files, vqav2.image_folders),
+    "vqav2": DatasetFormat(
+        vqav2.read_split, vqav2.DEFAULT_SPLITS, vqav2.split_files, vqav2.image_folders, vqav2.normalize_answer
+    ),
     "coco": DatasetFormat(coco.read_split, coco.DEFAULT_SPLITS, coco.split_files, coco.image_folders),
     "gqa": DatasetFormat(gqa.read_split, gqa.DEFAULT_SPLITS, gqa.split_files, gqa.image_folders),
     "nlvr2": DatasetFormat(nlvr2.read_split, nlvr2.DEFAULT_SPLITS, nlvr2.split_files, nlvr2.image_folders),
@@ -49,6 +56,30 @@ FORMATS: dict[str, DatasetFormat] = {
 """`data.name` -> format."""
 RECIPES: dict[str, str] = {"easy_vqa": "vlrouting.data.easy_vqa", "shapes": "vlrouting.data.shapes"}
 """`data.prepare` -> module, a `Recipe`."""
+
+
+def register_dataset(name: str, dataset: DatasetFormat, score: type[Score], tasks: Sequence[str]) -> None:
+    """Make `data.name: name` available. A module that calls this is named under an experiment's `plugins`.
+
+    Args:
+        name: of the dataset.
+        dataset: its files.
+        score: how its predictions are scored.
+        tasks: what it can be used for: names that `task` may have.
+
+    Raises:
+        ValueError: the name is taken, or a task is not known.
+    """
+    from vlrouting.metrics.registry import SCORES  # needs torch, which checking an experiment does without
+
+    taken = SCORES.get(name)
+    # A notebook cell that is run again registers the same dataset anew: that is no clash.
+    if taken is not None and (taken.__module__, taken.__qualname__) != (score.__module__, score.__qualname__):
+        raise ValueError(f"the dataset '{name}' is already registered, with {taken.__module__}.{taken.__qualname__}")
+    unknown = [task for task in tasks if task not in TASKS]
+    if unknown:
+        raise ValueError(f"the dataset '{name}': '{unknown[0]}' is no task; known: {', '.join(TASKS)}")
+    DATASETS[name], FORMATS[name], SCORES[name] = tuple(tasks), dataset, score
 
 
 def recipe_of(data: DataConfig) -> Recipe | None:

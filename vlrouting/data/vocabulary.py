@@ -73,17 +73,14 @@ class AnswerVocabulary:
 
     @classmethod
     def build(cls, examples: Iterable[Example], min_count: int, normalize: Callable[[str], str]) -> AnswerVocabulary:
-        """Answers of at least `min_count` questions, by the rule behind the published 3129 answers: of each question
-        the most common answer, normalised, without commas
-        (https://github.com/hengyuan-hu/bottom-up-attention-vqa, `tools/compute_softscore.py`).
+        """Answers of at least `min_count` questions: of each question the most common answer, normalised.
 
-        The order is ours: commonest first, then by the alphabet. That of the published list is arbitrary and cannot
-        be rebuilt, so read the file where a published checkpoint is used.
+        The order is commonest first, then by the alphabet.
 
         Args:
             examples: of one or several splits; those without labels are passed over.
             min_count: distinct question ids that an answer needs.
-            normalize: normalisation of the evaluation code, `vlrouting.metrics.vqa.normalize_answer`.
+            normalize: makes equal what the dataset's evaluation takes for equal (`DatasetFormat.normalize_answer`).
 
         Raises:
             DataError: no answer is common enough.
@@ -94,7 +91,7 @@ class AnswerVocabulary:
             if not example.labels:
                 continue
             if example.answer not in normalized:
-                normalized[example.answer] = normalize(example.answer).replace(",", "")
+                normalized[example.answer] = normalize(example.answer)
             questions.setdefault(normalized[example.answer], set()).add(example.id)
         kept = sorted((-len(ids), answer) for answer, ids in questions.items() if len(ids) >= min_count)
         if not kept:

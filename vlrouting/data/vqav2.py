@@ -22,8 +22,9 @@ from vlrouting.data.vqa_annotations import (
     soft_scores,
 )
 from vlrouting.data.vqa_images import ImagePaths, image_folders
+from vlrouting.metrics import vqa_text
 
-__all__ = ["DEFAULT_SPLITS", "image_folders", "read_split", "split_files"]
+__all__ = ["DEFAULT_SPLITS", "image_folders", "normalize_answer", "read_split", "split_files"]
 
 _TEST_IMAGES = "test2015/COCO_test2015_{image_id:012d}.jpg"
 
@@ -53,6 +54,16 @@ def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
         raise DataError(f"{key}.questions: is empty; give the name of the questions file")
     files = {split.questions: f"{key}.questions"}
     return files | ({split.annotations: f"{key}.annotations"} if split.annotations else {})
+
+
+def normalize_answer(answer: str) -> str:
+    """An answer as a vocabulary has it, by the rule behind the published 3129 answers: normalised as the evaluation
+    does it, without commas (https://github.com/hengyuan-hu/bottom-up-attention-vqa, `tools/compute_softscore.py`).
+
+    The order of the published list is arbitrary and cannot be rebuilt: read the file where a published checkpoint is
+    used.
+    """
+    return vqa_text.normalize_answer(answer).replace(",", "")
 
 
 def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]:

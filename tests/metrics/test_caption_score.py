@@ -1,0 +1,42 @@
+"""The joint between captioning and its metric."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from vlrouting.config import EvaluateConfig
+from vlrouting.metrics.caption import score
+from vlrouting.metrics.caption_score import CaptionScore
+
+
+@dataclass(frozen=True)
+class Captioned:
+    id: int
+    answers: tuple[str, ...]
+
+
+EXAMPLES = [Captioned(1, ("a cat sits", "one cat")), Captioned(2, ("two dogs run", "dogs")), Captioned(3, ("a bird",))]
+SAID = ["a cat sits", "a dog runs", "a bird sings"]
+
+
+@pytest.mark.parametrize("spice", [False, True])
+def test_scores_are_the_metrics_times_100_and_spice_is_listed_where_it_cannot_be(spice: bool) -> None:
+    scored = CaptionScore(EXAMPLES, EvaluateConfig(spice=spice))
+    scored.update(SAID[:2], EXAMPLES[:2])
+    scored.update(SAID[2:], EXAMPLES[2:])
+    computed = scored.compute()
+    expected = score(
+        {example.id: text for example, text in zip(EXAMPLES, SAID, strict=True)},
+        {example.id: list(example.answers) for example in EXAMPLES},
+    )
+    assert computed == {name: 100 * value for name, value in expected.corpus.items()}
+    assert ("SPICE" in scored.titles()) == spice
+    assert ("SPICE" in {*computed, *scored.not_computed()}) == spice
+    assert scored.main in computed and scored.main in scored.titles()
+
+
+def test_another_set_of_images_is_not_handed_in(tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.mktemp("results") / "captions_results.json"
+    with pytest.raises(ValueError, match=r"captions_results\.json: predictions do not fit .*missing"):
+        CaptionScore(EXAMPLES, EvaluateConfig()).write_results(file, {1: "a cat", 2: "a dog"})
+    assert not file.exists()

@@ -1,0 +1,128 @@
+"""Every experiment that ships, in miniature: two training steps, predictions, scores, and back from the artifact.
+
+Small random backbones of the named families over a small shapes world. What the experiments come to is shown by
+running them; here everything that they name must fit together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tiny_backbones import save_tiny_bert, save_tiny_gpt2, save_tiny_llama, save_tiny_roberta
+from vlrouting.backbones.location import missing_backbones
+from vlrouting.config import ExperimentConfig
+from vlrouting.data.presence import missing_files
+from vlrouting.data.shapes import SPLITS
+from vlrouting.experiment import Experiment, Point, RunDirectory, known_experiments, load
+from vlrouting.launch.sweep import train
+from vlrouting.launch.trained import load_trained
+
+FOLDER = Path(__file__).parents[1] / "experiments"
+NAMES = known_experiments(FOLDER)
+TINY_LANGUAGE: dict[str, Callable[[Path], Path]] = {
+    "roberta": save_tiny_roberta,
+    "minilm": save_tiny_bert,
+    "gpt2": save_tiny_gpt2,
+    "smollm": save_tiny_llama,
+}
+"""Part of a language model's name -> one of its family."""
+TINY_VISION = {"vit": "vit_tiny_patch16_224", "efficientnet": "tf_efficientnet_lite0"}
+SMALL = (
+    *("train.max_steps=2", "train.epochs=null", "train.warmup_steps=null", "train.batch_size=4", "train.accumulate=1"),
+    *("train.workers=0", "train.precision=32-true", "train.accelerator=cpu", "evaluate.panel=2"),
+    *("data.prepare=shapes", "data.splits={}", "data.train=train", "data.answers=null", "data.min_answer_count=1"),
+    *("vision.weights=random", "vision.image_size=32", "language.gguf_file=null", "generate.max_new_tokens=4"),
+)
+"""Overrides of every experiment."""
+
+
+@pytest.fixture(scope="module")
+def backbones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("backbones")
+    return {family: save(folder / family) for family, save in TINY_LANGUAGE.items()}
+
+
+def of_family(known: dict[str, Any], name: str) -> Any:
+    """What is known of the family that a backbone's name tells."""
+    (found,) = {family: value for family, value in known.items() if family in name.lower()}.values()
+    return found
+
+
+def small(name: str, world: Path, backbones: dict[str, Path]) -> Experiment:
+    """The experiment over the small world; points that set one of the overridden keys themselves are left out."""
+    config = load(name, experiments_dir=FOLDER).points[0].config
+    splits = SPLITS[config.data.name]
+    overrides = [
+        *SMALL,
+        f"data.root={world}",
+        f"data.validation={'val' if config.data.validation else 'null'}",
+        f"data.test={config.data.test if config.data.test in splits else 'test'}",
+        f"vision.name={of_family(TINY_VISION, config.vision.name)}",
+        f"vision.cache_dir={world.parent / 'features'}",
+        f"language.name={of_family(backbones, config.language.name)}",
+    ]
+    return load(name, overrides, FOLDER, check_files=files_of)
+
+
+def files_of(config: ExperimentConfig) -> list[str]:
+    return missing_files(config.data) + missing_backbones(config)
+
+
+def chosen(experiment: Experiment) -> list[Point]:
+    """A routed point of each kind of bottleneck."""
+    points = {point.config.bottleneck.kind: point for point in experiment.points if point.config.bottleneck.routed}
+    return list(points.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_point_is_sound(name: str) -> None:
+    experiment = load(name, experiments_dir=FOLDER)
+    assert len(experiment.points) > 1
+    assert any(point.config.bottleneck.routed for point in experiment.points)
+    if experiment.points[0].config.data.prepare == "shapes":
+        load(name, experiments_dir=FOLDER, check_files=files_of)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_in_miniature(
+    name: str, shapes_world: Path, backbones: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")  # METEOR's program alone would take ten seconds; its own tests start it
+    experiment = small(name, shapes_world, backbones)
+    points = chosen(experiment)
+    assert points
+    assert train(experiment, points, tmp_path) == {}
+    for point in points:
+        run = RunDirectory(tmp_path / name / point.name)
+        assert run.is_complete()
+        records = [json.loads(line) for line in run.predictions.read_text().splitlines()]
+        assert_scored(run)
+        assert len({record["id"] for record in records}) == run.read_metrics()["test/examples"] > 0
+        (server_file,) = run.path.glob("*_results.*")
+        assert server_file.stat().st_size > 0
+        assert_the_artifact_predicts_the_same(run, records[:3])
+
+
+def assert_scored(run: RunDirectory) -> None:
+    """The number that points are compared by is there, or is lacking for the one reason that this test gives."""
+    info, metrics = run.read_run(), run.read_metrics()
+    main = str(info["main_metric"])
+    lacking: Any = info["not_computed"]
+    assert main in metrics or "Java is not on PATH" in lacking[main.removeprefix("test/")]
+
+
+def assert_the_artifact_predicts_the_same(run: RunDirectory, records: list[dict[str, Any]]) -> None:
+    trained = load_trained(run.artifact)
+    for record in records:
+        images = [Path(path) for path in record.get("images") or [record["image"]]]
+        if "question" in record:
+            said = trained.answer(images, record["question"])[0][0]
+        else:
+            (said,) = trained.caption(images)
+        assert said == record["prediction"]
