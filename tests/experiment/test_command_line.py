@@ -90,7 +90,8 @@ def test_the_shipped_experiments_are_sound(name: str) -> None:
     experiment = load(name, experiments_dir=ROOT / "experiments", check_files=None)
     assert experiment.name == name
     assert len(experiment.points) > 1
-    assert {"none", "add", "mul", "expand", "gram"} == {point.config.bottleneck.routing for point in experiment.points}
+    routings = {point.config.bottleneck.routing for point in experiment.points}
+    assert {"none", "add", "mul"} <= routings <= {"none", "add", "mul", "expand", "gram"}
 
 
 def test_there_are_shipped_experiments() -> None:
