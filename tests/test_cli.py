@@ -34,27 +34,6 @@ assert not heavy, heavy
         assert command in done.stdout
 
 
-def test_threads_that_wait_sleep_unless_the_user_says_otherwise() -> None:
-    code = """
-import os, sys
-from vlrouting.cli import main
-sys.argv = ["vlrouting", "--help"]
-try:
-    main()
-except SystemExit:
-    pass
-print(os.environ["OMP_WAIT_POLICY"])
-"""
-    for given, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
-        environment = {**os.environ, **({"OMP_WAIT_POLICY": given} if given else {})}
-        if given is None:
-            environment.pop("OMP_WAIT_POLICY", None)
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=REPOSITORY, env=environment, capture_output=True, text=True
-        )
-        assert done.stdout.split()[-1] == expected
-
-
 def test_validate_imports_no_torch() -> None:
     code = """
 import sys

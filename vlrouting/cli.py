@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -162,9 +161,6 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 
 def main() -> None:
     """Entry point: a user's mistake gets its sentence and exit status 2, a signal its own status."""
-    # Read when torch is loaded. A thread that waits sleeps: by default it spins, and where another program has one of
-    # the cores, a training step takes up to ten times as long (benchmarks/busy_cores.py).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except KeyboardInterrupt:
