@@ -9,6 +9,7 @@ from vlrouting.config.checks import above, at_least, one_of
 VISUAL_INPUTS = ("image", "noise", "ones", "none")
 SCHEDULES = ("linear", "one_cycle", "constant")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+STRATEGIES = ("ddp", "fsdp")
 VQA_VARIANTS = ("official", "legacy")
 CHECKPOINTS = ("last", "best")
 
@@ -40,11 +41,18 @@ class TrainConfig:
     max_steps: int | None = None
     """Optimizer steps; give this or `epochs`."""
     batch_size: int = 64
-    """Examples per optimizer step and device, before accumulation."""
+    """Examples per optimizer step, over all devices and pieces: the same on one GPU and on eight."""
     accumulate: int = 1
-    """Batches per optimizer step."""
+    """Pieces that each device cuts its share of a batch into, to save memory."""
+    devices: int = 1
+    """GPUs, or processes on a CPU, per machine that train one point together."""
+    nodes: int = 1
+    """Machines that train one point together, `devices` on each."""
+    strategy: str = "ddp"
+    """How several devices share a point: `ddp` (each holds the whole model) or `fsdp` (each holds a part of every
+    frozen block; what trains is small and is held by all)."""
     lr: float = 3e-4
-    """Peak learning rate."""
+    """Peak learning rate. It belongs to `batch_size`, and is not scaled by the number of devices."""
     schedule: str = "linear"
     """`linear` (warm-up, then linear decay to 0), `one_cycle` (cosine up and down), `constant` (after warm-up)."""
     warmup_steps: int | None = None
@@ -72,16 +80,32 @@ class TrainConfig:
     accelerator: str = "auto"
     """Lightning's accelerator: `auto` takes a GPU when there is one; `cpu`, `gpu`."""
 
+    @property
+    def processes(self) -> int:
+        """How many train a point together."""
+        return self.devices * self.nodes
+
+    @property
+    def pieces(self) -> int:
+        """Forward passes of an optimizer step, over all processes."""
+        return self.processes * self.accumulate
+
     def problems(self) -> list[str]:
         """Sentences `key: what is wrong`, empty when the section is sound."""
         found = (
             one_of("schedule", self.schedule, SCHEDULES)
             + one_of("precision", self.precision, PRECISIONS)
             + one_of("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+            + one_of("strategy", self.strategy, STRATEGIES)
             + at_least("workers", self.workers, 0)
         )
-        for key in ("batch_size", "accumulate", "checkpoint_every_steps", "log_every_steps"):
+        for key in ("batch_size", "accumulate", "devices", "nodes", "checkpoint_every_steps", "log_every_steps"):
             found += at_least(key, getattr(self, key), 1)
+        if not found and self.batch_size % self.pieces:
+            found.append(
+                f"batch_size, accumulate, devices, nodes: {self.batch_size} examples cannot be cut into {self.pieces} "
+                f"equal pieces (accumulate {self.accumulate} x devices {self.devices} x nodes {self.nodes})"
+            )
         for key in ("epochs", "max_steps", "validate_every_steps"):
             found += at_least(key, getattr(self, key) or 1, 1)
         found += above("lr", self.lr, 0)

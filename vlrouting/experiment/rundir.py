@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 RESULT_NEUTRAL = frozenset(
     {
         "train.workers",
+        "train.devices",
+        "train.nodes",
+        "train.strategy",
         "train.checkpoint_every_steps",
         "train.log_every_steps",
         "vision.cache",
@@ -31,7 +34,7 @@ RESULT_NEUTRAL = frozenset(
         "evaluate.panel",
     }
 )
-"""Keys that cannot change what a run gives; a run may go on with other values of them."""
+"""Keys that change nothing of what a run gives but its last digits; a run may go on with other values of them."""
 
 COMPLETE = "complete"
 UNREADABLE = "unreadable"
@@ -40,7 +43,8 @@ UNREADABLE = "unreadable"
 class RunDirectory:
     """`runs/<experiment>/<point>/`.
 
-    Fields of run.json: `status` (running, complete, failed, cancelled), `error`, `git_commit`, `git_dirty`, `packages`,
+    Fields of run.json: `status` (queued, running, complete, failed, cancelled, preempted), `error`, `swept` (the keys
+    that differ over the sweep, with this point's values), `git_commit`, `git_dirty`, `packages`,
     `python`, `platform`, `host`, `device`, `seed`, `main_metric` (key in metrics.json), `shown_metrics` (key -> title
     in a table, with the metric's variant), `not_computed` (metric -> why, and what to do), `trained_parameters`,
     `total_parameters`, `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`.
@@ -60,7 +64,13 @@ class RunDirectory:
         self.artifact = self.path / "artifact"
         self.last = self.path / "checkpoints" / "last.ckpt"
         self.best = self.path / "checkpoints" / "best.ckpt"
+        self.previous = self.path / "checkpoints" / "previous.ckpt"
+        """The checkpoint before the last, for when the last is damaged."""
         self.tensorboard = self.path / "tensorboard"
+        self.log = self.path / "log.txt"
+        """What the point's processes printed, where they are started by a launcher."""
+        self.progress = self.path / "progress.json"
+        self.attempts = self.path / "attempts.jsonl"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
