@@ -13,6 +13,8 @@ EXPERIMENTS = Path("experiments")
 """Where experiments live, seen from the current directory."""
 SHARED = "base"
 """Folder below it with the parts that experiments share; its files are no experiments of their own."""
+CLUSTERS = "cluster"
+"""Folder below it with the clusters that experiments can run on."""
 
 
 @dataclass
@@ -31,8 +33,8 @@ class Composition:
 
 
 def known_experiments(experiments_dir: Path = EXPERIMENTS) -> list[str]:
-    """Names of the experiments in a folder, sorted; files below `base/` are parts, not experiments."""
-    return [name for name in _parts(experiments_dir) if not name.startswith(f"{SHARED}/")]
+    """Names of the experiments in a folder, sorted; files below `base/` and `cluster/` are none."""
+    return [name for name in _parts(experiments_dir) if not name.startswith((f"{SHARED}/", f"{CLUSTERS}/"))]
 
 
 def find(name: str, experiments_dir: Path = EXPERIMENTS) -> tuple[str, Path]:

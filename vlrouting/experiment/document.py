@@ -13,6 +13,7 @@ from yaml.error import MarkedYAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
+from vlrouting.config import ExperimentConfig
 from vlrouting.experiment import schema
 from vlrouting.experiment.errors import Finding, did_you_mean, place_name
 
@@ -66,8 +67,13 @@ class Document:
     """False when the file could not be read as YAML at all."""
 
 
-def read_document(path: Path) -> Document:
-    """A YAML file; nothing is raised, mistakes are in `findings`."""
+def read_document(path: Path, root_type: type = ExperimentConfig) -> Document:
+    """A YAML file; nothing is raised, mistakes are in `findings`.
+
+    Args:
+        path: the file.
+        root_type: the dataclass whose keys it has; `extends` and `sweep` belong to an experiment alone.
+    """
     document = Document(str(path))
     text = ""
     try:
@@ -81,9 +87,10 @@ def read_document(path: Path) -> Document:
         document.readable = False
     else:
         if isinstance(root, MappingNode):
-            _Reader(document).read(root)
+            _Reader(document, root_type).read(root)
         elif root is not None:
-            document.findings.append(Finding(document.file, "", "expected sections such as `train:`", _line(root)))
+            expected = "sections such as `train:`" if root_type is ExperimentConfig else "keys with values"
+            document.findings.append(Finding(document.file, "", f"expected {expected}", _line(root)))
             document.readable = False
     return document
 
@@ -151,8 +158,9 @@ def _line(node: Node) -> int | None:
 class _Reader:
     """Walks the nodes of one document, so that every leaf and every mistake knows its line."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, root_type: type = ExperimentConfig) -> None:
         self.document = document
+        self.root_type = root_type
         self.constructor = SafeConstructor()
         self.reported_twice: set[str] = set()
 
@@ -163,10 +171,11 @@ class _Reader:
     def read(self, root: MappingNode) -> None:
         """The top level of a file."""
         settings: list[tuple[Node, Node]] = []
+        is_experiment = self.root_type is ExperimentConfig
         for name, key_node, node in self.pairs(root, ""):
-            if name == "extends":
+            if is_experiment and name == "extends":
                 self.read_extends(node)
-            elif name == "sweep":
+            elif is_experiment and name == "sweep":
                 self.read_sweep(node)
             else:
                 settings.append((key_node, node))
@@ -219,9 +228,9 @@ class _Reader:
         """(key, YAML path, value) of everything below a mapping; an unknown key is reported, not gone into."""
         for name, key_node, node in self.pairs(MappingNode("", pairs), path.rstrip(".")):
             key = prefix + name
-            hint = schema.hint_of(key)
+            hint = schema.hint_of(key, self.root_type)
             if hint is None:
-                self.complain(key_node, path + name, f"unknown key.{schema.suggest(key)}")
+                self.complain(key_node, path + name, f"unknown key.{schema.suggest(key, self.root_type)}")
             elif not schema.is_section(hint):
                 yield key, path + name, node
             elif self.is_mapping(node, path + name):

@@ -1,4 +1,7 @@
-"""The keys that an experiment may have, read off the dataclasses of `vlrouting.config`."""
+"""The keys that a YAML file may have, read off the dataclasses of `vlrouting.config`.
+
+`root` is the dataclass that the whole file stands for: an experiment, unless said otherwise.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,9 @@ def _fields(section: type) -> dict[str, Any]:
     return get_type_hints(section)
 
 
-def hint_of(key: str) -> Any | None:
+def hint_of(key: str, root: type = ExperimentConfig) -> Any | None:
     """The type that the dataclasses give to a dotted key; None when there is no such key."""
-    hint: Any = ExperimentConfig
+    hint: Any = root
     for part in key.split("."):
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             hint = _fields(hint).get(part)
@@ -59,7 +62,7 @@ def spelled(value: object) -> str:
 
 
 @cache
-def all_keys() -> tuple[str, ...]:
+def all_keys(root: type = ExperimentConfig) -> tuple[str, ...]:
     """Every dotted key, sections included; below `data.splits` the names are the user's own."""
 
     def below(section: type, prefix: str) -> list[str]:
@@ -70,31 +73,32 @@ def all_keys() -> tuple[str, ...]:
                 found += below(hint, f"{prefix}{name}.")
         return found
 
-    return tuple(below(ExperimentConfig, ""))
+    return tuple(below(root, ""))
 
 
-def suggest(key: str) -> str:
+def suggest(key: str, root: type = ExperimentConfig) -> str:
     """` Did you mean 'train.lr'?` for an unknown key: the same name in another section, else the nearest spelling.
 
     When nothing is near, the keys that the section has.
     """
     parent, _, name = key.rpartition(".")
     name = name.lower()
-    siblings = _siblings(parent)
-    elsewhere = [known for known in all_keys() if known.rpartition(".")[2] == name]
-    near = elsewhere or _near_siblings(parent, name, siblings) or _near_names(name)
+    siblings = _siblings(parent, root)
+    elsewhere = [known for known in all_keys(root) if known.rpartition(".")[2] == name]
+    near = elsewhere or _near_siblings(parent, name, siblings) or _near_names(name, root)
     if not near and siblings:
-        return f" Keys of {parent or 'an experiment'}: {', '.join(siblings)}."
-    near = near or difflib.get_close_matches(key, all_keys())
+        whole = "an experiment" if root is ExperimentConfig else "the file"
+        return f" Keys of {parent or whole}: {', '.join(siblings)}."
+    near = near or difflib.get_close_matches(key, all_keys(root))
     return f" Did you mean {' or '.join(repr(known) for known in near[:3])}?" if near else ""
 
 
-def _siblings(parent: str) -> list[str]:
+def _siblings(parent: str, root: type) -> list[str]:
     """What may stand in a section; empty when it is none, or when its names are the user's own."""
-    section = hint_of(parent) if parent else ExperimentConfig
+    section = hint_of(parent, root) if parent else root
     if not (dataclasses.is_dataclass(section) and isinstance(section, type)):
         return []
-    return [*_fields(section), *([] if parent else FILE_KEYS)]
+    return [*_fields(section), *(FILE_KEYS if section is ExperimentConfig else [])]
 
 
 def _near_siblings(parent: str, name: str, siblings: list[str]) -> list[str]:
@@ -102,9 +106,9 @@ def _near_siblings(parent: str, name: str, siblings: list[str]) -> list[str]:
     return [prefix + sibling for sibling in difflib.get_close_matches(name, siblings, n=1)]
 
 
-def _near_names(name: str) -> list[str]:
-    near = difflib.get_close_matches(name, {known.rpartition(".")[2] for known in all_keys()}, n=1)
-    return [known for known in all_keys() if known.rpartition(".")[2] in near]
+def _near_names(name: str, root: type) -> list[str]:
+    near = difflib.get_close_matches(name, {known.rpartition(".")[2] for known in all_keys(root)}, n=1)
+    return [known for known in all_keys(root) if known.rpartition(".")[2] in near]
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

@@ -1,0 +1,72 @@
+"""A cluster file: found by name, read and checked as an experiment is, all mistakes at once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from vlrouting.config.cluster import ClusterConfig
+from vlrouting.experiment.build import build_as
+from vlrouting.experiment.compose import CLUSTERS, EXPERIMENTS
+from vlrouting.experiment.document import Leaf, read_document
+from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError, did_you_mean, nearest
+
+_NOT_ONE_OF = re.compile(r"'(?P<word>.*)' is not one of (?P<known>.*)", re.DOTALL)
+
+
+def load_cluster(name: str, experiments_dir: Path = EXPERIMENTS) -> ClusterConfig:
+    """A cluster of `experiments/cluster/`, or one given as a path that ends in .yaml.
+
+    Raises:
+        ExperimentErrors: all mistakes of the file, each with its line and key.
+        UserError: there is no such cluster; the text lists the known ones.
+    """
+    document = read_document(_find(name, experiments_dir / CLUSTERS), ClusterConfig)
+    config, failed = build_as(ClusterConfig, {key: _literal(leaf) for key, leaf in document.leaves.items()})
+    findings = [*document.findings, *failed.values()]
+    for key, leaf in document.leaves.items():
+        if key == "time" and isinstance(leaf.value, int) and key not in failed:
+            findings.append(leaf.finding('expected a time limit in quotes, such as "12:00:00"; YAML reads a number'))
+            config = replace(config, time=None)
+    findings += _problems(config, document.leaves, document.file)
+    if findings:
+        raise ExperimentErrors(findings)
+    return config
+
+
+def _find(name: str, folder: Path) -> Path:
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path
+    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    if name in known:
+        return folder / f"{name}.yaml"
+    listing = f"Known ones in {folder}/: {', '.join(known)}." if known else f"{folder}/ holds none."
+    raise UserError(f"no cluster '{name}'.{did_you_mean(name, known)} {listing}")
+
+
+def _literal(leaf: Leaf) -> Leaf:
+    """Shell text has `${HOME}` of its own, which OmegaConf would take for a reference to another key."""
+    value = leaf.value
+    if isinstance(value, list):
+        return replace(leaf, value=[_escaped(entry) for entry in value])
+    return replace(leaf, value=_escaped(value))
+
+
+def _escaped(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
+
+
+def _problems(config: ClusterConfig, leaves: dict[str, Leaf], file: str) -> list[Finding]:
+    found = []
+    for sentence in config.problems():
+        head, _, message = sentence.partition(": ")
+        if misspelt := _NOT_ONE_OF.fullmatch(message):
+            near = nearest(misspelt["word"], misspelt["known"].split(", "))
+            message += f". Did you mean '{near}'?" if near else ""
+        given = [leaves[key] for key in head.split(", ") if key in leaves]
+        found.append(replace(given[0].finding(message), key=head) if given else Finding(file, head, message))
+    return found
