@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from vlrouting.config import ExperimentConfig
     from vlrouting.experiment import Experiment, Point
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -52,6 +51,22 @@ def train(experiment: ExperimentName, overrides: Overrides = None, point: PointN
     if failed:
         listed = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
         _fail(f"{len(failed)} of {len(points)} points failed:\n{listed}", status=1)
+
+
+@app.command()
+def doctor(
+    experiment: ExperimentName,
+    overrides: Overrides = None,
+    point: PointNames = None,
+    runs: Runs = RUNS,
+    launcher: Annotated[str | None, typer.Option(help="local or slurm: what will start the points.")] = None,
+    gpu_memory: Annotated[float | None, typer.Option(min=0, help="GiB of the GPUs that will be used.")] = None,
+) -> None:
+    """Look for what would stop or spoil a run, before anything is queued; each finding has its remedy."""
+    from vlrouting.launch.doctor import command
+
+    if command.look(experiment, overrides or [], point or [], runs, launcher, gpu_memory):
+        raise SystemExit(2)
 
 
 @app.command()
@@ -130,17 +145,9 @@ def make_data(
 
 def _load(name: str, overrides: list[str] | None) -> Experiment:
     from vlrouting.experiment import load
+    from vlrouting.launch.presence import missing_files_of
 
-    return load(name, overrides or [], check_files=_missing_files)
-
-
-def _missing_files(config: ExperimentConfig) -> list[str]:
-    """What a point needs on disk; torch stays out."""
-    from vlrouting.backbones.location import missing_backbones
-    from vlrouting.data.presence import missing_files
-
-    looks_at_images = config.model.visual_input == "image"
-    return missing_files(config.data, images=looks_at_images) + missing_backbones(config)
+    return load(name, overrides or [], check_files=missing_files_of)
 
 
 def _points(experiment: Experiment, names: list[str] | None) -> list[Point]:
@@ -173,7 +180,7 @@ def main() -> None:
 
 
 def _exit_status(error: Exception) -> int | None:
-    """2 for a user's mistake, 128 + n for signal n, None for a fault of the program.
+    """2 for a user's mistake, 128 + n for signal n, 75 for a preemption, None for a fault of the program.
 
     By name, because importing the classes would import torch for `--help`.
     """
@@ -181,11 +188,11 @@ def _exit_status(error: Exception) -> int | None:
     names: set[str] = {base.__name__ for base in type(error).__mro__}
     if names & mistakes:
         return 2
-    return 128 + int(_signal(error)) if "Cancelled" in names else None
+    return _status_of(error) if "Cancelled" in names else None
 
 
-def _signal(error: Any) -> int:
-    return int(error.signal)
+def _status_of(stopped: Any) -> int:
+    return int(stopped.exit_status)
 
 
 if __name__ == "__main__":

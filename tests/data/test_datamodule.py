@@ -156,7 +156,9 @@ def test_a_planned_run_goes_over_the_epochs_and_resumes(data: DataConfig) -> Non
 
 def test_the_ranks_are_those_of_the_trainer(data: DataConfig) -> None:
     found = module(data)
+    found.batch_size = 6
     found.setup()
+    assert found.steps_per_epoch == 2
     found.trainer = SimpleNamespace(
         global_rank=1, world_size=2, strategy=SimpleNamespace(root_device=torch.device("cpu"))
     )

@@ -88,31 +88,28 @@ def test_resume_gives_the_rest_then_the_next_epoch(done: int) -> None:
             resumed.set_position(epoch, wrong)
 
 
-def test_ranks_share_the_global_batches() -> None:
-    ranks = [training(rank=rank, world_size=3) for rank in range(3)]
-    shares = [list(sampler) for sampler in ranks]
-    assert {len(share) for share in shares} == {len(ranks[0])} == {1003 // 24}
-    assert {len(batch) for share in shares for batch in share} == {8}
-    whole = list(training(batch_size=24))
-    for turn, batch in enumerate(whole):
-        assert sorted(index for share in shares for index in share[turn]) == sorted(batch)
+@pytest.mark.parametrize(("world_size", "accumulate"), [(3, 1), (1, 4), (2, 3)])
+def test_ranks_and_pieces_share_the_batches_of_one(world_size: int, accumulate: int) -> None:
+    samplers = [LengthGroupedBatchSampler(LENGTHS, 24, 0, rank, world_size, accumulate) for rank in range(world_size)]
+    shares = [list(sampler) for sampler in samplers]
+    assert {len(share) for share in shares} == {len(samplers[0])} == {1003 // 24 * accumulate}
+    assert {len(batch) for share in shares for batch in share} == {24 // world_size // accumulate}
+    for turn, batch in enumerate(training(batch_size=24)):
+        pieces = [piece for share in shares for piece in share[turn * accumulate : (turn + 1) * accumulate]]
+        assert sorted(flat(pieces)) == sorted(batch)
+        assert sorted(samplers[0].batches(0)[turn].tolist()) == sorted(batch)
     mean = [sum(LENGTHS[index] for index in flat(share)) / len(flat(share)) for share in shares]
     assert max(mean) - min(mean) < 0.5
 
 
-def test_the_ragged_end_can_be_kept_by_one_process() -> None:
-    sampler = LengthGroupedBatchSampler(LENGTHS, 8, seed=0, drop_last=False)
-    batches = list(sampler)
-    assert len(batches) == len(sampler) == 126
-    assert sorted(flat(batches)) == list(range(1003)) and sorted({len(batch) for batch in batches}) == [3, 8]
-    assert list(LengthGroupedBatchSampler([5], 8, seed=0, drop_last=False)) == [[0]]
-    with pytest.raises(ValueError, match="drop_last=False needs world_size=1"):
-        LengthGroupedBatchSampler(LENGTHS, 8, seed=0, world_size=2, drop_last=False)
+def test_a_batch_that_cannot_be_shared_evenly() -> None:
+    with pytest.raises(ValueError, match="cannot be cut into 2 x 3 equal pieces"):
+        LengthGroupedBatchSampler(LENGTHS, 8, seed=0, world_size=2, accumulate=3)
 
 
 def test_fewer_examples_than_a_batch() -> None:
-    with pytest.raises(DataError, match=r"5 examples, fewer than the 6 .* set train\.batch_size to at most 2"):
-        LengthGroupedBatchSampler([1] * 5, 3, seed=0, world_size=2)
+    with pytest.raises(DataError, match=r"5 examples, fewer than the 6 .* set train\.batch_size to at most 5"):
+        LengthGroupedBatchSampler([1] * 5, 6, seed=0, world_size=2)
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 4])

@@ -101,18 +101,6 @@ def test_gradient_checkpointing_changes_nothing(experiment: Make, run: Run) -> N
     torch.testing.assert_close([v for _, v in a], [v for _, v in b], atol=1e-6, rtol=1e-5)
 
 
-def test_accumulation_is_a_larger_batch(experiment: Make, run: Run) -> None:
-    # The two see the same examples a step only where an epoch is one batch: half the batch twice, in other orders.
-    whole = run(experiment(images=8, train={"batch_size": 16, "max_steps": 1}, bottleneck={"dropout": 0.0}), "whole")
-    parts = run(
-        experiment(images=8, train={"batch_size": 8, "accumulate": 2, "max_steps": 1}, bottleneck={"dropout": 0.0}),
-        "parts",
-    )
-    a, b = (read_checkpoint(done.last)["state_dict"] for done in (whole, parts))
-    for name in a:
-        torch.testing.assert_close(a[name], b[name], atol=1e-4, rtol=1e-3)
-
-
 @pytest.mark.parametrize("visual_input", ["noise", "ones"])
 def test_ablations_of_the_image_run(experiment: Make, run: Run, visual_input: str) -> None:
     done = run(experiment(f"model.visual_input={visual_input}"))

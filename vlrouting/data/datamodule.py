@@ -17,7 +17,9 @@ from vlrouting.data.example import DataError, Example
 from vlrouting.data.read import read_splits
 from vlrouting.data.registry import chosen_splits
 from vlrouting.data.run_sampler import RunBatchSampler
-from vlrouting.data.sampler import EvaluationBatchSampler, LengthGroupedBatchSampler
+from vlrouting.data.sampler import EvaluationBatchSampler, LengthGroupedBatchSampler, whole_batches
+from vlrouting.data.step_tokens import StepTokens
+from vlrouting.data.text_batch import TextCollate
 
 
 class VisionLanguageDataModule(lightning.LightningDataModule):
@@ -36,18 +38,20 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
         seed: int,
         collate: BatchMaker,
         evaluation_collate: BatchMaker | None = None,
+        accumulate: int = 1,
         examples: Mapping[str, Sequence[Example]] | None = None,
         training_examples: Sequence[Example] | None = None,
     ) -> None:
         """
         Args:
             data: the section of the experiment.
-            batch_size: training examples per batch and device.
-            evaluation_batch_size: the same for validation and test.
+            batch_size: training examples per optimizer step, over all devices.
+            evaluation_batch_size: examples of validation and test per forward pass and device.
             workers: processes that load; 0 loads in this one.
             seed: of the training order.
             collate: makes the batches.
             evaluation_collate: makes those of validation and test. Default: the same.
+            accumulate: pieces that each device cuts its share of a training batch into.
             examples: by split name, what has been read already; it is neither read nor checked again.
             training_examples: what to train on instead of the training split as it was read: every caption of an image
                 by itself, for instance.
@@ -55,10 +59,12 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
         super().__init__()
         self.data, self.seed, self.workers = data, seed, workers
         self.batch_size, self.evaluation_batch_size = batch_size, evaluation_batch_size
+        self.accumulate = accumulate
         self.collate, self.evaluation_collate = collate, evaluation_collate or collate
         self.examples: dict[str, Sequence[Example]] = dict(examples or {})
         self._training_examples = training_examples
         self._train_sampler: LengthGroupedBatchSampler | None = None
+        self._step_tokens: StepTokens | None = None
         self.run_batches, self._batches_done = 0, 0
 
     def plan_run(self, batches: int, done: int = 0) -> None:
@@ -111,8 +117,26 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
         if self._train_sampler is None:
             rank, world_size = self._place()
             lengths = self.collate.lengths(self.training_examples)
-            self._train_sampler = LengthGroupedBatchSampler(lengths, self.batch_size, self.seed, rank, world_size)
+            self._train_sampler = LengthGroupedBatchSampler(
+                lengths, self.batch_size, self.seed, rank, world_size, self.accumulate
+            )
         return self._train_sampler
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch, on however many devices.
+
+        Raises:
+            DataError: the training split does not fill one batch.
+        """
+        return whole_batches(len(self.training_examples), self.batch_size)
+
+    def learnt_tokens(self, step: int) -> int:
+        """Tokens that an optimizer step learns to write, over all devices and pieces. Only for text that is written."""
+        if self._step_tokens is None:
+            assert isinstance(self.collate, TextCollate)
+            self._step_tokens = StepTokens(self.train_sampler, self.collate.learnt_tokens(self.training_examples))
+        return self._step_tokens.of(step)
 
     @property
     def training_examples(self) -> Sequence[Example]:

@@ -9,12 +9,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from vlrouting.data.example import DataError
 
 CHUNK_BATCHES = 50
-"""Batches that are sorted by length together, as a number of global batches."""
+"""Batches that are sorted by length together."""
 LEAST_CHUNKS = 4
 """A small training set gets smaller chunks, or its batches would hold the same examples in every epoch."""
 
@@ -22,10 +23,12 @@ LEAST_CHUNKS = 4
 class LengthGroupedBatchSampler(Sampler[list[int]]):
     """Training batches of one rank. Those of an epoch are a function of (seed, epoch) and of nothing else.
 
-    All examples are shuffled and cut into chunks of 50 batches; each chunk is sorted by length and cut into global
-    batches, whose order is shuffled; each rank takes its share of every global batch. `iter` gives the epoch at which
-    the sampler stands, from its position on, and moves it to the start of the next. The global random state is not
-    touched.
+    All examples are shuffled and cut into chunks of 50 batches; each chunk is sorted by length and cut into batches,
+    whose order is shuffled. A batch is what an optimizer step sees over all ranks: each takes its share, cut into
+    pieces, one a forward pass. So the number of ranks and pieces changes nothing of what a step learns from.
+
+    `iter` gives the pieces of the epoch at which the sampler stands, from its position on, and moves it to the start of
+    the next. The global random state is not touched.
     """
 
     def __init__(
@@ -35,59 +38,48 @@ class LengthGroupedBatchSampler(Sampler[list[int]]):
         seed: int,
         rank: int = 0,
         world_size: int = 1,
-        drop_last: bool = True,
+        accumulate: int = 1,
     ) -> None:
         """
         Args:
             lengths: number of tokens of every example.
-            batch_size: examples of a batch on one rank.
+            batch_size: examples of an optimizer step, over all ranks.
             seed: of the order.
-            rank: which share of a global batch is this process's.
+            rank: which share of a batch is this process's.
             world_size: number of shares.
-            drop_last: leave out, every epoch anew, what does not fill a global batch; false keeps a smaller batch,
-                which only a single process can take.
+            accumulate: pieces that a share is cut into.
 
         Raises:
-            DataError: there are fewer examples than a global batch takes.
-            ValueError: `drop_last=False` with several processes.
+            DataError: there are fewer examples than a batch takes.
+            ValueError: a batch cannot be cut into that many equal pieces.
         """
-        if world_size > 1 and not drop_last:
-            raise ValueError("drop_last=False needs world_size=1: ranks must get batches of the same number and size")
+        if batch_size % (world_size * accumulate):
+            raise ValueError(f"{batch_size} examples cannot be cut into {world_size} x {accumulate} equal pieces")
         self.batch_size, self.seed, self.rank, self.world_size = batch_size, seed, rank, world_size
-        self.drop_last = drop_last
+        self.accumulate = accumulate
+        self.steps = whole_batches(len(lengths), batch_size)
         self._lengths = torch.tensor(lengths, dtype=torch.int64)
-        self._epoch, self._batches_done = 0, 0
-        if len(self) == 0:
-            raise DataError(
-                f"the training split has {len(lengths)} examples, fewer than the {self._global_size} of one batch "
-                f"(train.batch_size {batch_size} on {world_size} device(s)); set train.batch_size to at most "
-                f"{len(lengths) // world_size}, or train on a larger split"
-            )
-
-    @property
-    def _global_size(self) -> int:
-        return self.batch_size * self.world_size
+        self._epoch, self._pieces_done = 0, 0
 
     @property
     def position(self) -> tuple[int, int]:
-        """(epoch, batches done) from which the next `iter` goes on."""
-        return self._epoch, self._batches_done
+        """(epoch, pieces done) from which the next `iter` goes on."""
+        return self._epoch, self._pieces_done
 
     def __len__(self) -> int:
-        """Batches of a whole epoch, wherever the sampler stands."""
-        full, rest = divmod(len(self._lengths), self._global_size)
-        return full + (1 if rest and not self.drop_last else 0)
+        """Pieces of a whole epoch, wherever the sampler stands."""
+        return self.steps * self.accumulate
 
-    def set_position(self, epoch: int, batches_done: int) -> None:
-        """The next `iter` yields the rest of `epoch` after `batches_done` of its batches (nothing, when all are done),
+    def set_position(self, epoch: int, pieces_done: int) -> None:
+        """The next `iter` yields the rest of `epoch` after `pieces_done` of its pieces (nothing, when all are done),
         the one after it the whole next epoch.
 
         Raises:
-            ValueError: an epoch has no such batch.
+            ValueError: an epoch has no such piece.
         """
-        if epoch < 0 or not 0 <= batches_done <= len(self):
-            raise ValueError(f"epoch {epoch} of {len(self)} batches has no position {batches_done}")
-        self._epoch, self._batches_done = epoch, batches_done
+        if epoch < 0 or not 0 <= pieces_done <= len(self):
+            raise ValueError(f"epoch {epoch} of {len(self)} batches has no position {pieces_done}")
+        self._epoch, self._pieces_done = epoch, pieces_done
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of `epoch`; stay, when the sampler stands in it already."""
@@ -97,23 +89,40 @@ class LengthGroupedBatchSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         # A generator, so that the epoch counts only once its first batch is asked for: a DataLoader with workers makes
         # two iterators for its first epoch and throws one away.
-        epoch, batches_done = self._epoch, self._batches_done
-        self._epoch, self._batches_done = epoch + 1, 0
-        yield from self.plan(epoch)[batches_done:]
+        epoch, pieces_done = self._epoch, self._pieces_done
+        self._epoch, self._pieces_done = epoch + 1, 0
+        yield from self.plan(epoch)[pieces_done:]
 
     def plan(self, epoch: int) -> list[list[int]]:
-        """This rank's batches of a whole epoch, as positions in the data set."""
+        """This rank's pieces of a whole epoch, as positions in the data set."""
+        # A stride, so that every rank gets short and long ones alike; its pieces hold similar lengths.
+        shares = self.batches(epoch)[:, self.rank :: self.world_size]  # (steps, batch_size / world_size)
+        pieces: list[list[int]] = shares.reshape(len(self), -1).tolist()
+        return pieces
+
+    def batches(self, epoch: int) -> Tensor:
+        """The batches of a whole epoch over all ranks, (steps, batch_size) positions in the data set."""
         generator = torch.Generator().manual_seed(_mix(self.seed, epoch))
         order = torch.randperm(len(self._lengths), generator=generator)
-        if self.drop_last:  # before sorting: the longest would be left out otherwise
-            order = order[: len(self) * self._global_size]
-        chunk_batches = max(1, min(CHUNK_BATCHES, len(self) // LEAST_CHUNKS))
-        chunks = torch.split(order, chunk_batches * self._global_size)
+        order = order[: self.steps * self.batch_size]  # before sorting: the longest would be left out otherwise
+        chunk_batches = max(1, min(CHUNK_BATCHES, self.steps // LEAST_CHUNKS))
+        chunks = torch.split(order, chunk_batches * self.batch_size)
         grouped = torch.cat([chunk[torch.argsort(self._lengths[chunk], stable=True)] for chunk in chunks])
-        batches = torch.split(grouped, self._global_size)
-        turns = torch.randperm(len(batches), generator=generator).tolist()
-        # A stride, so that every rank gets short and long ones alike.
-        return [batches[turn][self.rank :: self.world_size].tolist() for turn in turns]
+        return grouped.reshape(self.steps, self.batch_size)[torch.randperm(self.steps, generator=generator)]
+
+
+def whole_batches(examples: int, batch_size: int) -> int:
+    """Batches of an epoch: what does not fill one is left out, every epoch anew.
+
+    Raises:
+        DataError: there is none.
+    """
+    if examples < batch_size:
+        raise DataError(
+            f"the training split has {examples} examples, fewer than the {batch_size} of one batch; set "
+            f"train.batch_size to at most {examples}, or train on a larger split"
+        )
+    return examples // batch_size
 
 
 class EvaluationBatchSampler(Sampler[list[int]]):

@@ -86,6 +86,10 @@ class TextCollate:
             len(self._prompt_tokens(example)) + len(self.texts.of(self._target(example))) + 1 for example in examples
         ]
 
+    def learnt_tokens(self, examples: Sequence[Example]) -> list[int]:
+        """Number of labels that each example will have."""
+        return [len(self.texts.of(self._target(example))) + 1 for example in examples]
+
     def _prompt(self, example: Example) -> str:
         return self.prompt.format(text=example.text)
 

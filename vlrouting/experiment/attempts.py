@@ -60,7 +60,8 @@ class Attempts:
                 found.append({**started, "first_step": 0})
             elif found and event.get("event") == "resume":
                 found[-1]["first_step"] = event["step"]
-            elif found and event.get("event") == "end":
+            elif found and event.get("event") == "end" and found[-1].get("outcome") != FAILED:
+                # Where one process of a group fails, the others end as if they had been stopped.
                 ending = {"outcome": event["outcome"], "last_step": event.get("step"), "reason": event.get("reason")}
                 found[-1].update(ending)
         return [Attempt(**fields) for fields in found]  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlrouting.experiment.build import value_at
 from vlrouting.experiment.compose import EXPERIMENTS, compose
 from vlrouting.experiment.errors import ExperimentErrors, UserError, did_you_mean
 from vlrouting.experiment.judge import CheckFiles, Judge, LoadPlugins
@@ -35,6 +36,11 @@ class Experiment:
             listing = ", ".join(f"'{point}'" for point in known)
             raise UserError(f"{self.name} has no point '{name}'.{did_you_mean(name, known)} Its points: {listing}.")
         return self.points[known.index(name)]
+
+    def swept(self, point: Point) -> dict[str, object]:
+        """The keys that differ over the sweep, with this point's values."""
+        keys = {key for other in self.points for key in other.differing}
+        return {key: value_at(point.config, key) for key in sorted(keys)}
 
 
 def load(

@@ -97,12 +97,12 @@ def build_point(config: ExperimentConfig, inputs: SharedInputs) -> Built:
     language = load_language_model(config.language, causal=config.writes)
     data = _data_module(config, inputs, {**examples, **scored}, language, visual)
     data.setup()
-    batches = _batches(config, len(data.train_sampler))
-    data.plan_run(batches)
+    steps = total_steps(config, data.steps_per_epoch)
+    data.plan_run(steps * config.train.accumulate)
     model = build_model(config, language, answers, visual)
     if model.standardize is not None and visual.statistics is not None:
         model.standardize.measure(*visual.statistics)
-    task = _task(config, model, language, answers, batches // config.train.accumulate, scored)
+    task = _task(config, model, language, answers, steps, scored, data)
     task.train()  # Lightning leaves every module in the mode that it finds it in
     size = len(examples[config.data.test])
     return Built(data, task, artifact_config(config, language, visual, answers), size)
@@ -148,6 +148,7 @@ def _data_module(
         config.seed,
         collate,
         evaluation,
+        train.accumulate,
         examples,
         learnt,
     )
@@ -160,10 +161,13 @@ def _task(
     answers: Sequence[str],
     steps: int,
     scored: Mapping[str, Sequence[Example]],
+    data: VisionLanguageDataModule,
 ) -> ScoredTask:
     score = _scores(config, scored)
     if isinstance(model, TextGenerationModel):
-        return Writing(model, language.tokenizer, config.generate, config.train, steps, config.seed, score)
+        return Writing(
+            model, language.tokenizer, config.generate, config.train, steps, config.seed, score, data.learnt_tokens
+        )
     assert isinstance(model, QuestionAnsweringModel)
     return VQAClassification(model, answers, config.train, steps, config.seed, score)
 
@@ -182,9 +186,6 @@ def _scores(config: ExperimentConfig, scored: Mapping[str, Sequence[Example]]) -
     return scores
 
 
-def _batches(config: ExperimentConfig, per_epoch: int) -> int:
-    """Batches of the whole run, a multiple of those of an optimizer step."""
-    train = config.train
-    if train.max_steps is not None:
-        return train.max_steps * train.accumulate
-    return (train.epochs or 1) * per_epoch // train.accumulate * train.accumulate
+def total_steps(config: ExperimentConfig, per_epoch: int) -> int:
+    """Optimizer steps of the whole run."""
+    return config.train.max_steps if config.train.max_steps is not None else (config.train.epochs or 1) * per_epoch

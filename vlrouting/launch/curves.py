@@ -24,8 +24,8 @@ class Curves(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log the step's mean loss over its batches, the rate it was made with, and the speed since the last log."""
-        self._losses.append(outputs["loss"].detach())
+        """Log the step's mean loss over all its pieces, the rate it was made with, and the speed since the last log."""
+        self._losses.append(outputs["loss"].detach())  # Lightning has divided it by the number of pieces
         self._examples += len(batch) * trainer.world_size
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
@@ -34,7 +34,7 @@ class Curves(lightning.Callback):
             return
         now = time.perf_counter()
         values = {
-            "train/loss": float(torch.stack(losses).mean()),
+            "train/loss": float(trainer.strategy.reduce(torch.stack(losses).sum(), reduce_op="mean")),  # type: ignore[arg-type]
             "train/lr": trainer.lr_scheduler_configs[0].scheduler.get_last_lr()[0],
             "train/samples_per_second": self._examples / (now - self._since),
         }

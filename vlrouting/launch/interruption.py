@@ -1,4 +1,4 @@
-"""Ctrl-C, TERM and the like: a training run finishes its step and saves; anything else stops at once."""
+"""Ctrl-C, TERM, a scheduler's notice: a training run finishes its step and saves; anything else stops at once."""
 
 from __future__ import annotations
 
@@ -7,27 +7,53 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+PREEMPTED_STATUS = 75
+"""Exit status of a point that was preempted: EX_TEMPFAIL of sysexits.h, try again."""
 
 
 class Cancelled(Exception):
     """The user or the system asked to stop; what was computed is saved.
 
     Attributes:
-        signal: which signal it was; a shell expects the exit status 128 + its number.
+        signal: which signal it was.
+        exit_status: what a shell expects: 128 + its number.
     """
+
+    status = "cancelled"
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}; the same command again goes on from there")
         self.signal = number
 
+    @property
+    def exit_status(self) -> int:
+        """Of the process."""
+        return 128 + self.signal
+
+
+class Preempted(Cancelled):
+    """A scheduler takes the machine back; the point is to be started again."""
+
+    status = "preempted"
+
+    @property
+    def exit_status(self) -> int:
+        """Of the process."""
+        return PREEMPTED_STATUS
+
 
 class Interruption:
     """What has been asked for so far. While `patient`, a first signal is only noted; a second one stops at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, scheduled: bool = False) -> None:
+        """
+        Args:
+            scheduled: a scheduler started this process, so its TERM is a preemption and not a user's wish.
+        """
         self.patient = False
         self.requested: int | None = None
+        self._preempting = (signal.SIGUSR1, signal.SIGTERM) if scheduled else (signal.SIGUSR1,)
 
     def install(self) -> None:
         """Take the signals over. Lightning sets handlers of its own when training starts: call it again then."""
@@ -35,22 +61,22 @@ class Interruption:
             signal.signal(number, self._handle)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        first = self.requested is None
-        self.requested = number
+        # A scheduler's notice is followed by its TERM: the run is stopping already, and may take its time to save.
+        first = self.requested is None or (self.requested in self._preempting and number in self._preempting)
+        self.requested = number if self.requested is None else self.requested
         if not (self.patient and first):
-            raise Cancelled(number)
+            raise self.stop(self.requested)
 
-    def raise_if_requested(self) -> None:
-        """Raises Cancelled once a signal was noted."""
-        if self.requested is not None:
-            raise Cancelled(self.requested)
+    def stop(self, number: int) -> Cancelled:
+        """The exception for a signal."""
+        return Preempted(number) if number in self._preempting else Cancelled(number)
 
 
 @contextmanager
-def catch_signals() -> Iterator[Interruption]:
+def catch_signals(scheduled: bool = False) -> Iterator[Interruption]:
     """Signals become `Cancelled` inside the block; the handlers from before come back at its end."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    interruption = Interruption()
+    interruption = Interruption(scheduled)
     interruption.install()
     try:
         yield interruption

@@ -13,11 +13,12 @@ import torch
 _LINUX_STATUS = Path("/proc/self/status")
 
 
-def device_name(device: torch.device) -> str:
-    """`cuda: NVIDIA H200`, `cpu: x86_64, 2 threads`."""
+def device_name(device: torch.device, processes: int = 1) -> str:
+    """`cuda: NVIDIA H200`, `cpu: x86_64, 2 threads`, `8 x cuda: NVIDIA H200` of a group of eight."""
+    group = f"{processes} x " if processes > 1 else ""
     if device.type == "cuda":
-        return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}: {platform.machine()}, {torch.get_num_threads()} threads"
+        return f"{group}cuda: {torch.cuda.get_device_name(device)}"
+    return f"{group}{device.type}: {platform.machine()}, {torch.get_num_threads()} threads"
 
 
 def reset_peak_memory() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import lightning
@@ -19,11 +21,26 @@ from vlrouting.experiment import (
     write_json_atomic,
     write_text_atomic,
 )
+from vlrouting.experiment.attempts import Attempts
+from vlrouting.experiment.progress import Progress, read_progress, write_progress
 from vlrouting.launch.build import Built, build_point
-from vlrouting.launch.checkpoints import BATCHES_DONE, SCORES, RunCheckpoints, read_checkpoint
+from vlrouting.launch.checkpoints import (
+    BATCHES_DONE,
+    SCORES,
+    RunCheckpoints,
+    keep_one,
+    newest_sound,
+    read_best,
+    read_checkpoint,
+    warn_of_lost_best,
+)
+from vlrouting.launch.event_files import keep_until
 from vlrouting.launch.inputs import SharedInputs
 from vlrouting.launch.interruption import Cancelled, Interruption
 from vlrouting.launch.measure import device_name, peak_memory, reset_peak_memory
+from vlrouting.launch.mistakes import USER_MISTAKES
+from vlrouting.launch.place import ALONE, Place, scheduler_job
+from vlrouting.launch.strategy import make_strategy
 from vlrouting.launch.trainer import make_trainer
 from vlrouting.report.panel import panel
 
@@ -34,8 +51,9 @@ def run_point(
     inputs: SharedInputs,
     interruption: Interruption,
     hyper_parameters: Mapping[str, Any],
+    place: Place = ALONE,
 ) -> None:
-    """Train, evaluate and write everything of one point.
+    """Train, evaluate and write everything of one point, as one process of the group that does so together.
 
     Args:
         point: what to run.
@@ -43,23 +61,44 @@ def run_point(
         inputs: shared by the points of the sweep.
         interruption: what the user asked for meanwhile.
         hyper_parameters: the keys that differ over the sweep, for TensorBoard's HPARAMS.
+        place: where this process stands in the group; the first one writes.
 
     Raises:
-        Cancelled: stopped by a signal; the directory's status is `cancelled`.
+        Cancelled: stopped by a signal; the directory's status is `cancelled`, or `preempted`.
         UserError, DataError, BackboneError: a mistake that the user can mend; the status is `failed`.
     """
+    with _recorded(point, run, hyper_parameters) if place.first else nullcontext():
+        _train_and_test(point, run, inputs, interruption, hyper_parameters, place)
+
+
+@contextmanager
+def _recorded(point: Point, run: RunDirectory, hyper_parameters: Mapping[str, Any]) -> Iterator[None]:
+    """Hold the directory, and note in it how the attempt begins and ends."""
+    attempts = Attempts(run.attempts)
     with run.lock():
         run.prepare(to_yaml(point.config))
-        run.update_run(status="running", error=None, seed=point.config.seed, **environment())
+        made = {"seed": point.config.seed, "swept": dict(hyper_parameters), **environment()}
+        run.update_run(status="running", error=None, **made)
+        write_progress(run.progress, Progress("preparing", updated=time.time()))
+        attempts.begin(socket.gethostname(), scheduler_job())
         try:
-            _train_and_test(point, run, inputs, interruption, hyper_parameters)
+            yield
         except (Cancelled, KeyboardInterrupt, SystemExit) as stop:
-            run.update_run(status="cancelled", error=str(stop))
+            outcome = stop.status if isinstance(stop, Cancelled) else "cancelled"
+            _ended(run, attempts, outcome, str(stop))
             raise
         except Exception as error:
             with suppress(OSError):  # a full disk takes no note either
-                run.update_run(status="failed", error=f"{type(error).__name__}: {error}")
+                mistake = isinstance(error, USER_MISTAKES)
+                _ended(run, attempts, "failed", str(error) if mistake else f"{type(error).__name__}: {error}")
             raise
+        _ended(run, attempts, "complete", None)
+
+
+def _ended(run: RunDirectory, attempts: Attempts, outcome: str, reason: str | None) -> None:
+    progress = read_progress(run.progress)
+    run.update_run(status=outcome, error=reason)
+    attempts.end(outcome, progress.step if progress is not None else None, reason or "")
 
 
 def _train_and_test(
@@ -68,6 +107,7 @@ def _train_and_test(
     inputs: SharedInputs,
     interruption: Interruption,
     hyper_parameters: Mapping[str, Any],
+    place: Place,
 ) -> None:
     config = point.config
     reset_peak_memory()
@@ -80,23 +120,40 @@ def _train_and_test(
         f"validation/{built.test_score.main}",
         interruption,
     )
-    done = _resume(built, run)
-    steps = built.task.total_steps
-    trainer = make_trainer(
-        config, run, steps, len(built.data.train_sampler), checkpoints, done // config.train.accumulate, point.name
-    )
-    if done < steps * config.train.accumulate:
-        trainer.fit(built.task, built.data, ckpt_path=run.last if done else None, weights_only=True)
-    train_seconds = _restore(built, run, config.evaluate.checkpoint)
+    path, last = newest_sound(run) or (run.last, {})
+    done = _resume(built, run, last, config.evaluate.checkpoint)
+    steps, accumulate = built.task.total_steps, config.train.accumulate
+    if place.first:
+        Attempts(run.attempts).resume(done // accumulate)
+        keep_until(run.tensorboard, done // accumulate)
+    strategy = make_strategy(config.train, place, built.task)
+    per_epoch = built.data.steps_per_epoch * accumulate
+    trainer = make_trainer(config, run, steps, per_epoch, checkpoints, place, strategy, point.name)
+    if done < steps * accumulate:
+        trainer.fit(built.task, built.data, ckpt_path=path if done else None, weights_only=True)
+        path, last = run.last, read_checkpoint(run.last)
+    train_seconds = _restore(built, run, last, config.evaluate.checkpoint)
     trainer.test(built.task, built.data, verbose=False)
+    if place.first:
+        _write_results(built, run, trainer, train_seconds, hyper_parameters)
+        keep_one(run, path)
+    trainer.strategy.barrier("results")
+
+
+def _write_results(
+    built: Built,
+    run: RunDirectory,
+    trainer: lightning.Trainer,
+    train_seconds: float,
+    hyper_parameters: Mapping[str, Any],
+) -> None:
     write_artifact(run.artifact, built.task.model, built.artifact_config)
     records = write_predictions(built, run, built.task.scores)
     _log_to_tensorboard(built, run, trainer, records, hyper_parameters)
-    examples = steps * config.train.accumulate * config.train.batch_size * trainer.world_size
+    examples = built.task.total_steps * built.task.config.batch_size
     run.update_run(
-        status="complete",
         **described_scores(built),
-        device=device_name(trainer.strategy.root_device),
+        device=device_name(trainer.strategy.root_device, trainer.world_size),
         trained_parameters=built.task.model.trained_parameters,
         total_parameters=built.task.model.total_parameters,
         peak_memory_bytes=peak_memory(trainer.strategy.root_device),
@@ -105,20 +162,21 @@ def _train_and_test(
     )
 
 
-def _resume(built: Built, run: RunDirectory) -> int:
+def _resume(built: Built, run: RunDirectory, last: dict[str, Any], which: str) -> int:
     """Batches that an earlier attempt has done, from which the data go on."""
-    if not run.last.is_file():
+    if not last:
         return 0
-    done = int(read_checkpoint(run.last)[BATCHES_DONE])
+    if which == "best":
+        warn_of_lost_best(run, last)
+    done = int(last[BATCHES_DONE])
     built.data.plan_run(built.data.run_batches, done)
     return done
 
 
-def _restore(built: Built, run: RunDirectory, which: str) -> float:
+def _restore(built: Built, run: RunDirectory, last: dict[str, Any], which: str) -> float:
     """Load the weights that are to be tested and the last validation's scores; return the seconds of training."""
-    last = read_checkpoint(run.last)
     built.task.scores = dict(last[SCORES])
-    chosen = read_checkpoint(run.best) if which == "best" and run.best.is_file() else last
+    chosen = read_best(run, last) if which == "best" else last
     built.task.on_load_checkpoint(chosen)
     built.task.load_state_dict(chosen["state_dict"], strict=False)
     return float(last["callbacks"]["RunCheckpoints"]["train_seconds"])
@@ -155,7 +213,8 @@ def _log_to_tensorboard(
     logger: Any = trainer.logger
     # Tags of their own: those of the test are curves already.
     scores = built.task.scores
-    final = {name.replace("test/", "final/"): value for name, value in scores.items() if name.count("/") == 1}
+    tested = {name.removeprefix("test/"): value for name, value in scores.items() if name.startswith("test/")}
+    final = {f"final/{name}": value for name, value in tested.items() if "/" not in name}
     logger.log_hyperparams({key: str(value) for key, value in hyper_parameters.items()}, final)
     count = built.artifact_config["experiment"]["evaluate"]["panel"]
     if count:

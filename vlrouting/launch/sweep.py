@@ -9,18 +9,15 @@ from pathlib import Path
 
 import torch
 
-from vlrouting.backbones.location import BackboneError
-from vlrouting.data.example import DataError
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_yaml
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.launch.allocator import keep_freed_memory
 from vlrouting.launch.inputs import SharedInputs
 from vlrouting.launch.interruption import Cancelled, catch_signals
+from vlrouting.launch.mistakes import USER_MISTAKES, disk_errors_told
 from vlrouting.launch.point import run_point
+from vlrouting.launch.prepare import uses_gpu
 from vlrouting.metrics.registry import SCORES
-
-USER_MISTAKES = (UserError, DataError, BackboneError)
-"""Errors that hold for the whole sweep: going on to the next point would only repeat them."""
 
 
 def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[str, str]:
@@ -35,12 +32,11 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
         Cancelled: stopped by a signal.
         UserError, DataError, BackboneError: a mistake that the user can mend, a full disk among them.
     """
+    if any(point.config.train.processes > 1 for point in points):
+        raise UserError("train.devices, train.nodes: several processes need a launcher: local (one machine) or slurm")
     directories = {point.name: RunDirectory(runs / experiment.name / point.name) for point in points}
-    for point in points:  # also of complete points: their numbers would be taken for those of the new settings
-        directories[point.name].refuse_other_settings(to_yaml(point.config))
-    open_points = [point for point in points if not directories[point.name].is_complete()]
-    _say(f"{experiment.name}: {len(points)} points, {len(points) - len(open_points)} complete")
-    _warn_of_missing_scores(open_points)
+    open_points = still_open(experiment, points, runs)
+    warn_of_missing_scores(open_points)
     failed: dict[str, str] = {}
     inputs = SharedInputs(accelerator_device(experiment))
     if inputs.device.type == "cpu":
@@ -49,13 +45,12 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
         for number, point in enumerate(open_points, start=1):
             import_plugins(point.config.plugins)
             _say(f"[{number}/{len(open_points)}] {point.name} -> {directories[point.name].path}")
+            run = directories[point.name]
             try:
-                run_point(point, directories[point.name], inputs, interruption, _differing(experiment, point))
+                with disk_errors_told(point.name, run.path):
+                    run_point(point, run, inputs, interruption, experiment.swept(point))
             except (*USER_MISTAKES, Cancelled):
                 raise
-            except OSError as error:
-                where = error.filename or directories[point.name].path
-                raise UserError(f"{point.name}: {error.strerror or error}: {where}; what was saved is kept") from error
             except Exception as error:
                 traceback.print_exc()
                 failed[point.name] = f"{type(error).__name__}: {error}"
@@ -63,7 +58,21 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
     return failed
 
 
-def _warn_of_missing_scores(points: Sequence[Point]) -> None:
+def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> list[Point]:
+    """The points that are not complete.
+
+    Raises:
+        UserError: a directory holds a run with other settings.
+    """
+    directories = {point.name: RunDirectory(runs / experiment.name / point.name) for point in points}
+    for point in points:  # also of complete points: their numbers would be taken for those of the new settings
+        directories[point.name].refuse_other_settings(to_yaml(point.config))
+    found = [point for point in points if not directories[point.name].is_complete()]
+    _say(f"{experiment.name}: {len(points)} points, {len(points) - len(found)} complete")
+    return found
+
+
+def warn_of_missing_scores(points: Sequence[Point]) -> None:
     """Say before hours of training what this machine will not be able to score."""
     lacking: dict[str, dict[str, None]] = {}
     for point in points:
@@ -75,21 +84,7 @@ def _warn_of_missing_scores(points: Sequence[Point]) -> None:
 
 def accelerator_device(experiment: Experiment) -> torch.device:
     """The device on which visual features are computed."""
-    wants_cpu = all(point.config.train.accelerator == "cpu" for point in experiment.points)
-    return torch.device("cuda" if torch.cuda.is_available() and not wants_cpu else "cpu")
-
-
-def _differing(experiment: Experiment, point: Point) -> dict[str, object]:
-    """The keys that differ over the sweep, with this point's values."""
-    keys = {key for other in experiment.points for key in other.differing}
-    return {key: _value(point, key) for key in sorted(keys)}
-
-
-def _value(point: Point, key: str) -> object:
-    value: object = point.config
-    for part in key.split("."):
-        value = value[part] if isinstance(value, dict) else getattr(value, part)
-    return value
+    return torch.device("cuda" if uses_gpu([point.config for point in experiment.points]) else "cpu")
 
 
 def _say(text: str) -> None:

@@ -9,12 +9,16 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import Strategy
 
 from vlrouting.config import ExperimentConfig
 from vlrouting.experiment import RunDirectory
 from vlrouting.launch.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from vlrouting.launch.curves import Curves
+from vlrouting.launch.event_files import EventLogger
+from vlrouting.launch.place import Place
+from vlrouting.launch.progress_file import ProgressFile
+from vlrouting.launch.strategy import cluster_environment
 
 QUIET_REFRESH = 100
 """Steps between two lines of progress where nobody watches a bar: in a log file."""
@@ -26,7 +30,8 @@ def make_trainer(
     total_steps: int,
     batches_per_epoch: int,
     checkpoints: RunCheckpoints,
-    first_step: int,
+    place: Place,
+    strategy: Strategy | str,
     title: str,
 ) -> lightning.Trainer:
     """A Trainer that takes the whole run for one epoch (see `RunBatchSampler`).
@@ -37,23 +42,20 @@ def make_trainer(
         total_steps: optimizer steps of the run.
         batches_per_epoch: batches of one pass over the training data.
         checkpoints: saves the run.
-        first_step: steps that an earlier attempt has done; TensorBoard drops what it logged after them.
+        place: where this process stands in its group.
+        strategy: of `make_strategy`.
         title: what the progress bar says.
     """
     quiet_lightning()
     train = config.train
     batches = total_steps * train.accumulate
     interval = train.validate_every_steps * train.accumulate if train.validate_every_steps else batches_per_epoch
-    logger = TensorBoardLogger(
-        run.path,
-        name=None,
-        version="tensorboard",
-        default_hp_metric=False,
-        purge_step=first_step + 1 if first_step else None,
-    )
+    logger = EventLogger(run.path, name=None, version="tensorboard", default_hp_metric=False)
     return lightning.Trainer(
         accelerator=train.accelerator,
-        devices=1,
+        devices=train.devices if place.world_size > 1 else 1,
+        num_nodes=train.nodes if place.world_size > 1 else 1,
+        strategy=strategy,
         precision=train.precision,  # type: ignore[arg-type]
         max_epochs=1,
         max_steps=total_steps,
@@ -68,9 +70,9 @@ def make_trainer(
         enable_model_summary=False,
         default_root_dir=run.path,
         logger=logger,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(run), cluster_environment(place)],
         # The curves first: what a checkpoint has behind it must be logged.
-        callbacks=[Curves(train.log_every_steps), checkpoints, ProgressBar(title)],
+        callbacks=[Curves(train.log_every_steps), checkpoints, ProgressFile(run.progress), ProgressBar(title)],
     )
 
 
@@ -106,6 +108,8 @@ def quiet_lightning() -> None:
     for text in (
         ".*does not have many workers.*",  # features come from memory; train.workers is there for images
         ".*in eval mode at the start of training.*",  # the frozen backbone, on purpose
+        ".*`srun` command is available.*",  # on a cluster's login node; `vlrouting doctor` says it where it matters
+        ".*smaller than the logging interval.*",  # of Lightning's own log, which is not used
         ".*is not resumable.*",  # the sampler goes on from its position
         ".*LeafSpec.*",  # inside Lightning
     ):

@@ -153,6 +153,17 @@ def on_first_process(work: Callable[[], Result], group: Any | None = None) -> Re
     return cast(Result, result)
 
 
+def joined_on_first_process(records: list[Result]) -> list[Result]:
+    """The lists of all processes, one after the other, on the first; on the others their own. A single process keeps
+    what it has."""
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return records
+    first = distributed.get_rank() == 0
+    shares: list[list[Result]] | None = [[] for _ in range(distributed.get_world_size())] if first else None
+    distributed.gather_object(records, shares, dst=0)
+    return records if shares is None else [record for share in shares for record in share]
+
+
 def _pickle_error(error: Exception) -> bytes:
     """Pickled pair of no result and the error, or one that can be read back where `error` cannot."""
     try:

@@ -29,6 +29,7 @@ class TextGenerationModel(VisualLanguageModel):
         labels: Tensor,
         pixels: Tensor | None = None,
         features: Tensor | None = None,
+        learnt: float | None = None,
     ) -> Tensor:
         """Mean cross-entropy of the tokens that have a label.
 
@@ -39,6 +40,8 @@ class TextGenerationModel(VisualLanguageModel):
                 cannot be learnt: nothing comes before it.
             pixels: (B, 3, H, W), with a vision encoder.
             features: (B, V, Dv), without.
+            learnt: divide the sum by this number of tokens instead of the batch's own: by an equal share of a larger
+                batch's, of which this one is a part.
 
         Returns:
             A scalar, float32.
@@ -51,7 +54,10 @@ class TextGenerationModel(VisualLanguageModel):
             logits, labels = logits[:, :-1], labels[:, 1:]
         else:
             logits = logits[:, visual.shape[1] - 1 : -1]  # what each text position is predicted from
-        return functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
+        total = functional.cross_entropy(
+            logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        return total / (learnt if learnt is not None else (labels != IGNORED).sum())
 
     @torch.no_grad()
     def generate(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vlrouting.config import TrainConfig
+from vlrouting.metrics.gathered import joined_on_first_process
 from vlrouting.metrics.score import Score
 from vlrouting.models.visual_language import VisualLanguageModel
 from vlrouting.tasks.optimization import make_optimizer
@@ -24,8 +25,8 @@ class ScoredTask(lightning.LightningModule):
     A subclass says what the loss of a batch is, and what is predicted for it.
 
     Attributes:
-        predictions: after a test, one record per example: id, question (where there is one), prediction, references,
-            image(s).
+        predictions: after a test, one record per example (on the first process those of all): id, question (where
+            there is one), prediction, references, image(s).
         scores: `validation/…` and `test/…` of the last pass over each. Lightning's own log would round them to float32.
         not_computed: scores of the last test that could not be had, and why.
     """
@@ -57,8 +58,8 @@ class ScoredTask(lightning.LightningModule):
         self.strict_loading = False  # checkpoints hold trained tensors only; `require_trained_state` checks them
 
     @abstractmethod
-    def loss(self, batch: Any) -> Tensor:
-        """A scalar."""
+    def loss(self, batch: Any, step: int) -> Tensor:
+        """A scalar, whose mean over the devices and pieces of optimizer step `step` is the step's loss."""
 
     @abstractmethod
     def predict(self, batch: Any) -> list[str]:
@@ -67,8 +68,8 @@ class ScoredTask(lightning.LightningModule):
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """Loss of one batch."""
         seed_step(self.seed, "train", batch_index, self.global_rank)
-        loss = self.loss(batch)
-        self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch))
+        loss = self.loss(batch, batch_index // self.config.accumulate)
+        self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(batch))
         return loss
 
     def validation_step(self, batch: Any, batch_index: int) -> None:
@@ -104,8 +105,9 @@ class ScoredTask(lightning.LightningModule):
         self.predictions = []
 
     def on_test_epoch_end(self) -> None:
-        """Compute the test split's scores."""
+        """Compute the test split's scores; the first process gets the records of all."""
         self.not_computed = self._keep_scores("test")
+        self.predictions = joined_on_first_process(self.predictions)
 
     def _keep_scores(self, split: str) -> dict[str, str]:
         computed = self.score[split].compute()

@@ -42,8 +42,8 @@ class VQAClassification(ScoredTask):
         logits: Tensor = self.model(batch.input_ids, batch.attention_mask, batch.pixels, batch.features)
         return logits
 
-    def loss(self, batch: Any) -> Tensor:
-        """Mean over examples and answers."""
+    def loss(self, batch: Any, step: int) -> Tensor:
+        """Mean over examples and answers: the pieces of a step are equal in size."""
         return functional.binary_cross_entropy_with_logits(self(batch).float(), batch.targets)
 
     def predict(self, batch: Any) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -30,19 +30,25 @@ class Writing(ScoredTask):
         total_steps: int,
         seed: int,
         score: Mapping[str, Score],
+        learnt_tokens: Callable[[int], int],
     ) -> None:
         """
         Args:
             tokenizer: of the language model.
             generate: how to decode.
+            learnt_tokens: of an optimizer step, over all devices and pieces.
             model, train, total_steps, seed, score: see `ScoredTask`.
         """
         super().__init__(model, train, total_steps, seed, score)
         self.tokenizer, self.generate_config = tokenizer, generate
+        self.learnt_tokens = learnt_tokens
 
-    def loss(self, batch: Any) -> Tensor:
-        """Mean over the tokens that are learnt."""
-        loss: Tensor = self.model(batch.input_ids, batch.attention_mask, batch.labels, batch.pixels, batch.features)
+    def loss(self, batch: Any, step: int) -> Tensor:
+        """Mean over the tokens that the whole step learns: a mean of means would weigh a short piece's tokens more."""
+        share = self.learnt_tokens(step) / self.config.pieces
+        loss: Tensor = self.model(
+            batch.input_ids, batch.attention_mask, batch.labels, batch.pixels, batch.features, share
+        )
         return loss
 
     def predict(self, batch: Any) -> list[str]:

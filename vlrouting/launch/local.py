@@ -1,0 +1,208 @@
+"""Several points of a sweep at once on this machine: a process group each, on GPUs or cores of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_yaml, write_json_atomic
+from vlrouting.launch.display import Display
+from vlrouting.launch.interruption import Cancelled, Interruption, catch_signals
+from vlrouting.launch.machine import cores
+from vlrouting.launch.prepare import prepare, uses_gpu
+from vlrouting.launch.process_group import ProcessGroup, run_apart
+from vlrouting.launch.sweep import still_open, warn_of_missing_scores
+
+POLL_SECONDS = 0.2
+MISTAKE_STATUS = 2
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A part of the machine that trains one point."""
+
+    gpus: tuple[int, ...]
+    """None of them: on the CPU."""
+    threads: int
+    """Of each process."""
+
+    def environment(self) -> dict[str, str]:
+        """Variables that keep a point on its part."""
+        if not self.gpus:
+            return {"OMP_NUM_THREADS": str(self.threads)}
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        names = visible.split(",") if visible else [str(number) for number in range(max(self.gpus) + 1)]
+        return {"CUDA_VISIBLE_DEVICES": ",".join(names[number] for number in self.gpus)}
+
+
+def slots_of(points: Sequence[Point], gpus: int, cores: int, at_once: int | None) -> list[Slot]:
+    """The machine shared out.
+
+    Args:
+        points: what is to run.
+        gpus: there are; 0 trains on the CPU.
+        cores: there are.
+        at_once: at most so many points at a time; default: as many as there is room for.
+
+    Raises:
+        UserError: a point needs more than there is.
+    """
+    devices = max(point.config.train.devices for point in points)
+    if any(point.config.train.nodes > 1 for point in points):
+        raise UserError("train.nodes: this is one machine; several need --launcher slurm")
+    if gpus and devices > gpus:
+        raise UserError(f"train.devices: {devices} GPUs are asked for, and there are {gpus}")
+    room = gpus // devices if gpus else max(1, cores // devices)
+    count = max(1, min(len(points), room, at_once or room))
+    threads = max(1, cores // (count * devices))
+    return [Slot(tuple(range(n * devices, (n + 1) * devices)) if gpus else (), threads) for n in range(count)]
+
+
+def run_locally(
+    experiment: Experiment, points: Sequence[Point], runs: Path, at_once: int | None = None
+) -> dict[str, str]:
+    """Train and evaluate every point that is not complete, several at a time.
+
+    What they share (generated data, image features) is made first, with all of the machine. A point that fails does not
+    stop the others.
+
+    Args:
+        experiment: checked.
+        points: of it.
+        runs: folder of the run directories.
+        at_once: most points at a time.
+
+    Returns:
+        Point name -> reason, of those that failed.
+
+    Raises:
+        Cancelled: stopped by a signal; every point has saved.
+        UserError: a mistake that the user can mend.
+    """
+    waiting = still_open(experiment, points, runs)
+    warn_of_missing_scores(waiting)
+    if not waiting:
+        return {}
+    configs = [point.config for point in waiting]
+    with catch_signals() as interruption, _announced(runs / experiment.name):
+        for point in waiting:
+            _queue(experiment, point, RunDirectory(runs / experiment.name / point.name))
+        slots = slots_of(waiting, _gpus(configs), cores(), at_once)
+        status = run_apart(prepare, configs, cores())
+        if status:
+            raise (
+                UserError("the points cannot start, for the reason above")
+                if status > 0
+                else RuntimeError(f"preparing the data was killed by {signal.Signals(-status).name} (out of memory?)")
+            )
+        interruption.patient = True
+        return _Sweep(runs / experiment.name, waiting, slots, interruption).run()
+
+
+class _Sweep:
+    """The loop: start what there is a slot for, watch what runs."""
+
+    def __init__(self, folder: Path, waiting: list[Point], slots: list[Slot], interruption: Interruption) -> None:
+        self.folder, self.waiting, self.free, self.interruption = folder, list(waiting), list(slots), interruption
+        self.running: dict[str, tuple[ProcessGroup, Slot]] = {}
+        self.failed: dict[str, str] = {}
+        self.display = Display(len(waiting))
+        self._asked = False
+
+    def run(self) -> dict[str, str]:
+        """Until no point is left."""
+        with self.display:
+            while self.running or (self.waiting and not self._stopping):
+                self._start()
+                self._pass_signal_on()
+                for name in list(self.running):
+                    self._look_at(name)
+                time.sleep(POLL_SECONDS)
+        for point in self.waiting:
+            RunDirectory(self.folder / point.name).update_run(status="cancelled", error="not started")
+        if self.interruption.requested is not None:
+            raise Cancelled(self.interruption.requested)
+        if self.mistake is not None:
+            raise UserError(self.mistake)
+        return self.failed
+
+    mistake: str | None = None
+    """Of a user: the points that are waiting would only repeat it."""
+
+    @property
+    def _stopping(self) -> bool:
+        return self.interruption.requested is not None or self.mistake is not None
+
+    def _start(self) -> None:
+        while self.free and self.waiting and not self._stopping:
+            point, slot = self.waiting.pop(0), self.free.pop(0)
+            run = RunDirectory(self.folder / point.name)
+            devices = point.config.train.devices
+            group = ProcessGroup(run.path, devices, slot.threads, slot.environment(), run.log)
+            self.running[point.name] = (group, slot)
+            self.display.started(point.name, run)
+
+    def _pass_signal_on(self) -> None:
+        if self.interruption.requested is not None and not self._asked:
+            self._asked = True
+            for group, _ in self.running.values():
+                group.stop(self.interruption.requested)
+
+    def _look_at(self, name: str) -> None:
+        group, slot = self.running[name]
+        status = group.poll()
+        if status is None:
+            self.display.update(name)
+            return
+        del self.running[name]
+        self.free.append(slot)
+        run = RunDirectory(self.folder / name)
+        if status and not self._stopping:
+            self._note_failure(name, run, status)
+        self.display.ended(name, status)
+
+    def _note_failure(self, name: str, run: RunDirectory, status: int) -> None:
+        stored = run.read_run()
+        reason = str(stored.get("error") or "")
+        if stored.get("status") != "failed":  # it had no time to say so
+            reason = f"killed by {signal.Signals(-status).name}" if status < 0 else last_line(run.log)
+            run.update_run(status="failed", error=reason)
+        if status == MISTAKE_STATUS:
+            self.mistake = f"{name}: {reason}"
+        self.failed[name] = f"{reason} ({run.log})"
+
+
+def last_line(path: Path) -> str:
+    """The last line of a file that has something in it."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    return next((line for line in reversed(lines) if line.strip()), "it ended without a word")
+
+
+def _queue(experiment: Experiment, point: Point, run: RunDirectory) -> None:
+    """Write what the point's processes read."""
+    with run.lock():
+        run.prepare(to_yaml(point.config))
+        run.update_run(status="queued", error=None, swept=experiment.swept(point))
+
+
+def _gpus(configs: Sequence[object]) -> int:
+    import torch
+
+    return torch.cuda.device_count() if uses_gpu(configs) else 0  # type: ignore[arg-type]
+
+
+@contextmanager
+def _announced(folder: Path) -> Iterator[None]:
+    """`vlrouting cancel` finds the launcher by this file."""
+    file = folder / ".sweep" / "local.json"
+    write_json_atomic(file, {"pid": os.getpid(), "host": socket.gethostname()})
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""One point as one process of its group: `python -m vlrouting.launch.worker runs/EXPERIMENT/POINT`.
+
+Launchers start it, srun and the local one, with the same arguments on every rank. Everything it needs is in the run
+directory. It tells its launcher by its exit status what to do next.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from vlrouting.experiment import Point, RunDirectory, UserError, import_plugins, load
+from vlrouting.experiment.attempts import FAILED, Attempts
+from vlrouting.experiment.progress import read_progress
+from vlrouting.launch.allocator import keep_freed_memory
+from vlrouting.launch.inputs import SharedInputs
+from vlrouting.launch.interruption import Cancelled, catch_signals
+from vlrouting.launch.mistakes import USER_MISTAKES, disk_errors_told
+from vlrouting.launch.place import Place
+from vlrouting.launch.point import run_point
+from vlrouting.launch.presence import missing_files_of
+
+COMPLETE_STATUS, FAILED_STATUS, MISTAKE_STATUS = 0, 1, 2
+
+
+def run_worker(directory: Path) -> int:
+    """Train and evaluate the point of a run directory; the exit status for the process.
+
+    0: complete. 75: preempted, all is saved, to be started again. 2: a mistake of the user, no use to try again.
+    1: failed. 128 + n: cancelled by signal n.
+    """
+    run, place = RunDirectory(directory), Place.from_environment()
+    try:
+        with catch_signals(scheduled=place.slurm) as interruption, disk_errors_told(directory.name, directory):
+            point = point_of(run)
+            _check_group(point, place)
+            inputs = SharedInputs(_device(point, place))
+            if inputs.device.type == "cpu":
+                keep_freed_memory()
+            run_point(point, run, inputs, interruption, point.differing, place)
+    except Cancelled as stop:
+        print(f"vlrouting: {stop}", file=sys.stderr, flush=True)
+        return stop.exit_status
+    except Exception as error:
+        return _failed(run, place, error)
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    return COMPLETE_STATUS
+
+
+def point_of(run: RunDirectory) -> Point:
+    """The point that a run directory is for.
+
+    Raises:
+        UserError: its config.yaml is missing, damaged, or asks for what is not there.
+    """
+    if not run.config.is_file():
+        raise UserError(f"{run.config} is not there; start the point through `vlrouting sweep` or `vlrouting train`")
+    config = load(str(run.config), check_files=missing_files_of).points[0].config
+    import_plugins(config.plugins)
+    swept = run.read_run().get("swept", {})
+    return Point(run.path.name, config, dict(swept) if isinstance(swept, dict) else {})
+
+
+def _check_group(point: Point, place: Place) -> None:
+    """Launcher and configuration must speak of the same number of processes."""
+    wanted = point.config.train.processes
+    if place.world_size != wanted:
+        raise UserError(
+            f"train.devices, train.nodes: the configuration is for {wanted} processes, but {place.world_size} were "
+            "started; submit the point again with `vlrouting sweep`, which takes both from one place"
+        )
+
+
+def _device(point: Point, place: Place) -> torch.device:
+    if not torch.cuda.is_available() or point.config.train.accelerator == "cpu":
+        return torch.device("cpu")
+    return torch.device("cuda", place.local_rank if place.world_size > 1 else 0)
+
+
+def _failed(run: RunDirectory, place: Place, error: Exception) -> int:
+    mistake = isinstance(error, USER_MISTAKES)
+    if mistake:
+        print(f"vlrouting: {error}", file=sys.stderr, flush=True)
+    else:
+        traceback.print_exception(error)
+    reason = str(error) if mistake else f"{type(error).__name__}: {error}"
+    if not place.first:
+        # The first process will only see that it is alone, or be told to stop; the reason is here.
+        progress = read_progress(run.progress)
+        with suppress(OSError):
+            Attempts(run.attempts).end(FAILED, progress.step if progress else None, f"rank {place.rank}: {reason}")
+    return MISTAKE_STATUS if mistake else FAILED_STATUS
+
+
+def main() -> None:
+    """Entry point."""
+    if len(sys.argv) != 2:
+        print("usage: python -m vlrouting.launch.worker RUN_DIRECTORY", file=sys.stderr)
+        raise SystemExit(MISTAKE_STATUS)
+    raise SystemExit(run_worker(Path(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
