@@ -39,23 +39,25 @@ class Curves(lightning.Callback):
             "train/samples_per_second": self._examples / (now - self._since),
         }
         self._examples, self._since = 0, now
-        _log(trainer, values)
+        _log(trainer, values, trainer.global_step)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Log the validation's scores."""
-        self._log_scores(trainer, pl_module, "validation/")
+        self._log_scores(trainer, pl_module, "validation/", trainer.global_step)
 
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Log the test's scores at the end of the training curves."""
-        self._log_scores(trainer, pl_module, "test/")
+        """Log the test's scores at the end of the training curves; the Trainer may not have trained in this attempt."""
+        self._log_scores(trainer, pl_module, "test/", int(pl_module.total_steps))  # type: ignore[arg-type]
 
-    def _log_scores(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, prefix: str) -> None:
+    def _log_scores(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, prefix: str, step: int
+    ) -> None:
         scores: dict[str, float] = pl_module.scores  # type: ignore[assignment]
-        _log(trainer, {name: value for name, value in scores.items() if name.startswith(prefix)})
+        _log(trainer, {name: value for name, value in scores.items() if name.startswith(prefix)}, step)
 
 
-def _log(trainer: lightning.Trainer, values: dict[str, float]) -> None:
+def _log(trainer: lightning.Trainer, values: dict[str, float], step: int) -> None:
     for logger in trainer.loggers:
-        logger.log_metrics(values, step=trainer.global_step)
+        logger.log_metrics(values, step=step)
         logger.save()
         logger.experiment.flush()  # type: ignore[attr-defined]  # what a kill would lose
