@@ -9,12 +9,45 @@ import pytest
 
 from tests.launch.event_curves import curve
 from tests.tiny_experiment import write_caption_experiment, write_experiment
-from vlrouting.experiment import Experiment, RunDirectory, load
+from vlrouting.experiment import RunDirectory, load
 from vlrouting.launch.local import run_locally
 
 pytestmark = pytest.mark.slow
 
-WAYS = {"one": [], "two": ["train.devices=2"], "pieces": ["train.accumulate=2"]}
+WAYS = {
+    "one": [],
+    "two": ["train.devices=2"],
+    "pieces": ["train.accumulate=2"],
+    "sharded": ["train.devices=2", "train.strategy=fsdp"],
+}
+
+
+# Imported by each process as a plugin: what it holds of the frozen tensors once the model is where it trains.
+SHARES = """
+import os
+from pathlib import Path
+from torch.distributed.tensor import DTensor
+from vlrouting.tasks.scored import ScoredTask
+
+def note(self):
+    frozen = [p for name, p in self.model.language.named_parameters() if ".layer." in name and not p.requires_grad]
+    held = sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in frozen)
+    Path(f"share-{os.environ['RANK']}").write_text(f"{held / sum(p.numel() for p in frozen):.2f}")
+
+ScoredTask.on_train_start = note
+"""
+
+
+@pytest.mark.parametrize(("strategy", "share"), [("ddp", "1.00"), ("fsdp", "0.50")])
+def test_fsdp_holds_a_part_of_what_is_frozen(
+    strategy: str, share: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shares.py").write_text(SHARES)
+    monkeypatch.chdir(tmp_path)
+    train = {"devices": 2, "strategy": strategy, "max_steps": 2, "validate_every_steps": 2}
+    experiment = load(str(write_experiment(tmp_path, plugins=["shares"], train=train)))
+    assert run_locally(experiment, experiment.points, tmp_path / "runs") == {}
+    assert [(tmp_path / f"share-{rank}").read_text() for rank in (0, 1)] == [share, share]
 
 
 def run_each_way(file: Path, runs: Path) -> dict[str, RunDirectory]:

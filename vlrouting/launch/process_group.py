@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,11 @@ class ProcessGroup:
             if process.is_alive() and process.pid is not None:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, number)
+
+
+def warm_up() -> None:
+    """Start the server, which imports torch meanwhile."""
+    forkserver.ensure_running()
 
 
 def free_port() -> int:
