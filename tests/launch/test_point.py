@@ -193,6 +193,7 @@ def test_tensorboard_has_curves_hparams_and_a_panel(experiment: Make, run: Run) 
     final = events.Scalars("final/vqa_accuracy")
     assert final[-1].value == pytest.approx(done.read_metrics()["test/vqa_accuracy"], abs=1e-4)
     assert "_hparams_/session_start_info" in events.summary_metadata
+    assert [event.step for event in events.Scalars("validation/vqa_accuracy")] == [4, 8]
 
 
 def test_dropout_and_workers(experiment: Make, run: Run) -> None:

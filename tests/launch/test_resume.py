@@ -110,64 +110,6 @@ def test_stopped_with_accumulation_and_over_an_epochs_end(
         assert_same(whole, cut)
 
 
-# Imported by the run as a plugin. The process is killed outright at the moment that the environment names.
-KILLER = """
-import os, signal
-from pathlib import Path
-
-def kill_before(owner, name, count):
-    original = getattr(owner, name)
-    calls = []
-    def killed(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == count:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
-    setattr(owner, name, killed)
-
-moment, _, count = os.environ.get("KILL_AT", "").partition(":")
-if moment:
-    import vlrouting.backbones.vision, vlrouting.launch.checkpoints, vlrouting.launch.point, vlrouting.tasks.vqa
-    import vlrouting.metrics.vqa_score
-    owner, name = {
-        "features": (vlrouting.backbones.vision.VisionEncoder, "forward"),
-        "step": (vlrouting.tasks.vqa.VQAClassification, "training_step"),
-        "write": (os, "fsync"),
-        "validation": (vlrouting.tasks.vqa.VQAClassification, "validation_step"),
-        "test": (vlrouting.tasks.vqa.VQAClassification, "test_step"),
-        "artifact": (vlrouting.launch.point, "write_artifact"),
-        "results": (vlrouting.metrics.vqa_score.VQAScore, "write_results"),
-    }[moment]
-    kill_before(owner, name, int(count))
-"""
-# In the order of the run. Each start goes on from what the one before left; `write:4` dies inside a file's write.
-MOMENTS = ["features:2", "step:1", "step:6", "write:4", "validation:2", "test:2", "artifact:1", "results:1"]
-
-
-def start(folder: Path, runs: str, moment: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vlrouting.cli", "train", "tiny.yaml", "--runs", runs]
-    environment = {**os.environ, "KILL_AT": moment, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-
-
-@pytest.mark.slow
-def test_killed_again_and_again(tmp_path: Path) -> None:
-    write_experiment(tmp_path, plugins=["killer"])
-    (tmp_path / "killer.py").write_text(KILLER)
-    cut = RunDirectory(tmp_path / "cut" / "tiny" / "default")
-    for moment in MOMENTS:
-        done = start(tmp_path, "cut", moment)
-        assert done.returncode == -signal.SIGKILL, f"{moment}: {done.stderr[-2000:]}"
-        assert not cut.is_complete(), moment
-    done = start(tmp_path, "cut")
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert start(tmp_path, "whole").returncode == 0
-    assert_same(RunDirectory(tmp_path / "whole" / "tiny" / "default"), cut)
-    assert not list(cut.path.rglob("*.tmp"))
-    features = tmp_path / "data" / "features"
-    assert len([path for path in features.iterdir() if path.is_dir()]) == 1
-
-
 @pytest.mark.slow
 def test_ctrl_c_saves_says_so_and_goes_on(tmp_path: Path) -> None:
     write_experiment(tmp_path, train={"max_steps": 4000, "validate_every_steps": 4000, "checkpoint_every_steps": 4000})
