@@ -14,7 +14,7 @@ from vlrouting.config import BottleneckConfig, ExperimentConfig, ModelConfig, Tr
 from vlrouting.experiment import RunDirectory, UserError, to_yaml, write_json_atomic
 from vlrouting.report import by_setting, collect, compare, metric_keys, to_csv, to_markdown, write_comparison
 from vlrouting.report.plots import comparison_plot
-from vlrouting.report.table import grids
+from vlrouting.report.table import grids, render_console
 
 METRIC = "VQA accuracy (official)"
 
@@ -113,7 +113,10 @@ def test_markdown(runs: Path) -> None:
     assert cells[0] == ["blind", "2,500 (2.50%)", "55.50", "1 min 15 s", "complete"]
     assert cells[1] == ["routing=mul", "2,500 (2.50%)", "**98.01**", "1 min 15 s", "complete"]
     assert cells[3] == ["routing=add", "", "", "", "running"]
-    assert cells[5][-1] == "failed: Loss is \\| not a number at step 3"
+    assert [line[-1] for line in cells[4:]] == ["not started", "failed [1]", "unreadable [2]"]
+    after = text[text.index("unreadable [2]") :].split("\n")[1:]
+    assert after[:2] == ["", "[1] Loss is | not a number at step 3"]
+    assert after[2] == "" and after[3].startswith(f"[2] {runs}/routing=self/metrics.json is damaged")
     assert text.count("**98.01**") == 1 and text.count("**") == 4  # the title and the best
     rule = [cell.strip() for cell in table[1].strip("|").split("|")]
     assert [cell.endswith(":") for cell in rule] == [False, True, True, True, False]
@@ -216,6 +219,30 @@ def test_narrow_console_keeps_names_and_numbers_whole(runs: Path) -> None:
     compare(runs, console=Console(file=stream, width=80))
     line = next(line for line in stream.getvalue().split("\n") if "routing=mul" in line)
     assert "2,500 (2.50%)" in line and "98.01" in line and "1 min 15 s" in line and "complete" in line
+
+
+def test_scores_that_are_lacking_are_told_below_the_table(tmp_path: Path) -> None:
+    remedy = "Java is not on PATH; install Java 8 or newer, for instance with `conda install -c conda-forge openjdk=8`"
+    lacking = {"METEOR": remedy, "SPICE": remedy}
+    make(tmp_path, "routing=add", 90.0, routing="add", not_computed=lacking)
+    make(tmp_path, "routing=mul", 91.0, routing="mul", not_computed=lacking)
+    make(tmp_path, "routing=gram", 92.0, routing="gram", not_computed={"METEOR": "timed out [10 s]"})
+    make(tmp_path, "routing=none", 89.0)
+    rows = collect(tmp_path)
+    (grid,) = grids(rows)
+    assert [line[-1].text for line in grid.lines] == ["complete [1]", "complete [2]", "complete [1]", "complete"]
+    notes = [f"[1] METEOR, SPICE not computed: {remedy}", "[2] METEOR not computed: timed out [10 s]"]
+    assert grid.numbered_notes == notes
+    stream = io.StringIO()
+    render_console(rows, console=Console(file=stream, width=80))
+    printed = stream.getvalue().split("\n")
+    assert all(note in printed for note in notes)  # on one line each
+    assert any(line.split()[-2:] == ["complete", "[1]"] and "routing=mul" in line for line in printed)
+    assert to_markdown(rows).endswith(f"|\n\n{notes[0]}\n\n{notes[1]}\n")
+    assert {line["reason"] for line in csv.DictReader(io.StringIO(to_csv(rows)))} == {
+        "",
+        *(note[4:] for note in notes),
+    }
 
 
 def test_nothing_complete_yet(tmp_path: Path) -> None:

@@ -38,7 +38,14 @@ class Grid:
     title: str
     header: list[str]
     lines: list[list[Cell]]
+    notes: tuple[str, ...] = ()
+    """Stand below it: sentences that would squeeze the numbers. A cell names note n as [n], counted from 1."""
     text_columns: frozenset[str] = frozenset({"variant", "metric", "status"})
+
+    @property
+    def numbered_notes(self) -> list[str]:
+        """`[1] METEOR not computed: …`"""
+        return [f"[{number}] {note}" for number, note in enumerate(self.notes, start=1)]
 
 
 def render_console(rows: Sequence[Row], metrics: Sequence[str] | None = None, console: Console | None = None) -> None:
@@ -52,9 +59,14 @@ def render_console(rows: Sequence[Row], metrics: Sequence[str] | None = None, co
             justify: Literal["left", "right"] = "left" if name in grid.text_columns else "right"
             table.add_column(textwrap.fill(name, width, break_on_hyphens=False), justify=justify, overflow="fold")
         for line in grid.lines:
-            # Text, not str: rich would read a bracket in a reason as markup.
+            # Text, not str: rich would read the number of a note as markup.
             table.add_row(*(Text(cell.text, style="bold" if cell.best else "") for cell in line))
         console.print(table)
+        for note in grid.numbered_notes:
+            # A note that rich wraps could not be copied: it may hold a command.
+            console.print(note, soft_wrap=True, markup=False, highlight=False)
+        if grid.notes:
+            console.print()
 
 
 def to_markdown(rows: Sequence[Row], metrics: Sequence[str] | None = None) -> str:
@@ -126,8 +138,10 @@ def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
     compared = [] if mixed else titled_keys(rows)
     best = {key: _best([row.metrics.get(key) for row in rows if row.complete]) for key in compared}
     lines = []
+    notes: dict[str, int] = {}  # points often lack the same thing
     for row in rows:
-        status = f"{row.status}: {row.reason}" if row.reason else row.status
+        reason = " ".join(row.reason.split())
+        status = f"{row.status} [{notes.setdefault(reason, len(notes) + 1)}]" if reason else row.status
         values = [_metric_cell(row.metrics.get(key), best.get(key)) for key in shown]
         lines.append(
             [
@@ -136,10 +150,10 @@ def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
                 *values,
                 *([Cell(row.metric_name)] if mixed else []),
                 Cell(_duration(row.seconds)),
-                Cell(" ".join(status.split())),
+                Cell(status),
             ]
         )
-    return Grid("Points", header, lines)
+    return Grid("Points", header, lines, tuple(notes))
 
 
 def _means(groups: Sequence[Group], shown: Sequence[str]) -> Grid:
@@ -207,4 +221,6 @@ def _markdown(grid: Grid) -> str:
         return f"| {' | '.join(padded)} |"
 
     rule = ["-" * width if is_left else "-" * (width - 1) + ":" for width, is_left in zip(widths, left, strict=True)]
-    return "\n".join([f"**{grid.title}**", "", drawn(header), drawn(rule), *map(drawn, lines)]) + "\n"
+    table = [f"**{grid.title}**", "", drawn(header), drawn(rule), *map(drawn, lines)]
+    notes = [line for note in grid.numbered_notes for line in ("", note)]  # apart, else they would be one paragraph
+    return "\n".join([*table, *notes]) + "\n"
