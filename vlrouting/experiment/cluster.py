@@ -12,16 +12,23 @@ from vlrouting.experiment.compose import CLUSTERS, EXPERIMENTS
 from vlrouting.experiment.document import Leaf, read_document
 from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError, did_you_mean, nearest
 
+DEFAULT = "default"
 _NOT_ONE_OF = re.compile(r"'(?P<word>.*)' is not one of (?P<known>.*)", re.DOTALL)
 
 
-def load_cluster(name: str, experiments_dir: Path = EXPERIMENTS) -> ClusterConfig:
+def load_cluster(name: str | None, experiments_dir: Path = EXPERIMENTS) -> ClusterConfig:
     """A cluster of `experiments/cluster/`, or one given as a path that ends in .yaml.
+
+    Without a name `default`, or where there is no such file either, the defaults of every key.
 
     Raises:
         ExperimentErrors: all mistakes of the file, each with its line and key.
         UserError: there is no such cluster; the text lists the known ones.
     """
+    if name is None:
+        if not (experiments_dir / CLUSTERS / f"{DEFAULT}.yaml").is_file():
+            return ClusterConfig()
+        name = DEFAULT
     document = read_document(_find(name, experiments_dir / CLUSTERS), ClusterConfig)
     config, failed = build_as(ClusterConfig, {key: _literal(leaf) for key, leaf in document.leaves.items()})
     findings = [*document.findings, *failed.values()]

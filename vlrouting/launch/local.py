@@ -15,9 +15,10 @@ from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_
 from vlrouting.launch.display import Display
 from vlrouting.launch.interruption import Cancelled, Interruption, catch_signals
 from vlrouting.launch.machine import cores
+from vlrouting.launch.open_points import still_open
 from vlrouting.launch.prepare import prepare, uses_gpu
 from vlrouting.launch.process_group import ProcessGroup, run_apart
-from vlrouting.launch.sweep import still_open, warn_of_missing_scores
+from vlrouting.launch.sweep import warn_of_missing_scores
 
 POLL_SECONDS = 0.2
 MISTAKE_STATUS = 2

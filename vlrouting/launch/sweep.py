@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 
-from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_yaml
+from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.launch.allocator import keep_freed_memory
 from vlrouting.launch.inputs import SharedInputs
 from vlrouting.launch.interruption import Cancelled, catch_signals
 from vlrouting.launch.mistakes import USER_MISTAKES, disk_errors_told
+from vlrouting.launch.open_points import still_open
 from vlrouting.launch.point import run_point
 from vlrouting.launch.prepare import uses_gpu
 from vlrouting.metrics.registry import SCORES
@@ -56,20 +57,6 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
                 failed[point.name] = f"{type(error).__name__}: {error}"
                 _say(f"{point.name} failed: {failed[point.name]}")
     return failed
-
-
-def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> list[Point]:
-    """The points that are not complete.
-
-    Raises:
-        UserError: a directory holds a run with other settings.
-    """
-    directories = {point.name: RunDirectory(runs / experiment.name / point.name) for point in points}
-    for point in points:  # also of complete points: their numbers would be taken for those of the new settings
-        directories[point.name].refuse_other_settings(to_yaml(point.config))
-    found = [point for point in points if not directories[point.name].is_complete()]
-    _say(f"{experiment.name}: {len(points)} points, {len(points) - len(found)} complete")
-    return found
 
 
 def warn_of_missing_scores(points: Sequence[Point]) -> None:

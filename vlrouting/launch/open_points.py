@@ -1,0 +1,24 @@
+"""Which points of a sweep are still to be run. Imports no torch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vlrouting.experiment import Experiment, Point, RunDirectory, to_yaml
+
+
+def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> list[Point]:
+    """The points that are not complete; says how many are.
+
+    Raises:
+        UserError: a directory holds a run with other settings.
+    """
+    directories = {point.name: RunDirectory(runs / experiment.name / point.name) for point in points}
+    for point in points:  # also of complete points: their numbers would be taken for those of the new settings
+        directories[point.name].refuse_other_settings(to_yaml(point.config))
+    found = [point for point in points if not directories[point.name].is_complete()]
+    done = len(points) - len(found)
+    print(f"{experiment.name}: {len(points)} points, {done} complete", file=sys.stderr, flush=True)
+    return found
