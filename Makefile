@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 RUN := $(BIN)/vlrouting
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate compare validate tensorboard test lint format clean
+.PHONY: help install train sweep status cancel evaluate compare validate doctor tensorboard test lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET [EXP=demo_vqa] [POINT=routing=mul] [ARGS=\"train.lr=1e-3 seed=7\"]"
@@ -25,12 +25,23 @@ $(READY): pyproject.toml
 install: $(READY)  ## make .venv with everything in it
 train: $(READY)  ## train every point of EXP that is not complete, and compare
 	$(RUN) train $(EXP) $(ARGS) $(if $(POINT),--point "$(POINT)")
+sweep: $(READY)  ## run the points of EXP at once: LAUNCHER=slurm NODES=2 GPUS=4 CLUSTER=gpu DRY_RUN=1
+	$(RUN) sweep $(EXP) $(ARGS) $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER)) \
+		$(if $(NODES),--nodes $(NODES)) $(if $(GPUS),--gpus $(GPUS)) $(if $(CLUSTER),--cluster $(CLUSTER)) \
+		$(if $(DRY_RUN),--dry-run)
+status: $(READY)  ## how far every point of EXP is
+	$(RUN) status $(EXP)
+cancel: $(READY)  ## end what waits or runs of EXP
+	$(RUN) cancel $(EXP) $(if $(POINT),--point "$(POINT)")
 evaluate: $(READY)  ## score the artifacts of EXP again
 	$(RUN) evaluate $(EXP) $(ARGS) $(if $(POINT),--point "$(POINT)")
 compare: $(READY)  ## the comparison table of EXP
 	$(RUN) compare $(EXP)
 validate: $(READY)  ## check EXP
 	$(RUN) validate $(EXP) $(ARGS)
+doctor: $(READY)  ## look for what would stop a run of EXP, LAUNCHER=slurm before it is queued
+	$(RUN) doctor $(EXP) $(ARGS) $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER)) \
+		$(if $(NODES),train.nodes=$(NODES)) $(if $(GPUS),train.devices=$(GPUS))
 tensorboard: $(READY)  ## curves, HPARAMS and test images of EXP
 	@test -d runs/$(EXP) || { echo "make: runs/$(EXP) is not there; run: make train EXP=$(EXP)"; exit 2; }
 	$(BIN)/tensorboard --logdir runs/$(EXP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -19,8 +20,17 @@ ArtifactFolder = Annotated[Path, typer.Argument(help="runs/<experiment>/<point>/
 ExperimentName = Annotated[str, typer.Argument(metavar="EXP", help="A name in experiments/, or a YAML file.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key=value …]", help="bottleneck.rank=16 seed=7")]
 PointNames = Annotated[list[str] | None, typer.Option("--point", "-p", help="Only this point; may be repeated.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would run or be submitted; write nothing.")]
 Runs = Annotated[Path, typer.Option(help="Folder of the run directories.")]
 RUNS = Path("runs")
+
+
+class Launcher(str, Enum):
+    """How the points of a sweep are started."""
+
+    local = "local"
+    slurm = "slurm"
+    process = "process"
 
 
 @app.callback()
@@ -46,11 +56,7 @@ def train(experiment: ExperimentName, overrides: Overrides = None, point: PointN
     points = _points(checked, point)
     from vlrouting.launch.sweep import train as train_points
 
-    failed = train_points(checked, points, runs)
-    _compare(checked.name, runs)
-    if failed:
-        listed = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
-        _fail(f"{len(failed)} of {len(points)} points failed:\n{listed}", status=1)
+    _end(checked.name, len(points), train_points(checked, points, runs), runs)
 
 
 @app.command()
@@ -59,7 +65,7 @@ def doctor(
     overrides: Overrides = None,
     point: PointNames = None,
     runs: Runs = RUNS,
-    launcher: Annotated[str | None, typer.Option(help="local or slurm: what will start the points.")] = None,
+    launcher: Annotated[str | None, typer.Option(help="local, slurm or process: what will start the points.")] = None,
     gpu_memory: Annotated[float | None, typer.Option(min=0, help="GiB of the GPUs that will be used.")] = None,
 ) -> None:
     """Look for what would stop or spoil a run, before anything is queued; each finding has its remedy."""
@@ -67,6 +73,69 @@ def doctor(
 
     if command.look(experiment, overrides or [], point or [], runs, launcher, gpu_memory):
         raise SystemExit(2)
+
+
+@app.command()
+def sweep(
+    experiment: ExperimentName,
+    overrides: Overrides = None,
+    point: PointNames = None,
+    launcher: Annotated[
+        Launcher, typer.Option(help="local: several points at once on this machine; slurm; process: one by one, here.")
+    ] = Launcher.local,
+    nodes: Annotated[int | None, typer.Option(help="Machines per point: train.nodes.")] = None,
+    gpus: Annotated[int | None, typer.Option(help="GPUs, or processes on a CPU, per machine: train.devices.")] = None,
+    at_once: Annotated[int | None, typer.Option(min=1, help="Most points at a time.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="slurm: a name in experiments/cluster/, or a YAML file.")] = None,
+    dry_run: DryRun = False,
+    runs: Runs = RUNS,
+) -> None:
+    """Run every point that is not complete, each as a process group of its own; resume what was cut off."""
+    shape = {"train.nodes": nodes, "train.devices": gpus}
+    given = [f"{key}={value}" for key, value in shape.items() if value is not None]
+    checked = _load(experiment, [*(overrides or []), *given])
+    points = _points(checked, point)
+    if launcher == Launcher.slurm:
+        _submit(checked, points, runs, cluster, at_once, dry_run)
+        return
+    if cluster is not None:
+        _fail(f"--cluster {cluster} is for --launcher slurm")
+    if dry_run:
+        from vlrouting.launch.open_points import still_open
+
+        for waiting in still_open(checked, points, runs):
+            typer.echo(waiting.name)
+        return
+    if launcher == Launcher.process:
+        if at_once is not None:
+            _fail("--at-once is for --launcher local or slurm; process runs one point after the other")
+        from vlrouting.launch.sweep import train as train_points
+
+        failed = train_points(checked, points, runs)
+    else:
+        from vlrouting.launch.local import run_locally
+
+        failed = run_locally(checked, points, runs, at_once)
+    _end(checked.name, len(points), failed, runs)
+
+
+@app.command()
+def status(experiment: ExperimentName, runs: Runs = RUNS) -> None:
+    """Show every point: queued, running (step, loss, rate, time left), complete, failed and why."""
+    name, points = _known(experiment, runs)
+    from vlrouting.launch.status import show_status
+
+    show_status(name, points, runs)
+
+
+@app.command()
+def cancel(experiment: ExperimentName, point: PointNames = None, runs: Runs = RUNS) -> None:
+    """End what waits or runs of an experiment, on a cluster or on this machine; what was saved is kept."""
+    name, _ = _known(experiment, runs)
+    from vlrouting.launch.cancel import cancel as cancel_points
+
+    cancelled = cancel_points(runs / name, point)
+    typer.echo(f"cancelled: {', '.join(cancelled)}" if cancelled else f"{name}: nothing is queued or running")
 
 
 @app.command()
@@ -152,6 +221,42 @@ def _load(name: str, overrides: list[str] | None) -> Experiment:
 
 def _points(experiment: Experiment, names: list[str] | None) -> list[Point]:
     return [experiment.point(name) for name in names] if names else list(experiment.points)
+
+
+def _submit(
+    experiment: Experiment, points: list[Point], runs: Path, cluster: str | None, at_once: int | None, dry_run: bool
+) -> None:
+    from dataclasses import replace
+
+    from vlrouting.experiment.cluster import load_cluster
+    from vlrouting.launch.slurm.submit import submit
+
+    config = load_cluster(cluster)
+    if at_once is not None:
+        config = replace(config, max_points_at_once=at_once)
+    submit(experiment, points, runs, config, dry_run)
+
+
+def _known(name: str, runs: Path) -> tuple[str, list[str]]:
+    """An experiment's name and the points of its file; of one that has runs, whatever became of its file."""
+    from vlrouting.experiment import UserError, load
+
+    try:
+        checked = load(name)
+    except UserError:
+        stem = Path(name).stem if name.endswith(".yaml") else name
+        if not (runs / stem).is_dir():
+            raise
+        return stem, []
+    return checked.name, [point.name for point in checked.points]
+
+
+def _end(experiment: str, points: int, failed: dict[str, str], runs: Path) -> None:
+    """The comparison, and what failed."""
+    _compare(experiment, runs)
+    if failed:
+        listed = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
+        _fail(f"{len(failed)} of {points} points failed:\n{listed}", status=1)
 
 
 def _compare(experiment: str, runs: Path) -> None:

@@ -1,0 +1,83 @@
+"""Ends what runs and waits of an experiment, on a cluster or on this machine. What was saved is kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from vlrouting.experiment import RunDirectory, UserError
+from vlrouting.launch.alive import Holder, local_launcher
+from vlrouting.launch.slurm import scheduler
+from vlrouting.launch.slurm.records import active_tasks, mark_cancelled, unmark_cancelled
+
+WAIT_SECONDS = 60.0
+"""For running points to save and end."""
+POLL_SECONDS = 1.0
+
+
+def cancel(folder: Path, names: Sequence[str] | None = None) -> list[str]:
+    """End the points of `runs/<experiment>/` that wait or run.
+
+    Args:
+        folder: the experiment's runs.
+        names: these points alone; default: all.
+
+    Returns:
+        What was cancelled.
+
+    Raises:
+        UserError: a named point neither waits nor runs, the scheduler does not answer, a local sweep runs on another
+            machine or is asked to end in part.
+    """
+    launcher = local_launcher(folder)
+    if launcher is not None:
+        return _stop_local(launcher, folder, names)
+    tasks = active_tasks(folder)
+    if unknown := [name for name in names or () if name not in tasks]:
+        active = f" What is: {', '.join(tasks)}." if tasks else ""
+        raise UserError(f"neither queued nor running: {', '.join(unknown)}.{active}")
+    chosen = {name: task for name, task in tasks.items() if names is None or name in names}
+    if not chosen:
+        return []
+    mark_cancelled(folder, chosen)  # before: a job that is told to stop looks for it
+    try:
+        scheduler.cancel([task.id for task in chosen.values()])
+    except UserError:
+        unmark_cancelled(folder, chosen)
+        raise
+    left = _wait_for_end(folder, list(chosen))
+    for name in chosen:
+        run = RunDirectory(folder / name)
+        if name not in left and run.status() != "complete":
+            run.update_run(status="cancelled", error="cancelled")
+    if left:
+        _say(f"still saving: {', '.join(left)}; look again with `vlrouting status {folder.name}`")
+    return list(chosen)
+
+
+def _wait_for_end(folder: Path, names: list[str]) -> list[str]:
+    """Those that are still there when the time is over."""
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        tasks = active_tasks(folder)
+        left = [name for name in names if name in tasks]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(POLL_SECONDS)
+
+
+def _stop_local(launcher: Holder, folder: Path, names: Sequence[str] | None) -> list[str]:
+    if names:
+        raise UserError(f"{folder.name} runs on this machine as one sweep, which ends as a whole: leave --point out")
+    if not launcher.here:
+        raise UserError(f"{folder.name} runs on {launcher.host} (process {launcher.pid}): type this there")
+    os.kill(launcher.pid, signal.SIGTERM)
+    return [f"the sweep of process {launcher.pid}, which saves and ends"]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,203 @@
+"""Where every point of an experiment stands: from its run directory and, where it was submitted, the scheduler."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vlrouting.experiment import RunDirectory, UserError
+from vlrouting.experiment.progress import Progress, read_progress
+from vlrouting.experiment.rundir import COMPLETE, UNREADABLE
+from vlrouting.launch.alive import holder_of, local_launcher
+from vlrouting.launch.display import note_of
+from vlrouting.launch.log_tail import log_tail
+from vlrouting.launch.slurm.records import is_marked_cancelled, last_tasks, read_records
+from vlrouting.launch.slurm.scheduler import SchedulerError, Task
+from vlrouting.report.rows import NOT_STARTED, Row, collect
+
+CUT_OFF = "cut off"
+LOG_LINES = 8
+"""Of a failed point's log."""
+SILENT_SECONDS = 300.0
+"""A process on another machine that has said nothing for so long is taken for dead."""
+PIPE_WIDTH = 1000
+"""Columns where nobody watches: nothing is folded."""
+_STYLES = {"running": "cyan", "complete": "green", "failed": "red", UNREADABLE: "red", CUT_OFF: "yellow"}
+
+
+@dataclass(frozen=True)
+class PointStatus:
+    """One line of the table."""
+
+    name: str
+    state: str
+    """queued, running, complete, failed, cancelled, preempted, `cut off`, `not started`, unreadable."""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is known of a point beside its run.json."""
+
+    task: Task | None
+    """The last that the scheduler knows."""
+    launcher: bool
+    """Whether a local launcher works on the experiment."""
+    marked: bool
+    """Whether `vlrouting cancel` was called."""
+    row: Row | None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the user ended it, in one way or the other."""
+        return self.marked or (self.task is not None and self.task.state == "CANCELLED")
+
+
+def show_status(experiment: str, names: Iterable[str], runs: Path, console: Console | None = None) -> list[PointStatus]:
+    """Print the table of all points, and below it the end of the logs of those that failed.
+
+    Args:
+        experiment: its name.
+        names: the points of its file; those that have a run directory or were submitted are added.
+        runs: folder of the run directories.
+        console: where to print; standard output when not given.
+    """
+    console = console or Console()
+    if not console.is_terminal:
+        console = Console(file=console.file, width=PIPE_WIDTH)
+    folder = runs / experiment
+    points, silent = statuses(folder, names)
+    table = Table(box=SIMPLE_HEAD)
+    for header in ("point", "state", ""):
+        table.add_column(header, overflow="fold")
+    for point in points:
+        # Text, not str: rich would read a bracket in a reason as markup.
+        table.add_row(Text(point.name), Text(point.state, style=_STYLES.get(point.state, "")), Text(point.detail))
+    console.print(table)
+    if silent:
+        _plain(console, f"The queue is not known: {silent}")
+    for point in points:
+        if point.state == "failed":
+            _show_log(console, RunDirectory(folder / point.name))
+    return points
+
+
+def statuses(folder: Path, names: Iterable[str]) -> tuple[list[PointStatus], str]:
+    """Every point, and why the scheduler did not tell; empty when it did or need not."""
+    tasks: Mapping[str, Task] = {}
+    silent = ""
+    try:
+        tasks = last_tasks(folder)
+    except SchedulerError as error:
+        silent = str(error)
+    rows = {row.variant: row for row in collect(folder)} if folder.is_dir() else {}
+    submitted = [point for record in read_records(folder) for point in record.points]
+    launcher = local_launcher(folder) is not None
+    found = []
+    for name in dict.fromkeys([*names, *submitted, *rows]):
+        marked = is_marked_cancelled(folder, name)
+        seen = _Seen(tasks.get(name), launcher, marked, rows.get(name))
+        state, detail = _state(RunDirectory(folder / name), seen, unknown=bool(silent))
+        found.append(PointStatus(name, state, " ".join(detail.split())))
+    return found, silent
+
+
+def _state(run: RunDirectory, seen: _Seen, unknown: bool) -> tuple[str, str]:
+    """State and detail; `unknown`: the scheduler could not be asked."""
+    try:
+        stored = run.read_run()
+    except UserError as damage:
+        return UNREADABLE, str(damage)
+    status, error = str(stored.get("status") or NOT_STARTED), str(stored.get("error") or "")
+    if status == COMPLETE:
+        return _complete(seen.row)
+    if seen.task is not None and not seen.task.ended:
+        return _in_queue(run, seen.task, status, error)
+    if status == "running":
+        return _running(run) if _is_alive(run, unknown) else _gone(run, seen, unknown)
+    if status == "queued":
+        return ("queued", error) if seen.launcher or unknown else _gone(run, seen, unknown)
+    if status == "preempted":
+        if seen.cancelled:
+            return "cancelled", _at_step(run)
+        return status, f"{_at_step(run)}; not in the queue: the same command again goes on".removeprefix("; ")
+    return status, _at_step(run) if status == "cancelled" else error
+
+
+def _complete(row: Row | None) -> tuple[str, str]:
+    if row is None or not row.complete:
+        return UNREADABLE, row.reason if row is not None else ""
+    return COMPLETE, row.reason if row.main is None else f"{row.metric_name} {row.main:.2f}"
+
+
+def _in_queue(run: RunDirectory, task: Task, status: str, error: str) -> tuple[str, str]:
+    """Of a point that the scheduler knows."""
+    if task.waits:
+        place = f"{task.id}: {task.reason}"
+        if status == "preempted":
+            return status, ", ".join(filter(None, (_at_step(run), f"queued again as {place}")))
+        return "queued", f"{place}; {error}" if error else place
+    if status == "running":
+        return _running(run, task.id)
+    return "running", f"{task.id}: {'starting' if task.state in ('RUNNING', 'CONFIGURING') else task.state.lower()}"
+
+
+def _running(run: RunDirectory, task: str = "") -> tuple[str, str]:
+    progress = read_progress(run.progress)
+    told = "starting" if progress is None else _progress(progress)
+    return "running", ": ".join(filter(None, (task, told)))
+
+
+def _progress(progress: Progress) -> str:
+    counted = f"{progress.step}/{progress.total}" if progress.total else ""
+    note = note_of(progress.loss, progress.steps_per_second, progress.remaining_seconds)
+    phase = "step" if progress.phase == "training" else progress.phase
+    return ", ".join(filter(None, (f"{phase} {counted}".strip(), note)))
+
+
+def _gone(run: RunDirectory, seen: _Seen, unknown: bool) -> tuple[str, str]:
+    """Of a point that run.json thinks alive, though nobody works on it."""
+    if seen.cancelled:
+        return "cancelled", _at_step(run)
+    whom = "no living process holds it" if unknown else "neither queued nor held by a living process"
+    if seen.task is not None:
+        whom = f"the scheduler ended {seen.task.id}: {seen.task.state}"
+    return CUT_OFF, "; ".join(filter(None, (_at_step(run), f"{whom}: the same command again goes on")))
+
+
+def _at_step(run: RunDirectory) -> str:
+    progress = read_progress(run.progress)
+    if progress is None or progress.phase != "training":
+        return ""
+    return f"at step {progress.step}/{progress.total}"
+
+
+def _is_alive(run: RunDirectory, unknown: bool) -> bool:
+    """Whether a process works on a point that no scheduler knows."""
+    holder = holder_of(run)
+    if holder is None:
+        return False
+    if holder.alive is not None:
+        return holder.alive
+    progress = read_progress(run.progress)
+    recent = progress is not None and time.time() - progress.updated < SILENT_SECONDS
+    return recent or unknown
+
+
+def _show_log(console: Console, run: RunDirectory) -> None:
+    lines = log_tail(run.log, LOG_LINES)
+    if lines:
+        _plain(console, f"{run.log}:")
+        for line in lines:
+            _plain(console, f"  {line}")
+
+
+def _plain(console: Console, text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
