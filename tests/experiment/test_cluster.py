@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,19 @@ def test_one_mistake(experiments: Path, given: str, expected: str) -> None:
     (line,) = mistakes(experiments, given + "\n")
     place, _, said = line.partition(": ")
     assert place.startswith("mine.yaml") and said.startswith(expected)
+
+
+def test_the_example_of_the_guide(experiments: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (SHIPPED.parent / "docs" / "cluster.md").read_text(), flags=re.DOTALL)
+    write(experiments, block)
+    cluster = load_cluster("mine")
+    assert cluster.memory == "120G" and cluster.setup == ["export HF_HOME=$SCRATCH/huggingface"]
+
+
+def test_without_a_name(experiments: Path) -> None:
+    assert load_cluster(None) == ClusterConfig()
+    write(experiments, "partition: p\n").rename(experiments / "cluster" / "default.yaml")
+    assert load_cluster(None) == ClusterConfig(partition="p")
 
 
 def test_shell_text_stays_as_it_is(experiments: Path) -> None:
