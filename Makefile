@@ -9,8 +9,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := $(BIN)/vlrouting
 
+SWEEP = $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(if $(NODES),--nodes $(NODES)) \
+	$(if $(GPUS),--gpus $(GPUS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(DRY_RUN),--dry-run)
+
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep status cancel evaluate compare validate doctor tensorboard test lint format clean
+.PHONY: help install train sweep status cancel evaluate compare validate doctor tensorboard test test-slurm lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET [EXP=demo_vqa] [POINT=routing=mul] [ARGS=\"train.lr=1e-3 seed=7\"]"
@@ -23,12 +26,10 @@ $(READY): pyproject.toml
 	@touch $@
 
 install: $(READY)  ## make .venv with everything in it
-train: $(READY)  ## train every point of EXP that is not complete, and compare
-	$(RUN) train $(EXP) $(ARGS) $(if $(POINT),--point "$(POINT)")
-sweep: $(READY)  ## run the points of EXP at once: LAUNCHER=slurm NODES=2 GPUS=4 CLUSTER=gpu DRY_RUN=1
-	$(RUN) sweep $(EXP) $(ARGS) $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER)) \
-		$(if $(NODES),--nodes $(NODES)) $(if $(GPUS),--gpus $(GPUS)) $(if $(CLUSTER),--cluster $(CLUSTER)) \
-		$(if $(DRY_RUN),--dry-run)
+train: $(READY)  ## train every point of EXP that is not complete, several at once, and compare
+	$(RUN) sweep $(EXP) $(ARGS) $(SWEEP)
+sweep: $(READY)  ## the same elsewhere: LAUNCHER=slurm NODES=2 GPUS=4 CLUSTER=gpu DRY_RUN=1
+	$(RUN) sweep $(EXP) $(ARGS) $(SWEEP)
 status: $(READY)  ## how far every point of EXP is
 	$(RUN) status $(EXP)
 cancel: $(READY)  ## end what waits or runs of EXP
@@ -47,6 +48,8 @@ tensorboard: $(READY)  ## curves, HPARAMS and test images of EXP
 	$(BIN)/tensorboard --logdir runs/$(EXP)
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest
+test-slurm: $(READY)  ## tests on a real SLURM cluster, which they start on this machine (as root, Debian or Ubuntu)
+	$(BIN)/python -m pytest -m slurm tests/slurm
 lint: $(READY)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

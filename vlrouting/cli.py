@@ -87,6 +87,9 @@ def sweep(
     gpus: Annotated[int | None, typer.Option(help="GPUs, or processes on a CPU, per machine: train.devices.")] = None,
     at_once: Annotated[int | None, typer.Option(min=1, help="Most points at a time.")] = None,
     cluster: Annotated[str | None, typer.Option(help="slurm: a name in experiments/cluster/, or a YAML file.")] = None,
+    only_missing: Annotated[
+        bool, typer.Option("--only-missing/--again", help="Skip what is complete; or move it to .old/ and start anew.")
+    ] = True,
     dry_run: DryRun = False,
     runs: Runs = RUNS,
 ) -> None:
@@ -95,6 +98,10 @@ def sweep(
     given = [f"{key}={value}" for key, value in shape.items() if value is not None]
     checked = _load(experiment, [*(overrides or []), *given])
     points = _points(checked, point)
+    if not (only_missing or dry_run):
+        from vlrouting.launch.open_points import set_aside
+
+        set_aside(checked, points, runs)
     if launcher == Launcher.slurm:
         _submit(checked, points, runs, cluster, at_once, dry_run)
         return
@@ -113,6 +120,9 @@ def sweep(
 
         failed = train_points(checked, points, runs)
     else:
+        from vlrouting.launch.process_group import warm_up
+
+        warm_up()  # imports there what is imported here next
         from vlrouting.launch.local import run_locally
 
         failed = run_locally(checked, points, runs, at_once)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -170,16 +171,19 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=on_gpu,
-            worker_init_fn=_keep_sharing_memory,
+            worker_init_fn=_begin_worker,
             # The loader draws a seed for its workers; without a generator of its own, from the global one.
             generator=torch.Generator().manual_seed(self.seed),
         )
 
 
-def _keep_sharing_memory(worker: int) -> None:
+def _begin_worker(worker: int) -> None:
     """Keep the garbage collector of a forked worker off what it shares with its parent: it would write into the objects
-    of every library, and so copy them, over 100 MB a worker."""
+    of every library, and so copy them, over 100 MB a worker. And keep it alive when a scheduler, or Ctrl-C, tells all
+    processes to stop: its parent needs the batch to end the step and save, and ends it then."""
     gc.freeze()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _as_dataset(examples: Sequence[Example]) -> Dataset[Batch]:

@@ -29,8 +29,10 @@ class Attempt:
     outcome: str = KILLED
     """complete, failed, cancelled, preempted; killed where no end was written."""
     last_step: int | None = None
-    """Where it ended, where that was written."""
+    """Where it ended, if that was in training and could be written."""
     reason: str = ""
+    group: str | None = None
+    """Names this start to all of its processes."""
 
 
 class Attempts:
@@ -39,9 +41,9 @@ class Attempts:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def begin(self, host: str, job: str | None) -> None:
+    def begin(self, host: str, job: str | None, group: str | None = None) -> None:
         """Note a start."""
-        self._append({"event": "begin", "host": host, "job": job})
+        self._append({"event": "begin", "host": host, "job": job, "group": group})
 
     def resume(self, first_step: int) -> None:
         """Note the step that this attempt goes on from."""
@@ -51,16 +53,25 @@ class Attempts:
         """Note an end."""
         self._append({"event": "end", "outcome": outcome, "step": last_step, "reason": reason})
 
+    def fail(self, host: str, job: str | None, group: str, last_step: int | None, reason: str) -> None:
+        """Note, as one of the other processes of a group, that it fails: the first may not have begun, and will only
+        see that it is alone."""
+        place = {"host": host, "job": job, "group": group}
+        self._append({"event": "fail", **place, "outcome": FAILED, "step": last_step, "reason": reason})
+
     def read(self) -> list[Attempt]:
         """All of them, in order; a line that a kill left unfinished is passed over."""
         found: list[dict[str, object]] = []
         for event in self._events():
-            if event.get("event") == "begin":
+            group = event.get("group")
+            if event.get("event") in ("begin", "fail") and not (group and found and found[-1]["group"] == group):
                 started = {"started": event.get("time", ""), "host": event.get("host", ""), "job": event.get("job")}
-                found.append({**started, "first_step": 0})
-            elif found and event.get("event") == "resume":
+                found.append({**started, "first_step": 0, "group": group})
+            if event.get("event") == "begin":
+                continue
+            if found and event.get("event") == "resume":
                 found[-1]["first_step"] = event["step"]
-            elif found and event.get("event") == "end" and found[-1].get("outcome") != FAILED:
+            elif found and event.get("event") in ("end", "fail") and found[-1].get("outcome") != FAILED:
                 # Where one process of a group fails, the others end as if they had been stopped.
                 ending = {"outcome": event["outcome"], "last_step": event.get("step"), "reason": event.get("reason")}
                 found[-1].update(ending)
@@ -103,7 +114,8 @@ def why_not_again(attempts: list[Attempt], limit: int) -> str | None:
         return None
     last = bad[-1]
     if len(bad) > 1 and last.outcome == FAILED and (FAILED, last.last_step) == (bad[-2].outcome, bad[-2].last_step):
-        return f"failed twice at step {last.last_step}: {last.reason}"
+        place = "outside the training" if last.last_step is None else f"at step {last.last_step}"
+        return f"failed twice {place}: {last.reason}"
     silent = bad[-SILENT_DEATHS:]
     if len(silent) == SILENT_DEATHS and all(a.outcome == KILLED and a.first_step == last.first_step for a in silent):
         return (

@@ -30,6 +30,24 @@ class Progress:
             return None
         return (self.total - self.step) / self.steps_per_second
 
+    def __str__(self) -> str:
+        """`training 120/550, loss 0.123, 8.1 steps/s, 1:23 left`, as much of it as is known."""
+        place = f"{self.phase} {self.step}/{self.total}" if self.total else self.phase
+        return ", ".join(filter(None, (place, self.note)))
+
+    @property
+    def note(self) -> str:
+        """What there is to say beside the steps."""
+        parts = []
+        if self.loss is not None:
+            parts.append(f"loss {self.loss:.3g}")
+        if self.steps_per_second is not None:
+            parts.append(f"{self.steps_per_second:.3g} steps/s")
+        if self.remaining_seconds is not None:
+            seconds = int(self.remaining_seconds)
+            parts.append(f"{seconds // 60}:{seconds % 60:02d} left")
+        return ", ".join(parts)
+
 
 def write_progress(path: Path, progress: Progress) -> None:
     """Replace the file whole. A disk that takes no more is not worth stopping for: the file only informs."""

@@ -62,34 +62,20 @@ class Display:
         told = read_progress(self._runs[name].progress)
         if told is None:
             return
-        note = note_of(told.loss, told.steps_per_second, told.remaining_seconds)
         description = name if told.phase == "training" else f"{name} ({told.phase})"
         self._progress.update(
-            self._bars[name], description=description, completed=told.step, total=told.total or None, note=note
+            self._bars[name], description=description, completed=told.step, total=told.total or None, note=told.note
         )
         if not self.console.is_terminal and time.monotonic() - self._told[name] > LINE_SECONDS:
             self._told[name] = time.monotonic()
-            self._say(f"{name}: {told.phase} {told.step}/{told.total} {note}")
+            self._say(f"{name}: {told}")
 
-    def ended(self, name: str, status: int) -> None:
-        """A point ended."""
+    def ended(self, name: str, outcome: str) -> None:
+        """A point ended: complete, failed, cancelled, preempted."""
         self.done += 1
         self._progress.remove_task(self._bars.pop(name))
         seconds = time.monotonic() - self._since[name]
-        outcome = "complete" if status == 0 else f"ended with status {status}"
         self._say(f"[{self.done}/{self.total}] {name}: {outcome} after {seconds:.0f} s")
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def note_of(loss: float | None, rate: float | None, remaining: float | None) -> str:
-    """`loss 0.123, 8.1 steps/s, 1:23 left`, as much of it as is known."""
-    parts = []
-    if loss is not None:
-        parts.append(f"loss {loss:.3g}")
-    if rate is not None:
-        parts.append(f"{rate:.3g} steps/s")
-    if remaining is not None:
-        parts.append(f"{int(remaining) // 60}:{int(remaining) % 60:02d} left")
-    return ", ".join(parts)

@@ -166,7 +166,7 @@ class _Sweep:
         run = RunDirectory(self.folder / name)
         if status and not self._stopping:
             self._note_failure(name, run, status)
-        self.display.ended(name, status)
+        self.display.ended(name, run.status() or "ended")
 
     def _note_failure(self, name: str, run: RunDirectory, status: int) -> None:
         stored = run.read_run()

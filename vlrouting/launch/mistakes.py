@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from vlrouting.experiment import UserError
 
 USER_MISTAKES = (UserError, DataError, BackboneError)
 """To try again would only repeat them, for this point and for the others of a sweep."""
+LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EFBIG}
+"""What a user must see to; a network disk that does not answer may do so the next time."""
 
 
 @contextmanager
@@ -24,5 +27,7 @@ def disk_errors_told(point: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno not in LASTING:
+            raise
         where = error.filename or folder
         raise UserError(f"{point}: {error.strerror or error}: {where}; what was saved is kept") from error

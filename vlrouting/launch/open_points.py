@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from vlrouting.experiment import Experiment, Point, RunDirectory, to_yaml
@@ -22,3 +23,18 @@ def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> l
     done = len(points) - len(found)
     print(f"{experiment.name}: {len(points)} points, {done} complete", file=sys.stderr, flush=True)
     return found
+
+
+def set_aside(experiment: Experiment, points: Sequence[Point], runs: Path) -> None:
+    """Move what there is of the points to `runs/<experiment>/.old/`, so that they start anew and nothing is lost.
+
+    Raises:
+        UserError: a point is being run.
+    """
+    folder = runs / experiment.name
+    aside = folder / ".old" / f"{datetime.now():%Y%m%d-%H%M%S}"
+    for run in (RunDirectory(folder / point.name) for point in points):
+        if run.path.exists():
+            with run.lock():
+                aside.mkdir(parents=True, exist_ok=True)
+            run.path.rename(aside / run.path.name)

@@ -17,6 +17,8 @@ class Place:
     """Its number on its machine."""
     slurm: bool = False
     """Whether srun started it."""
+    group: str = ""
+    """The same text for all processes of a start, another one for another start."""
 
     @property
     def first(self) -> bool:
@@ -31,7 +33,10 @@ class Place:
         """
         if "RANK" in environment:
             return Place(
-                int(environment["RANK"]), int(environment["WORLD_SIZE"]), int(environment.get("LOCAL_RANK", "0"))
+                int(environment["RANK"]),
+                int(environment["WORLD_SIZE"]),
+                int(environment.get("LOCAL_RANK", "0")),
+                group=environment.get("VLROUTING_GROUP", ""),
             )
         if "SLURM_PROCID" in environment and "SLURM_STEP_ID" in environment:
             return Place(
@@ -39,6 +44,7 @@ class Place:
                 int(environment["SLURM_NTASKS"]),
                 int(environment["SLURM_LOCALID"]),
                 slurm=True,
+                group=".".join(environment.get(f"SLURM_{name}", "") for name in ("JOB_ID", "RESTART_COUNT", "STEP_ID")),
             )
         return Place()
 

@@ -67,12 +67,14 @@ def run_point(
         Cancelled: stopped by a signal; the directory's status is `cancelled`, or `preempted`.
         UserError, DataError, BackboneError: a mistake that the user can mend; the status is `failed`.
     """
-    with _recorded(point, run, hyper_parameters) if place.first else nullcontext():
+    with _recorded(point, run, interruption, hyper_parameters, place) if place.first else nullcontext():
         _train_and_test(point, run, inputs, interruption, hyper_parameters, place)
 
 
 @contextmanager
-def _recorded(point: Point, run: RunDirectory, hyper_parameters: Mapping[str, Any]) -> Iterator[None]:
+def _recorded(
+    point: Point, run: RunDirectory, interruption: Interruption, hyper_parameters: Mapping[str, Any], place: Place
+) -> Iterator[None]:
     """Hold the directory, and note in it how the attempt begins and ends."""
     attempts = Attempts(run.attempts)
     with run.lock():
@@ -80,10 +82,11 @@ def _recorded(point: Point, run: RunDirectory, hyper_parameters: Mapping[str, An
         made = {"seed": point.config.seed, "swept": dict(hyper_parameters), **environment()}
         run.update_run(status="running", error=None, **made)
         write_progress(run.progress, Progress("preparing", updated=time.time()))
-        attempts.begin(socket.gethostname(), scheduler_job())
+        attempts.begin(socket.gethostname(), scheduler_job(), place.group or None)
         try:
             yield
         except (Cancelled, KeyboardInterrupt, SystemExit) as stop:
+            interruption.patient = True  # a scheduler that repeats itself is not to cut off what is written now
             outcome = stop.status if isinstance(stop, Cancelled) else "cancelled"
             _ended(run, attempts, outcome, str(stop))
             raise
@@ -98,7 +101,8 @@ def _recorded(point: Point, run: RunDirectory, hyper_parameters: Mapping[str, An
 def _ended(run: RunDirectory, attempts: Attempts, outcome: str, reason: str | None) -> None:
     progress = read_progress(run.progress)
     run.update_run(status=outcome, error=reason)
-    attempts.end(outcome, progress.step if progress is not None else None, reason or "")
+    trained = progress.step if progress is not None and progress.phase == "training" else None
+    attempts.end(outcome, trained, reason or "")
 
 
 def _train_and_test(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -40,6 +41,7 @@ class ProcessGroup:
             log: file that their output is appended to.
         """
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(processes)}
+        address["VLROUTING_GROUP"] = secrets.token_hex(8)
         self._processes = []
         for rank in range(processes):
             place = {**environment, **address, "RANK": str(rank), "LOCAL_RANK": str(rank)}
@@ -107,15 +109,16 @@ def _work(directory: Path, environment: Mapping[str, str], threads: int, log: Pa
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    threading.Thread(target=_stop_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_stop_with_launcher, daemon=True).start()
     status = run_worker(directory)
     sys.stdout.flush()
     sys.stderr.flush()
     raise SystemExit(status)
 
 
-def _stop_with(launcher: int) -> None:
+def _stop_with_launcher() -> None:
     """Stop when the launcher was killed: nobody would be left to stop this process."""
-    while os.getppid() == launcher:
-        time.sleep(1.0)
-    os.kill(os.getpid(), signal.SIGTERM)
+    launcher = multiprocessing.parent_process()
+    if launcher is not None:
+        launcher.join()
+        os.kill(os.getpid(), signal.SIGTERM)

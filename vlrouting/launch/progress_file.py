@@ -1,7 +1,8 @@
-"""Keeps progress.json up to date while a point trains and is tested."""
+"""Keeps progress.json up to date while a point trains and is tested, and tells a log file now and then."""
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,21 @@ import lightning
 from vlrouting.experiment.progress import Progress, write_progress
 
 EVERY_SECONDS = 2.0
+LINE_SECONDS = 30.0
+"""Between two lines in a log file."""
 
 
 class ProgressFile(lightning.Callback):
     """Written by the first process, every two seconds: reading the loss makes a GPU wait."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, lines: bool = False) -> None:
+        """
+        Args:
+            path: progress.json.
+            lines: also print a line now and then, where no bar is shown.
+        """
+        self.path, self.lines = path, lines
+        self._said = 0.0
         self._written, self._begun, self._first_step = 0.0, 0.0, 0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -67,4 +76,8 @@ class ProgressFile(lightning.Callback):
         self._written = time.monotonic()
         seconds, done = self._written - self._begun, step - self._first_step
         rate = done / seconds if done and seconds > 0 else None
-        write_progress(self.path, Progress(phase, step, total, loss, rate, time.time()))
+        progress = Progress(phase, step, total, loss, rate, time.time())
+        write_progress(self.path, progress)
+        if self.lines and (step == 0 or self._written - self._said > LINE_SECONDS):
+            self._said = self._written
+            print(progress, file=sys.stderr, flush=True)

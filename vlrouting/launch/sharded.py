@@ -28,7 +28,7 @@ class ShardedFrozenStrategy(DDPStrategy):
                 trained = {parameter for parameter in block.parameters() if parameter.requires_grad}
                 fully_shard(block, mesh=mesh, ignored_params=trained)
             # DDP sends the first process's values to all at its start, which cannot be done with parts.
-            nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
+            nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(  # type: ignore[no-untyped-call]
                 module, _sharded_names(module)
             )
         super().model_to_device()

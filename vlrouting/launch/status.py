@@ -16,7 +16,6 @@ from vlrouting.experiment import RunDirectory, UserError
 from vlrouting.experiment.progress import Progress, read_progress
 from vlrouting.experiment.rundir import COMPLETE, UNREADABLE
 from vlrouting.launch.alive import holder_of, local_launcher
-from vlrouting.launch.display import note_of
 from vlrouting.launch.log_tail import log_tail
 from vlrouting.launch.slurm.records import is_marked_cancelled, last_tasks, read_records
 from vlrouting.launch.slurm.scheduler import SchedulerError, Task
@@ -156,10 +155,7 @@ def _running(run: RunDirectory, task: str = "") -> tuple[str, str]:
 
 
 def _progress(progress: Progress) -> str:
-    counted = f"{progress.step}/{progress.total}" if progress.total else ""
-    note = note_of(progress.loss, progress.steps_per_second, progress.remaining_seconds)
-    phase = "step" if progress.phase == "training" else progress.phase
-    return ", ".join(filter(None, (f"{phase} {counted}".strip(), note)))
+    return str(progress).replace("training ", "step ", 1)
 
 
 def _gone(run: RunDirectory, seen: _Seen, unknown: bool) -> tuple[str, str]:

@@ -47,6 +47,7 @@ def make_trainer(
         title: what the progress bar says.
     """
     quiet_lightning()
+    watched = sys.stderr.isatty()
     train = config.train
     batches = total_steps * train.accumulate
     interval = train.validate_every_steps * train.accumulate if train.validate_every_steps else batches_per_epoch
@@ -72,7 +73,11 @@ def make_trainer(
         logger=logger,
         plugins=[AtomicCheckpointIO(run), cluster_environment(place)],
         # The curves first: what a checkpoint has behind it must be logged.
-        callbacks=[Curves(train.log_every_steps), checkpoints, ProgressFile(run.progress), ProgressBar(title)],
+        callbacks=[
+            *(Curves(train.log_every_steps), checkpoints, ProgressFile(run.progress, lines=not watched)),
+            *([ProgressBar(title)] if watched else []),
+        ],
+        enable_progress_bar=watched,
     )
 
 

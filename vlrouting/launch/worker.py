@@ -6,7 +6,9 @@ directory. It tells its launcher by its exit status what to do next.
 
 from __future__ import annotations
 
+import socket
 import sys
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -14,17 +16,20 @@ from pathlib import Path
 import torch
 
 from vlrouting.experiment import Point, RunDirectory, UserError, import_plugins, load
-from vlrouting.experiment.attempts import FAILED, Attempts
+from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.progress import read_progress
 from vlrouting.launch.allocator import keep_freed_memory
+from vlrouting.launch.doctor import network, node_findings
+from vlrouting.launch.doctor.finding import FAULT
 from vlrouting.launch.inputs import SharedInputs
 from vlrouting.launch.interruption import Cancelled, catch_signals
 from vlrouting.launch.mistakes import USER_MISTAKES, disk_errors_told
-from vlrouting.launch.place import Place
+from vlrouting.launch.place import Place, scheduler_job
 from vlrouting.launch.point import run_point
 from vlrouting.launch.presence import missing_files_of
 
 COMPLETE_STATUS, FAILED_STATUS, MISTAKE_STATUS = 0, 1, 2
+FIRST_WRITES_SECONDS = 2.0
 
 
 def run_worker(directory: Path) -> int:
@@ -38,12 +43,15 @@ def run_worker(directory: Path) -> int:
         with catch_signals(scheduled=place.slurm) as interruption, disk_errors_told(directory.name, directory):
             point = point_of(run)
             _check_group(point, place)
+            _look_around(point, run, place)
             inputs = SharedInputs(_device(point, place))
             if inputs.device.type == "cpu":
                 keep_freed_memory()
             run_point(point, run, inputs, interruption, point.differing, place)
     except Cancelled as stop:
         print(f"vlrouting: {stop}", file=sys.stderr, flush=True)
+        if not place.first:  # srun ends the others as soon as one has ended, and the first has yet to write
+            time.sleep(FIRST_WRITES_SECONDS)
         return stop.exit_status
     except Exception as error:
         return _failed(run, place, error)
@@ -77,6 +85,18 @@ def _check_group(point: Point, place: Place) -> None:
         )
 
 
+def _look_around(point: Point, run: RunDirectory, place: Place) -> None:
+    """What the doctor finds on this machine, before anything expensive starts."""
+    if place.local_rank > 0:
+        return
+    faults = [finding for finding in node_findings(point.config, run.path) if finding.level == FAULT]
+    if faults:
+        text = f"{socket.gethostname()}: " + "; ".join(f"{fault.found}: {fault.remedy}" for fault in faults)
+        # A port may be held by a process that is just ending: that passes.
+        passing = all(fault.looked_at == network.PLACE for fault in faults)
+        raise RuntimeError(text) if passing else UserError(text)
+
+
 def _device(point: Point, place: Place) -> torch.device:
     if not torch.cuda.is_available() or point.config.train.accelerator == "cpu":
         return torch.device("cpu")
@@ -92,9 +112,11 @@ def _failed(run: RunDirectory, place: Place, error: Exception) -> int:
     reason = str(error) if mistake else f"{type(error).__name__}: {error}"
     if not place.first:
         # The first process will only see that it is alone, or be told to stop; the reason is here.
-        progress = read_progress(run.progress)
+        told = read_progress(run.progress)
+        where = (socket.gethostname(), scheduler_job(), place.group)
         with suppress(OSError):
-            Attempts(run.attempts).end(FAILED, progress.step if progress else None, f"rank {place.rank}: {reason}")
+            step = told.step if told is not None and told.phase == "training" else None
+            Attempts(run.attempts).fail(*where, step, f"rank {place.rank}: {reason}")
     return MISTAKE_STATUS if mistake else FAILED_STATUS
 
 
