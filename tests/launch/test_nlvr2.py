@@ -68,7 +68,7 @@ def test_swapping_the_two_images_changes_the_logits(experiment: Experiment, cach
     examples = list(built.data.examples["test"])
     swapped = [replace(example, images=example.images[::-1]) for example in examples]
     straight, crossed = logits(built, examples), logits(built, swapped)
-    assert straight.shape == (8, 2)
+    assert straight.shape == (16, 2)
     assert ((straight - crossed).abs().amax(dim=1) > 1e-5).all()
     same = [replace(example, images=(example.images[0],) * 2) for example in examples]
     crossed_same = [replace(example, images=example.images[::-1]) for example in same]

@@ -169,7 +169,7 @@ def test_gqa_files_keep_the_zeros_of_their_ids(root: Path) -> None:
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_nlvr2_reader(root: Path, scenes: dict[str, Scene], split: str) -> None:
     examples = nlvr2.read_split(root, split, SPLITS["nlvr2"][split])
-    assert len(examples) == {"train": 8, "val": 8, "test": 16}[split]
+    assert len(examples) == {"train": 16, "val": 16, "test": 32}[split]
     assert Counter(example.answer for example in examples) == {"true": len(examples) / 2, "false": len(examples) / 2}
     for example in examples:
         left, right = (scenes[_path(root, image)] for image in example.images)
@@ -215,7 +215,7 @@ def test_lost_parts_and_older_versions_are_named_with_their_remedy(root: Path, t
     assert "lacks gqa/val_choices.json, nlvr2/images/test; remove the folder" in problem
     for recipe in ("shapes", "easy_vqa"):
         (copy / "prepared.json").write_text(json.dumps({"recipe": recipe, "version": 0}))
-        message = f"made by recipe {recipe}, version 0, not by shapes, version 1; choose another root, or remove"
+        message = f"made by recipe {recipe}, version 0, not by shapes, version 2; choose another root, or remove"
         with pytest.raises(DataError, match=message):
             prepare(copy)
         assert message in problems(copy)[0]

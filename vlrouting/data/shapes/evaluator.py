@@ -91,10 +91,10 @@ _TURNED = {
 Pair = dict[str, Scene]
 
 
-def _contain(pair: Pair, words: str, noun: str) -> bool:
-    """`both`, `exactly one`, `at least one` or `neither` of the two shows it."""
+def _show(pair: Pair, words: str, noun: str) -> bool:
+    """`an` image, `both`, `exactly one` or `neither` of the two shows it."""
     showing = sum(count(noun, scene) > 0 for scene in pair.values())
-    return showing in {"both": (2,), "exactly one": (1,), "at least one": (1, 2), "neither": (0,)}[words]
+    return showing in {"both": (2,), "exactly one": (1,), "an": (1, 2), "neither": (0,)}[words]
 
 
 def _compare(pair: Pair, word: str, nouns: str) -> bool:
@@ -112,13 +112,14 @@ def _beside(pair: Pair, side: str, first: str, how: str, second: str) -> bool:
 
 
 _STATEMENTS: dict[str, Callable[..., bool]] = {
-    rf"(both|exactly one|at least one|neither) images? contains? an? ({NOUN})": _contain,
+    rf"(an|both|exactly one|neither) images? shows? an? ({NOUN})": _show,
+    rf"the (left|right) image shows an? ({NOUN})": lambda pair, side, noun: count(noun, pair[side]) > 0,
     rf"the left image has (more|fewer) ({NOUNS}) than the right image": _compare,
     rf"the two images have the same number of ({NOUNS})": lambda pair, nouns: (
         count(nouns, pair["left"]) == count(nouns, pair["right"])
     ),
     rf"there (?:is|are) exactly (\w+) ({NOUN}|{NOUNS}) in the two images": _total,
-    rf"the left image contains an? ({NOUN}) and the right image contains an? ({NOUN})": lambda pair, a, b: (
+    rf"the left image shows an? ({NOUN}) and the right image shows an? ({NOUN})": lambda pair, a, b: (
         count(a, pair["left"]) > 0 and count(b, pair["right"]) > 0
     ),
     rf"all shapes in the (left|right) image are ({SIZE})": lambda pair, side, size: (

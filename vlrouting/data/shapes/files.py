@@ -68,8 +68,8 @@ def write_world(folder: Path, seed: int, images: dict[str, int]) -> None:
 
 
 def _sentence_sets(split: str, images: int) -> int:
-    """How many sets NLVR2's files have, so that there is an example for every image, in training for every second."""
-    examples = images // 2 if split == "train" else images
+    """How many sets NLVR2's files have, so that there are two examples for every image, in training one."""
+    examples = images if split == "train" else 2 * images
     return max(1, examples // (nlvr2.PAIRS * nlvr2.SENTENCES))
 
 

@@ -1,12 +1,16 @@
 """Statements about two pictures, as records of NLVR2's official JSON Lines files.
 
-Every sentence is said of four pairs and is true of two of them, so that its words alone tell nothing. Every pair has
-two sentences, so that a pair alone tells nothing either.
+Every sentence is said of four pairs and is true of two of them, so that its words alone tell nothing. Of the four
+sentences that are said of a pair two are true, so that a pair alone tells nothing either.
+
+A label of one bit teaches little. So that a laptop learns something in minutes, most sentences say that a kind of thing
+is there, mostly a colour, and most pictures are of one colour, which stands out. The rest counts, compares, denies, and
+says how things lie.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -20,15 +24,22 @@ from vlrouting.data.shapes.scene import (
     SHAPES,
     SIZES,
     Scene,
+    Thing,
     random_scene,
 )
 from vlrouting.data.shapes.words import COUNTS, Kind, with_article
 
 PAIRS = 4
 """Pairs of a set, of which each of its sentences is said."""
-SENTENCES = 2
+SENTENCES = 4
 """Sentences of a set."""
-_TRIES = 60
+_ALIKE = 0.95
+"""How often all things of a picture are made to be of one colour."""
+_SET_COLORS = 3
+"""Colours that such pictures of a set have."""
+_PAIR_TRIES = 60
+_FAMILIES_TRIED = 75
+_FAMILY_TRIES = 40
 Truth = Callable[[Scene, Scene], bool]
 
 
@@ -58,20 +69,15 @@ def sentence_set(split: str, number: int, random: Random, held_out: bool) -> tup
         split: name of the split, the start of every identifier.
         number: number of the set in its split.
         random: where all chance comes from.
-        held_out: whether about half the pictures show a held-out combination of colour and shape (else none does).
+        held_out: whether more than a third of the pictures show a held-out combination of colour and shape (else none).
     """
-    found: list[tuple[Scene, Scene]] = []
-    while not found:
-        statement = random.choice(_FAMILIES)(random, held_out)
-        found = _pairs(statement, random, held_out)
-    statements = {statement.text: statement}
-    while len(statements) < SENTENCES:
-        statement = random.choice(_FAMILIES)(random, held_out)
-        if sum(statement.true(*scenes) for scenes in found) == PAIRS // 2:
-            statements[statement.text] = statement
+    statements: list[Statement] = []
+    while not statements:
+        first = random.choice(_FAMILIES)(random, held_out)
+        found = _pairs(first, random, held_out)
+        statements = _statements(first, found, random, held_out) if found else []
     pairs = [Pair(f"{split}-{number}-{place}", *scenes) for place, scenes in enumerate(found)]
-    said = enumerate(statements.values())
-    return [_record(statement, turn, pair, split) for turn, statement in said for pair in pairs], pairs
+    return [_record(statement, turn, pair, split) for turn, statement in enumerate(statements) for pair in pairs], pairs
 
 
 def _record(statement: Statement, turn: int, pair: Pair, split: str) -> dict[str, Any]:
@@ -93,9 +99,10 @@ def _record(statement: Statement, turn: int, pair: Pair, split: str) -> dict[str
 
 def _pairs(statement: Statement, random: Random, held_out: bool) -> list[tuple[Scene, Scene]]:
     """Pairs of which the sentence is true and as many of which it is false, mixed; none where they are too rare."""
+    colors = random.sample(list(COLORS), _SET_COLORS)
     found: dict[bool, list[tuple[Scene, Scene]]] = {True: [], False: []}
-    for _ in range(_TRIES):
-        left, right = (_scene(statement.kinds, random, held_out) for _ in range(2))
+    for _ in range(_PAIR_TRIES):
+        left, right = (_scene(statement.kinds, colors, random, held_out) for _ in range(2))
         found[statement.true(left, right)].append((left, right))
         if min(map(len, found.values())) >= PAIRS // 2:
             pairs = found[True][: PAIRS // 2] + found[False][: PAIRS // 2]
@@ -104,40 +111,89 @@ def _pairs(statement: Statement, random: Random, held_out: bool) -> list[tuple[S
     return []
 
 
-def _scene(kinds: tuple[Kind, ...], random: Random, held_out: bool) -> Scene:
-    """A scene in which, half the time, one thing is made to be of one of the kinds."""
+def _statements(first: Statement, pairs: list[tuple[Scene, Scene]], random: Random, held_out: bool) -> list[Statement]:
+    """The first and more, each true of half the pairs and half of them true of each pair; none where some are rare."""
+    said: dict[str, Statement] = {}
+    lacking = {
+        True: [SENTENCES // 2] * PAIRS,
+        False: [SENTENCES // 2] * PAIRS,
+    }  # label -> how many each pair is short of
+    for statement in _candidates(first, random, held_out):
+        labels = [statement.true(*pair) for pair in pairs]
+        fits = sum(labels) == PAIRS // 2 and all(lacking[label][place] for place, label in enumerate(labels))
+        if statement.text in said or not fits:
+            continue
+        said[statement.text] = statement
+        if len(said) == SENTENCES:
+            return list(said.values())
+        for place, label in enumerate(labels):
+            lacking[label][place] -= 1
+    return []
+
+
+def _candidates(first: Statement, random: Random, held_out: bool) -> Iterator[Statement]:
+    """The first, then many of one family after the other: were each of any, those that are easily true would win."""
+    yield first
+    for _ in range(_FAMILIES_TRIED):
+        family = random.choice(_FAMILIES)
+        for _ in range(_FAMILY_TRIES):
+            yield family(random, held_out)
+
+
+def _scene(kinds: tuple[Kind, ...], colors: Sequence[str], random: Random, held_out: bool) -> Scene:
+    """A scene mostly of one colour, in which, half the time, there is made to be a thing of one of the kinds."""
     scene = random_scene(random, held_out and random.random() < 0.5)
-    if not kinds or random.random() < 0.5:
+    kind = random.choice(kinds) if kinds and random.random() < 0.5 else Kind()
+    if random.random() < _ALIKE:
+        color = kind.color or random.choice(colors)
+        scene = _allowed([replace(thing, color=color) for thing in scene.things], scene, held_out)
+    if any(map(kind.fits, scene.things)):
         return scene
-    things, chosen, kind = list(scene.things), random.randrange(len(scene.things)), random.choice(kinds)
+    things, chosen = list(scene.things), random.randrange(len(scene.things))
     thing = things[chosen]
-    made = replace(thing, color=kind.color or thing.color, shape=kind.shape or thing.shape)
-    if made.held_out and not held_out:
-        return scene
-    things[chosen] = made
-    return replace(scene, things=tuple(things))
+    things[chosen] = replace(thing, color=kind.color or thing.color, shape=kind.shape or thing.shape)
+    return _allowed(things, scene, held_out)
+
+
+def _allowed(things: list[Thing], scene: Scene, held_out: bool) -> Scene:
+    """The scene with these things, or as it was where they would show what is held out."""
+    shown = any(thing.held_out for thing in things)
+    return scene if shown and not held_out else replace(scene, things=tuple(things))
 
 
 def _kind(random: Random, held_out: bool) -> Kind:
-    """A shape, a colour, or both."""
+    """Mostly a colour, sometimes a shape, or both."""
     color, shape = random.choice(ALL if held_out else SEEN)
-    return random.choice((Kind(shape=shape), Kind(color=color), Kind(color=color, shape=shape)))
+    return random.choices((Kind(color=color), Kind(shape=shape), Kind(color=color, shape=shape)), (9, 1, 1))[0]
 
 
-def _contains(random: Random, held_out: bool) -> Statement:
-    """How many of the two pictures show a kind."""
-    kind = _kind(random, held_out)
-    words, counts = random.choice(
-        (
-            ("Both images contain", (2,)),
-            ("Exactly one image contains", (1,)),
-            ("At least one image contains", (1, 2)),
-            ("Neither image contains", (0,)),
-        )
+def _shows(random: Random, held_out: bool) -> Statement:
+    """What is there, in one of the pictures or in both. Never what is not: denied as often, it would be learnt late."""
+    kind, both = _kind(random, held_out), random.random() < 0.25
+    return Statement(
+        f"{'Both images show' if both else 'An image shows'} {with_article(kind.one())}.",
+        lambda left, right: (all if both else any)(kind.among(scene) for scene in (left, right)),
+        (kind,),
     )
+
+
+def _how_many_show(random: Random, held_out: bool) -> Statement:
+    """Whether exactly one of the pictures, or none, shows a kind."""
+    kind = _kind(random, held_out)
+    words, count = random.choice((("Exactly one image shows", 1), ("Neither image shows", 0)))
     return Statement(
         f"{words} {with_article(kind.one())}.",
-        lambda left, right: sum(bool(kind.among(scene)) for scene in (left, right)) in counts,
+        lambda left, right: sum(bool(kind.among(scene)) for scene in (left, right)) == count,
+        (kind,),
+    )
+
+
+def _one_side(random: Random, held_out: bool) -> Statement:
+    """What one of the pictures shows."""
+    side, kind = random.choice(("left", "right")), _kind(random, held_out)
+    return Statement(
+        f"The {side} image shows {with_article(kind.one())}.",
+        lambda left, right: bool(kind.among(left if side == "left" else right)),
         (kind,),
     )
 
@@ -180,7 +236,7 @@ def _each_side(random: Random, held_out: bool) -> Statement:
     first, second = _kind(random, held_out), _kind(random, held_out)
     here, there = with_article(first.one()), with_article(second.one())
     return Statement(
-        f"The left image contains {here} and the right image contains {there}.",
+        f"The left image shows {here} and the right image shows {there}.",
         lambda left, right: bool(first.among(left)) and bool(second.among(right)),
         (first, second),
     )
@@ -210,7 +266,7 @@ def _lies(random: Random, held_out: bool) -> Statement:
 
 
 _FAMILIES: tuple[Callable[[Random, bool], Statement], ...] = (
-    *(_contains, _contains, _contains, _more, _more, _same_number, _in_total, _in_total),
-    *(_each_side, _all_one_size, _lies, _lies),
+    *(_shows,) * 48,
+    *(_how_many_show, _one_side, _more, _same_number, _in_total, _each_side, _all_one_size, _lies),
 )
 """As often as each is drawn."""

@@ -38,7 +38,7 @@ SPLITS: dict[str, dict[str, SplitConfig]] = {
 """Dataset -> split -> files. GQA's `*_all` also have the questions that consistency needs."""
 STAMP = "prepared.json"
 RECIPE = "shapes"
-VERSION = 1
+VERSION = 2
 """Raised whenever the files come out differently, so that older ones are not taken for the same."""
 MOST_IMAGES = 100_000
 """Of a split: beyond, the numbers of its images would be another's."""
@@ -82,7 +82,8 @@ def make_world(root: Path, seed: int = 0, train: int = 8000, val: int = 500, tes
     Args:
         root: folder of the files; it must not exist yet, be empty, or be of an earlier call with the same arguments.
         seed: decides everything.
-        train, val, test: number of single images. NLVR2's files have about as many pairs, in training half as many.
+        train, val, test: number of single images. NLVR2's files have half as many pairs, in training
+            a quarter, and four sentences of each.
 
     Raises:
         DataError: a number is out of range, or `root` holds something else.
