@@ -57,7 +57,9 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
         if problems:
             raise BackboneError(problems[0])
         where["gguf_file"] = config.gguf_file
-    dtype = getattr(torch, config.dtype)
+    options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
+    if config.attention != "auto":
+        options["attn_implementation"] = config.attention
     try:
         with _QuietLoading():
             model_config = AutoConfig.from_pretrained(source, **where)
@@ -65,9 +67,11 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
             tokenizer = AutoTokenizer.from_pretrained(source, **where)
             if config.weights == "random":
                 with fixed_randomness():
-                    model = kind.from_config(model_config, dtype=dtype)
+                    model = kind.from_config(model_config, **options)
             else:
-                model = kind.from_pretrained(source, config=model_config, dtype=dtype, **where)
+                model = kind.from_pretrained(source, config=model_config, **options, **where)
+    except ImportError as error:  # flash_attention_2 without its package
+        raise BackboneError(f"language.attention: {config.attention}: {error}") from None
     except (OSError, ValueError) as error:
         raise BackboneError(_why(config.name, error)) from None
     if causal:

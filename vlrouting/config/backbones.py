@@ -9,6 +9,7 @@ from vlrouting.config.checks import at_least, one_of
 FEATURES = ("pooled", "tokens")
 DTYPES = ("float32", "bfloat16", "float16")
 WEIGHTS = ("pretrained", "random")
+ATTENTION = ("auto", "eager", "sdpa", "flash_attention_2")
 
 
 @dataclass
@@ -52,7 +53,14 @@ class LanguageConfig:
 
     dtype: str = "float32"
     """Precision of the frozen weights: `float32`, `bfloat16` or `float16`. What trains stays in float32."""
+    attention: str = "auto"
+    """Implementation: `auto` (transformers' choice, mostly `sdpa`), `eager`, `sdpa`, `flash_attention_2`. On a CPU,
+    `eager` is the fastest for a dozen tokens in bfloat16 (benchmarks/attention.py)."""
 
     def problems(self) -> list[str]:
         """Sentences `key: what is wrong`, empty when the section is sound."""
-        return one_of("weights", self.weights, WEIGHTS) + one_of("dtype", self.dtype, DTYPES)
+        return (
+            one_of("weights", self.weights, WEIGHTS)
+            + one_of("dtype", self.dtype, DTYPES)
+            + one_of("attention", self.attention, ATTENTION)
+        )

@@ -8,7 +8,7 @@ from vlrouting.config.checks import above, at_least, one_of
 
 VISUAL_INPUTS = ("image", "noise", "ones", "none")
 SCHEDULES = ("linear", "one_cycle", "constant")
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
 STRATEGIES = ("ddp", "fsdp")
 VQA_VARIANTS = ("official", "legacy")
 CHECKPOINTS = ("last", "best")
@@ -66,7 +66,8 @@ class TrainConfig:
     clip_norm: float | None = None
     """Clip the gradient's norm to this; null for none."""
     precision: str = "32-true"
-    """`32-true`, `bf16-mixed` or `16-mixed`."""
+    """`32-true`, `bf16-mixed`, `16-mixed`, or `auto`: bf16-mixed where the hardware computes in it, else 32-true. What
+    trains is kept in float32 with each of them."""
     gradient_checkpointing: bool = False
     """Recompute the blocks in the backward pass to save memory."""
     workers: int = 0

@@ -29,6 +29,7 @@ RESULT_NEUTRAL = frozenset(
         "train.strategy",
         "train.checkpoint_every_steps",
         "train.log_every_steps",
+        "language.attention",
         "vision.cache",
         "vision.cache_dir",
         "evaluate.panel",
@@ -44,9 +45,9 @@ class RunDirectory:
     """`runs/<experiment>/<point>/`.
 
     Fields of run.json: `status` (queued, running, complete, failed, cancelled, preempted), `error`, `swept` (the keys
-    that differ over the sweep, with this point's values), `git_commit`, `git_dirty`, `packages`,
-    `python`, `platform`, `host`, `device`, `seed`, `main_metric` (key in metrics.json), `shown_metrics` (key -> title
-    in a table, with the metric's variant), `not_computed` (metric -> why, and what to do), `trained_parameters`,
+    that differ over the sweep, with this point's values), `git_commit`, `git_dirty`, `packages`, `python`, `platform`,
+    `host`, `device`, `precision`, `seed`, `main_metric` (key in metrics.json), `shown_metrics` (key -> title in a
+    table, with the metric's variant), `not_computed` (metric -> why, and what to do), `trained_parameters`,
     `total_parameters`, `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`.
     """
 

@@ -14,6 +14,7 @@ from vlrouting.launch.build import build_point
 from vlrouting.launch.inputs import SharedInputs
 from vlrouting.launch.interruption import catch_signals
 from vlrouting.launch.point import described_scores, write_predictions
+from vlrouting.launch.precision import precision_of
 from vlrouting.launch.sweep import accelerator_device
 from vlrouting.launch.trainer import ProgressBar, quiet_lightning
 
@@ -47,7 +48,7 @@ def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
     trainer = lightning.Trainer(
         accelerator=point.config.train.accelerator,
         devices=1,
-        precision=point.config.train.precision,  # type: ignore[arg-type]
+        precision=precision_of(point.config.train),
         use_distributed_sampler=False,
         logger=False,
         enable_checkpointing=False,

@@ -158,6 +158,7 @@ def _write_results(
     run.update_run(
         **described_scores(built),
         device=device_name(trainer.strategy.root_device, trainer.world_size),
+        precision=trainer.precision,
         trained_parameters=built.task.model.trained_parameters,
         total_parameters=built.task.model.total_parameters,
         peak_memory_bytes=peak_memory(trainer.strategy.root_device),

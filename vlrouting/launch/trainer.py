@@ -17,6 +17,7 @@ from vlrouting.launch.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from vlrouting.launch.curves import Curves
 from vlrouting.launch.event_files import EventLogger
 from vlrouting.launch.place import Place
+from vlrouting.launch.precision import precision_of
 from vlrouting.launch.progress_file import ProgressFile
 from vlrouting.launch.strategy import cluster_environment
 
@@ -57,7 +58,7 @@ def make_trainer(
         devices=train.devices if place.world_size > 1 else 1,
         num_nodes=train.nodes if place.world_size > 1 else 1,
         strategy=strategy,
-        precision=train.precision,  # type: ignore[arg-type]
+        precision=precision_of(train),
         max_epochs=1,
         max_steps=total_steps,
         accumulate_grad_batches=train.accumulate,

@@ -60,7 +60,9 @@ def estimate(config: ExperimentConfig, sizes: Sizes, device: str) -> dict[str, i
     train = config.train
     examples = train.batch_size // train.pieces
     tokens = examples * sizes.sequence(config)
-    small = train.precision != "32-true" or config.language.dtype != "float32"
+    # Of `auto` the larger is taken on a CPU, which may not compute in bfloat16.
+    wide = train.precision == "32-true" or (train.precision == "auto" and device == "cpu")
+    small = not wide or config.language.dtype != "float32"
     block = tokens * (sizes.kept_wide * (2 if small else 4) + sizes.kept_norms * 4)
     inputs = tokens * sizes.layers * sizes.width * 4
     activations = inputs + block if train.gradient_checkpointing else sizes.layers * block
