@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.launch.event_curves import curve
 from tests.tiny_experiment import write_experiment
 from vlrouting.experiment import Experiment, RunDirectory
 from vlrouting.launch.interruption import Cancelled
@@ -34,20 +34,6 @@ def assert_same(one: RunDirectory, other: RunDirectory) -> None:
         assert torch.equal(a[name], b[name]), name
     assert one.predictions.read_text() == other.predictions.read_text()
     assert one.read_metrics() == other.read_metrics()
-
-
-def curve(run: RunDirectory, tag: str) -> list[tuple[int, float]]:
-    """Steps and values over all of the run's event files; a step that was logged twice is there twice.
-
-    File by file, because files of one process and second have no order that TensorBoard could see.
-    """
-    found = []
-    for file in run.tensorboard.glob("events*"):
-        events = EventAccumulator(str(file), size_guidance={"scalars": 0})
-        events.Reload()
-        if tag in events.Tags()["scalars"]:
-            found += [(event.step, event.value) for event in events.Scalars(tag)]
-    return sorted(found)
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.launch.event_curves import curve
 from tests.tiny_experiment import write_caption_experiment, write_experiment
 from vlrouting.experiment import RunDirectory, load
+from vlrouting.experiment.attempts import Attempts
 from vlrouting.launch.local import run_locally
 
 pytestmark = pytest.mark.slow
@@ -48,6 +49,45 @@ def test_fsdp_holds_a_part_of_what_is_frozen(
     experiment = load(str(write_experiment(tmp_path, plugins=["shares"], train=train)))
     assert run_locally(experiment, experiment.points, tmp_path / "runs") == {}
     assert [(tmp_path / f"share-{rank}").read_text() for rank in (0, 1)] == [share, share]
+
+
+# A notice that only the second process gets, once.
+NOTICE = """
+import os, signal
+from pathlib import Path
+from vlrouting.tasks.scored import ScoredTask
+original = ScoredTask.training_step
+
+def training_step(self, batch, batch_index):
+    if batch_index == 5 and os.environ["RANK"] == "1" and not Path("noticed").exists():
+        Path("noticed").touch()
+        os.kill(os.getpid(), signal.SIGUSR1)
+    return original(self, batch, batch_index)
+
+ScoredTask.training_step = training_step
+"""
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_a_notice_to_one_process_stops_all_after_the_same_step(
+    strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notice.py").write_text(NOTICE)
+    monkeypatch.chdir(tmp_path)
+    train = {"devices": 2, "strategy": strategy, "max_steps": 12}
+    experiment = load(str(write_experiment(tmp_path, plugins=["notice"], train=train)))
+    assert list(run_locally(experiment, experiment.points, tmp_path / "cut")) == ["default"]
+    cut = RunDirectory(tmp_path / "cut" / experiment.name / "default")
+    assert cut.status() == "preempted"
+    assert run_locally(experiment, experiment.points, tmp_path / "cut") == {}
+    first, second = Attempts(cut.attempts).read()
+    assert (first.outcome, second.outcome, second.first_step) == ("preempted", "complete", 6)
+    assert run_locally(experiment, experiment.points, tmp_path / "whole") == {}
+    whole = RunDirectory(tmp_path / "whole" / experiment.name / "default")
+    weights = "adapter_model.safetensors"
+    assert (cut.artifact / weights).read_bytes() == (whole.artifact / weights).read_bytes()
+    assert curve(cut, "train/loss") == curve(whole, "train/loss")
+    assert cut.predictions.read_text() == whole.predictions.read_text()
 
 
 def run_each_way(file: Path, runs: Path) -> dict[str, RunDirectory]:

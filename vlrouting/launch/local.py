@@ -171,7 +171,7 @@ class _Sweep:
     def _note_failure(self, name: str, run: RunDirectory, status: int) -> None:
         stored = run.read_run()
         reason = str(stored.get("error") or "")
-        if stored.get("status") != "failed":  # it had no time to say so
+        if stored.get("status") in ("queued", "running"):  # it had no time to say how it ended
             reason = f"killed by {signal.Signals(-status).name}" if status < 0 else last_line(run.log)
             run.update_run(status="failed", error=reason)
         if status == MISTAKE_STATUS:
