@@ -47,7 +47,7 @@ tensorboard: $(READY)  ## curves, HPARAMS and test images of EXP
 	@test -d runs/$(EXP) || { echo "make: runs/$(EXP) is not there; run: make train EXP=$(EXP)"; exit 2; }
 	$(BIN)/tensorboard --logdir runs/$(EXP)
 test: $(READY)  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 test-slurm: $(READY)  ## tests on a real SLURM cluster, which they start on this machine (as root, Debian or Ubuntu)
 	$(BIN)/python -m pytest -m slurm tests/slurm
 lint: $(READY)  ## ruff, mypy, import contracts

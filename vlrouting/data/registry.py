@@ -30,6 +30,8 @@ class DatasetFormat:
     """Root, name of the split, its files -> path of each folder of images -> key. Raises DataError for a template."""
     normalize_answer: Callable[[str], str] = str
     """An answer -> what stands for it in a vocabulary that is built. Default: the answer itself."""
+    images: int = 1
+    """How many an example has."""
 
 
 class Recipe(Protocol):
@@ -51,7 +53,7 @@ FORMATS: dict[str, DatasetFormat] = {
     ),
     "coco": DatasetFormat(coco.read_split, coco.DEFAULT_SPLITS, coco.split_files, coco.image_folders),
     "gqa": DatasetFormat(gqa.read_split, gqa.DEFAULT_SPLITS, gqa.split_files, gqa.image_folders),
-    "nlvr2": DatasetFormat(nlvr2.read_split, nlvr2.DEFAULT_SPLITS, nlvr2.split_files, nlvr2.image_folders),
+    "nlvr2": DatasetFormat(nlvr2.read_split, nlvr2.DEFAULT_SPLITS, nlvr2.split_files, nlvr2.image_folders, images=2),
 }
 """`data.name` -> format."""
 RECIPES: dict[str, str] = {"easy_vqa": "vlrouting.data.easy_vqa", "shapes": "vlrouting.data.shapes"}

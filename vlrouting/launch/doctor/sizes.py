@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.data.registry import FORMATS
 from vlrouting.launch.doctor.data import reading
 from vlrouting.launch.doctor.subject import Surroundings
 from vlrouting.launch.doctor.weights import Source, hub_cached, language_source
@@ -196,7 +197,7 @@ def _images_per_example(config: ExperimentConfig, where: Surroundings) -> int:
     examples = reading(config, where).examples
     if examples is not None and examples[config.data.test]:
         return len(examples[config.data.test][0].images)
-    return 2 if config.data.name == "nlvr2" else 1
+    return FORMATS[config.data.name].images
 
 
 def _answers(config: ExperimentConfig, where: Surroundings) -> int:
