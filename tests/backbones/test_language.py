@@ -38,6 +38,24 @@ def test_a_local_folder_is_frozen_in_eval_mode_without_dropout(tmp_path: Path) -
     assert language.revision.startswith("weights ")
 
 
+def test_implementations_of_attention_agree(tmp_path: Path) -> None:
+    save_tiny_roberta(tmp_path)
+    states = []
+    for attention in ("eager", "sdpa"):
+        language = load_language_model(LanguageConfig(str(tmp_path), attention=attention))
+        assert language.model.config._attn_implementation == attention
+        tokens = language.tokenizer(["what color is it?", "red"], padding=True, return_tensors="pt")
+        states.append(language.model(**tokens).last_hidden_state)
+    torch.testing.assert_close(*states, atol=1e-5, rtol=1e-5)
+
+
+def test_attention_that_is_not_installed(tmp_path: Path) -> None:
+    if importlib.util.find_spec("flash_attn") is not None:
+        pytest.skip("flash-attn is installed")
+    with pytest.raises(BackboneError, match=r"language\.attention: flash_attention_2: "):
+        load_language_model(LanguageConfig(str(save_tiny_roberta(tmp_path)), attention="flash_attention_2"))
+
+
 def test_checkpointing_reaches_every_block(tmp_path: Path) -> None:
     language = load_language_model(LanguageConfig(str(save_tiny_roberta(tmp_path))))
     enable_gradient_checkpointing(language.model)
