@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.launch.event_curves import curve
 from tests.tiny_experiment import write_experiment
@@ -129,7 +130,10 @@ def test_a_mistake_of_the_user_ends_the_sweep_in_a_sentence(tmp_path: Path) -> N
 def start(folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "vlrouting.cli", "sweep", "tiny.yaml", "--launcher", "local"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    # In a group of its own, as a terminal starts it.
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def wait_until(happened: Callable[[], bool], seconds: float = 120) -> None:
@@ -153,17 +157,19 @@ LONG = {"max_steps": 4000, "validate_every_steps": 4000, "checkpoint_every_steps
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_all_points_and_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_saves_all_points_and_says_so(tmp_path: Path, number: signal.Signals) -> None:
     write_experiment(tmp_path, train=LONG, **SWEEP)
     launcher = start(tmp_path)
     wait_until(lambda: len(training(tmp_path)) > 0)
-    launcher.send_signal(signal.SIGINT)
+    os.killpg(launcher.pid, number)  # Ctrl-C reaches every process of the group
     _, errors = launcher.communicate(timeout=90)
-    assert launcher.returncode == 130, errors[-2000:]
-    assert "Traceback" not in errors and "stopped by SIGINT" in errors
+    assert launcher.returncode == 128 + number, errors[-2000:]
+    assert "Traceback" not in errors and f"stopped by {number.name}" in errors
     for name in training(tmp_path):
         run = RunDirectory(tmp_path / "runs" / "tiny" / name)
         assert run.status() == "cancelled" and run.last.is_file()
+        assert Attempts(run.attempts).read()[0].last_step == torch.load(run.last, weights_only=True)["global_step"]
     assert not (tmp_path / "runs" / "tiny" / ".sweep" / "local.json").exists()
 
 

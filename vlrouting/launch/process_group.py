@@ -13,9 +13,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+LOST_STATUS = 255
+"""Of a process whose server died, from multiprocessing."""
 GRACE_SECONDS = 30.0
 """What a process may take to save when it is asked to stop."""
 
@@ -53,7 +56,7 @@ class ProcessGroup:
 
     def poll(self) -> int | None:
         """None while it runs; else its exit status: of the process that failed first, negative for a signal's."""
-        statuses = [process.exitcode for process in self._processes]
+        statuses = [_status(process) for process in self._processes]
         if None not in statuses:
             return self._first or next((status for status in statuses if status), 0)
         if any(statuses) and self._kill_at is None:
@@ -71,6 +74,16 @@ class ProcessGroup:
             if process.is_alive() and process.pid is not None:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, number)
+
+
+def _status(process: BaseProcess) -> int | None:
+    """Its exit status; None while it runs, even when the server that could tell has been killed."""
+    status = process.exitcode
+    if status == LOST_STATUS and process.pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, 0)
+            return None
+    return status
 
 
 def warm_up() -> None:
@@ -104,6 +117,7 @@ def _work(directory: Path, environment: Mapping[str, str], threads: int, log: Pa
 
     from vlrouting.launch.worker import run_worker
 
+    os.setsid()  # Ctrl-C is for the launcher, which passes it on: a second signal would not let the point save
     os.environ.update(environment)
     torch.set_num_threads(threads)
     with log.open("ab") as file:
