@@ -19,6 +19,7 @@ from vlrouting.launch.alive import holder_of, local_launcher
 from vlrouting.launch.log_tail import log_tail
 from vlrouting.launch.slurm.records import is_marked_cancelled, last_tasks, read_records
 from vlrouting.launch.slurm.scheduler import SchedulerError, Task
+from vlrouting.report.console import standard_output
 from vlrouting.report.rows import NOT_STARTED, Row, collect
 
 CUT_OFF = "cut off"
@@ -26,8 +27,6 @@ LOG_LINES = 8
 """Of a failed point's log."""
 SILENT_SECONDS = 300.0
 """A process on another machine that has said nothing for so long is taken for dead."""
-PIPE_WIDTH = 1000
-"""Columns where nobody watches: nothing is folded."""
 _STYLES = {"running": "cyan", "complete": "green", "failed": "red", UNREADABLE: "red", CUT_OFF: "yellow"}
 
 
@@ -68,9 +67,7 @@ def show_status(experiment: str, names: Iterable[str], runs: Path, console: Cons
         runs: folder of the run directories.
         console: where to print; standard output when not given.
     """
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PIPE_WIDTH)
+    console = console or standard_output()
     folder = runs / experiment
     points, silent = statuses(folder, names)
     table = Table(box=SIMPLE_HEAD)

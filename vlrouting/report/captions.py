@@ -10,6 +10,7 @@ from rich.table import Table
 
 from vlrouting.experiment.atomic import write_json_atomic
 from vlrouting.metrics.caption_file import score_file
+from vlrouting.report.console import standard_output
 
 
 def score_captions(predictions: Path, per_image: Path | None = None, console: Console | None = None) -> None:
@@ -23,7 +24,7 @@ def score_captions(predictions: Path, per_image: Path | None = None, console: Co
     Raises:
         PredictionsError: the file is missing or broken.
     """
-    console = console or Console()
+    console = console or standard_output()
     scores = score_file(predictions)
     table = Table(title=f"{len(scores.per_image):,} images", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("score")

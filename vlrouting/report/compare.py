@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from vlrouting.report.console import standard_output
 from vlrouting.report.rows import Row, collect
 from vlrouting.report.table import render_console, write_comparison
 
@@ -24,7 +25,7 @@ def compare(experiment_runs: Path, metrics: Sequence[str] | None = None, console
     Raises:
         UserError: there are no runs, or no complete point has such a metric.
     """
-    console = console or Console()
+    console = console or standard_output()
     rows = collect(experiment_runs)
     render_console(rows, metrics, console)
     written = write_comparison(experiment_runs, rows)

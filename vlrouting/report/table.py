@@ -17,6 +17,7 @@ from rich.text import Text
 
 from vlrouting.experiment.atomic import write_text_atomic
 from vlrouting.experiment.errors import UserError, did_you_mean
+from vlrouting.report.console import standard_output
 from vlrouting.report.rows import Group, Measured, Row, by_setting, has_seeds, metric_keys, titled_keys
 
 MARKDOWN = "comparison.md"
@@ -50,7 +51,7 @@ class Grid:
 
 def render_console(rows: Sequence[Row], metrics: Sequence[str] | None = None, console: Console | None = None) -> None:
     """Prints the comparison; `metrics` as in `grids`."""
-    console = console or Console()
+    console = console or standard_output()
     for grid in grids(rows, metrics):
         table = Table(title=grid.title, title_justify="left", box=SIMPLE_HEAD)
         for column, name in enumerate(grid.header):

@@ -165,7 +165,7 @@ def test_printed_whole_into_a_pipe_with_the_end_of_the_log(run: RunDirectory, de
     run.update_run(status="failed", error=reason)
     run.log.write_text("first\n" * 50 + "\rbar 1%\rbar 99%\nRuntimeError: [boom]\n\n")
     text = io.StringIO()
-    show_status("x", ["routing=none"], Path("runs"), Console(file=text))
+    show_status("x", ["routing=none"], Path("runs"), Console(file=text, width=1000))
     lines = text.getvalue().splitlines()
     assert any(reason.strip() in line for line in lines)
     assert any(line.split() == ["routing=none", "not", "started"] for line in lines)
