@@ -67,11 +67,11 @@ WRONG = {
 """Override -> part of what is said."""
 CHECK_WRONG = """
 import sys
-from vlrouting.cli import _missing_files
 from vlrouting.experiment import ExperimentErrors, load
+from vlrouting.launch.presence import missing_files_of
 for override in sys.argv[1:]:
     try:
-        load("flags", [override], check_files=_missing_files)
+        load("flags", [override], check_files=missing_files_of)
     except ExperimentErrors as error:
         print(error)
 """

@@ -14,7 +14,7 @@ TOTAL = 2 * PER_EPOCH + 3
 
 
 def run(start: int = 0, total: int = TOTAL, rank: int = 0, world_size: int = 1) -> RunBatchSampler:
-    epochs = LengthGroupedBatchSampler(LENGTHS, 4 // world_size, 9, rank, world_size)
+    epochs = LengthGroupedBatchSampler(LENGTHS, 4, 9, rank, world_size)
     return RunBatchSampler(epochs, total, start)
 
 
