@@ -125,6 +125,7 @@ def test_a_mistake_of_the_user_ends_the_sweep_in_a_sentence(tmp_path: Path) -> N
     picture.write_bytes(b"no picture")
     with pytest.raises(UserError, match="cannot start"):  # found while the features are made, and printed there
         run_locally(experiment, experiment.points, tmp_path / "runs")
+    assert not list((tmp_path / "runs").glob("tiny/*/run.json"))  # nothing is left that looks queued
 
 
 def start(folder: Path) -> subprocess.Popen[str]:

@@ -92,8 +92,6 @@ def run_locally(
         return {}
     configs = [point.config for point in waiting]
     with catch_signals() as interruption, _announced(runs / experiment.name):
-        for point in waiting:
-            _queue(experiment, point, RunDirectory(runs / experiment.name / point.name))
         slots = slots_of(waiting, _gpus(configs), cores(), at_once)
         status = run_apart(prepare, configs, cores())
         if status:
@@ -102,6 +100,8 @@ def run_locally(
                 if status > 0
                 else RuntimeError(f"preparing the data was killed by {signal.Signals(-status).name} (out of memory?)")
             )
+        for point in waiting:  # not before: what cannot start is not queued
+            _queue(experiment, point, RunDirectory(runs / experiment.name / point.name))
         interruption.patient = True
         return _Sweep(runs / experiment.name, waiting, slots, interruption).run()
 
