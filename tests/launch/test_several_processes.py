@@ -19,6 +19,8 @@ WAYS = {
     "one": [],
     "two": ["train.devices=2"],
     "pieces": ["train.accumulate=2"],
+    "two in pieces": ["train.devices=2", "train.accumulate=2"],
+    "two that recompute": ["train.devices=2", "train.gradient_checkpointing=true"],
     "sharded": ["train.devices=2", "train.strategy=fsdp"],
 }
 
