@@ -16,8 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vlrouting.data.shapes.evaluator import caption_is_true
-from vlrouting.data.shapes.scene import Scene, Thing
+from vlrouting.shapes.evaluator import caption_is_true
+from vlrouting.shapes.scene import Scene, Thing
 
 
 @cache

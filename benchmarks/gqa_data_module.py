@@ -21,11 +21,11 @@ from transformers import AutoTokenizer
 
 from vlrouting.backbones.location import resolve_package_path
 from vlrouting.config import DataConfig, SplitConfig
-from vlrouting.data.batch import Collate
-from vlrouting.data.datamodule import VisionLanguageDataModule
-from vlrouting.data.read import read_splits
-from vlrouting.data.registry import FORMATS
-from vlrouting.data.vocabulary import AnswerVocabulary
+from vlrouting.data.datasets.read import read_splits
+from vlrouting.data.datasets.registry import FORMATS
+from vlrouting.data.loading.batch import Collate
+from vlrouting.data.loading.datamodule import VisionLanguageDataModule
+from vlrouting.data.loading.vocabulary import AnswerVocabulary
 
 BATCH = 512
 

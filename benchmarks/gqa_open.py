@@ -22,8 +22,8 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 from vlrouting.config import SplitConfig
+from vlrouting.data.datasets.gqa import read_split
 from vlrouting.data.example import Example
-from vlrouting.data.gqa import read_split
 
 IMAGES = 72_000
 """Images of the real training set."""

@@ -13,7 +13,7 @@ sides what is there before: program, weights, optimizer. It printed, with torch 
     train.gradient_checkpointing=true    all   estimated    1690 MiB, measured    1597 MiB, ratio 1.06
     train.gradient_checkpointing=true    step  estimated     672 MiB, measured     680 MiB, ratio 0.99
 
-`program` in `vlrouting.launch.doctor.memory` is a number from here; all else is counted from the model's shapes.
+`program` in `vlrouting.doctor.memory` is a number from here; all else is counted from the model's shapes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ import torch
 from vlrouting.backbones.language import load_language_model
 from vlrouting.backbones.vision import load_vision_encoder
 from vlrouting.config import ExperimentConfig
+from vlrouting.doctor import Surroundings
+from vlrouting.doctor.memory import estimate
+from vlrouting.doctor.sizes import sizes
 from vlrouting.experiment import load
-from vlrouting.launch.build import build_model
-from vlrouting.launch.doctor import Surroundings
-from vlrouting.launch.doctor.memory import estimate
-from vlrouting.launch.doctor.sizes import sizes
-from vlrouting.launch.inputs import Visual
-from vlrouting.launch.measure import peak_memory, reset_peak_memory
 from vlrouting.tasks.optimization import make_optimizer
+from vlrouting.training.assembly import build_model
+from vlrouting.training.device import peak_memory, reset_peak_memory
+from vlrouting.training.inputs import Visual
 
 SETTINGS = ("", "train.accumulate=4", "train.gradient_checkpointing=true")
 ANSWERS = 3129

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vlrouting.data.shapes import make_world
+from vlrouting.shapes import make_world
 
 # Small models run fastest in one thread, also in the programs that tests start; several test processes share the cores.
 os.environ["OMP_NUM_THREADS"] = "1"

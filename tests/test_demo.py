@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from vlrouting.backbones.language import load_language_model
 from vlrouting.experiment import RunDirectory, load
-from vlrouting.launch.sweep import train
+from vlrouting.launch.in_process import train
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[1]

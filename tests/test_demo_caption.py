@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vlrouting.experiment import RunDirectory, load
-from vlrouting.launch.sweep import train
+from vlrouting.launch.in_process import train
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[1]

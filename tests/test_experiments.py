@@ -16,11 +16,11 @@ import pytest
 from tests.tiny_backbones import save_tiny_bert, save_tiny_gpt2, save_tiny_llama, save_tiny_roberta
 from vlrouting.backbones.location import missing_backbones
 from vlrouting.config import ExperimentConfig
-from vlrouting.data.presence import missing_files
-from vlrouting.data.shapes import SPLITS
+from vlrouting.data.datasets.presence import missing_files
 from vlrouting.experiment import Experiment, Point, RunDirectory, known_experiments, load
-from vlrouting.launch.sweep import train
-from vlrouting.launch.trained import load_trained
+from vlrouting.launch.in_process import train
+from vlrouting.shapes import SPLITS
+from vlrouting.training.predictor import load_trained
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 NAMES = known_experiments(FOLDER)

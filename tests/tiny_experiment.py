@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from tests.data.official_files import answer_records, header, write_json
+from tests.data.datasets.official_files import answer_records, header, write_json
 from tests.tiny_backbones import save_tiny_gpt2, save_tiny_roberta
 
 COLORS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200), "yellow": (200, 200, 0)}

@@ -54,7 +54,7 @@ def train(experiment: ExperimentName, overrides: Overrides = None, point: PointN
     """Train and evaluate every point that is not complete, resume what was cut off, and compare."""
     checked = _load(experiment, overrides)
     points = _points(checked, point)
-    from vlrouting.launch.sweep import train as train_points
+    from vlrouting.launch.in_process import train as train_points
 
     _end(checked.name, len(points), train_points(checked, points, runs), runs)
 
@@ -69,7 +69,7 @@ def doctor(
     gpu_memory: Annotated[float | None, typer.Option(min=0, help="GiB of the GPUs that will be used.")] = None,
 ) -> None:
     """Look for what would stop or spoil a run, before anything is queued; each finding has its remedy."""
-    from vlrouting.launch.doctor import command
+    from vlrouting.doctor import command
 
     if command.look(experiment, overrides or [], point or [], runs, launcher, gpu_memory):
         raise SystemExit(2)
@@ -116,7 +116,7 @@ def sweep(
     if launcher == Launcher.process:
         if at_once is not None:
             _fail("--at-once is for --launcher local or slurm; process runs one point after the other")
-        from vlrouting.launch.sweep import train as train_points
+        from vlrouting.launch.in_process import train as train_points
 
         failed = train_points(checked, points, runs)
     else:
@@ -155,7 +155,7 @@ def evaluate(
     """Score the artifacts of complete points again."""
     checked = _load(experiment, overrides)
     points = _points(checked, point)
-    from vlrouting.launch.evaluate import evaluate as evaluate_points
+    from vlrouting.training.evaluation import evaluate as evaluate_points
 
     evaluate_points(checked, points, runs)
     _compare(checked.name, runs)
@@ -175,7 +175,7 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="How many answers to show.")] = 3,
 ) -> None:
     """Answer a question about an image."""
-    from vlrouting.launch.trained import load_trained
+    from vlrouting.training.predictor import load_trained
 
     for answer, probability in load_trained(artifact).answer(image, question, top):
         typer.echo(answer if probability is None else f"{probability:6.1%}  {answer}")
@@ -186,7 +186,7 @@ def caption(
     artifact: ArtifactFolder, images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files.")]
 ) -> None:
     """Write a caption for each image."""
-    from vlrouting.launch.trained import load_trained
+    from vlrouting.training.predictor import load_trained
 
     for image, text in zip(images, load_trained(artifact).caption(images), strict=True):
         typer.echo(f"{image}: {text}" if len(images) > 1 else text)
@@ -198,7 +198,7 @@ def score(
     per_image: Annotated[Path | None, typer.Option(help="Also write every image's scores to this JSON file.")] = None,
 ) -> None:
     """Score a file of captions again, offline: BLEU, METEOR, ROUGE-L, CIDEr."""
-    from vlrouting.report.captions import score_captions
+    from vlrouting.report.caption_rescore import score_captions
 
     score_captions(predictions, per_image)
 
@@ -215,7 +215,7 @@ def make_data(
     """Draw a world of scenes and write it in the official formats of COCO captions, VQAv2, GQA and NLVR2."""
     if world != "shapes":
         _fail(f"there is no world '{world}'; the one there is: shapes")
-    from vlrouting.data.shapes import make_world
+    from vlrouting.shapes import make_world
 
     sizes = {"train": train_images, "val": val_images, "test": test_images}
     make_world(root, seed, **{split: size for split, size in sizes.items() if size is not None})
@@ -224,7 +224,7 @@ def make_data(
 
 def _load(name: str, overrides: list[str] | None) -> Experiment:
     from vlrouting.experiment import load
-    from vlrouting.launch.presence import missing_files_of
+    from vlrouting.training.required_files import missing_files_of
 
     return load(name, overrides or [], check_files=missing_files_of)
 

@@ -13,9 +13,9 @@ import vlrouting.backbones
 from vlrouting.backbones.language import LanguageModel, load_language_model
 from vlrouting.backbones.vision import VisionEncoder, load_vision_encoder
 from vlrouting.config import LanguageConfig, VisionConfig
-from vlrouting.data.shapes.captions import captions
-from vlrouting.data.shapes.draw import draw
-from vlrouting.data.shapes.scene import COLORS, SHAPES, SIZES, Scene, random_scene
+from vlrouting.shapes.caption_sentences import captions
+from vlrouting.shapes.draw import draw
+from vlrouting.shapes.scene import COLORS, SHAPES, SIZES, Scene, random_scene
 
 MINI = Path(vlrouting.backbones.__file__).parent / "mini"
 VIT, GPT2 = (f"package:vlrouting/backbones/mini/{name}" for name in ("vit_shapes", "gpt2_shapes"))

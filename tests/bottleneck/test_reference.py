@@ -11,8 +11,8 @@ from transformers.pytorch_utils import Conv1D
 
 from vlrouting.bottleneck import BottleneckConfig, attach
 from vlrouting.bottleneck.context import ContextSlot, VisualContext
-from vlrouting.bottleneck.lora import LoRA
-from vlrouting.models.question_answering import answer_head
+from vlrouting.bottleneck.kinds.lora import LoRA
+from vlrouting.models.encoder_classifier import answer_head
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 RANK = 6

@@ -9,7 +9,7 @@ import pytest
 
 from tests.experiment.writing import mistakes, write
 from vlrouting.config import ExperimentConfig
-from vlrouting.data.presence import missing_files
+from vlrouting.data.datasets.presence import missing_files
 
 
 def missing_data(config: ExperimentConfig) -> list[str]:

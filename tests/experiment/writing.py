@@ -8,7 +8,7 @@ import pytest
 
 from vlrouting.config import ExperimentConfig
 from vlrouting.experiment import ExperimentErrors, load
-from vlrouting.experiment.judge import CheckFiles
+from vlrouting.experiment.validation import CheckFiles
 
 
 def write(experiments: Path, name: str, text: str) -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.launch.event_curves import curve
 from tests.tiny_experiment import write_experiment
+from tests.training.event_curves import curve
 from vlrouting.config import ExperimentConfig, TrainConfig
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, load
 from vlrouting.experiment.attempts import Attempts
+from vlrouting.launch.in_process import train
 from vlrouting.launch.local import Slot, run_locally, slots_of
-from vlrouting.launch.sweep import train
 
 SWEEP = {"sweep": {"grid": {"bottleneck.routing": ["none", "mul"]}}}
 

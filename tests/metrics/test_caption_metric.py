@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import torch.distributed as distributed
 
-from vlrouting.metrics.caption import SCORE_NAMES, CaptionScores, score
 from vlrouting.metrics.caption_metric import CaptionMetric
+from vlrouting.metrics.caption_scores import SCORE_NAMES, CaptionScores, score
 
 REFERENCES: dict[int | str, list[str]] = {
     391895: ["a man rides a red bicycle", "A man on a bike in the U.S."],

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from vlrouting.config import EvaluateConfig
-from vlrouting.metrics.caption import score
 from vlrouting.metrics.caption_score import CaptionScore
+from vlrouting.metrics.caption_scores import score
 
 
 @dataclass(frozen=True)

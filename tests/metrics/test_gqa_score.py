@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.metrics.test_gqa import CHOICES, PREDICTIONS, QUESTIONS
+from tests.metrics.test_gqa_evaluation import CHOICES, PREDICTIONS, QUESTIONS
 from vlrouting.config import EvaluateConfig
-from vlrouting.data.evenly_spaced import EvenlySpaced
-from vlrouting.metrics.gqa import evaluate
+from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
+from vlrouting.metrics.gqa_evaluation import evaluate
 from vlrouting.metrics.gqa_score import GQAScore
 from vlrouting.metrics.registry import SCORES
 

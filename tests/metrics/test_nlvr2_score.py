@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.metrics.test_nlvr2 import RECORDS
+from tests.metrics.test_nlvr2_evaluation import RECORDS
 from vlrouting.config import EvaluateConfig
-from vlrouting.metrics.nlvr2 import evaluate
+from vlrouting.metrics.nlvr2_evaluation import evaluate
 from vlrouting.metrics.nlvr2_score import NLVR2Score
 from vlrouting.metrics.registry import SCORES
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.event_curves import curve
 from tests.slurm.conftest import Cluster, submit, wait_for
+from tests.training.event_curves import curve
 from vlrouting.experiment import RunDirectory
 from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.progress import read_progress

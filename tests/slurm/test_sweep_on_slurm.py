@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.event_curves import curve
 from tests.slurm.conftest import Cluster, submit, wait_for
+from tests.training.event_curves import curve
 from vlrouting.experiment import RunDirectory
 
 pytestmark = pytest.mark.slurm

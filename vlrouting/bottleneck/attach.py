@@ -8,8 +8,8 @@ from pathlib import Path
 from torch import nn
 
 from vlrouting.bottleneck.artifact import ArtifactError, load_learned_tensors, read_artifact
-from vlrouting.bottleneck.places import find_places
 from vlrouting.bottleneck.routed import CHILD, Routed
+from vlrouting.bottleneck.targets import find_places
 from vlrouting.config import BottleneckConfig
 from vlrouting.routing import routing_names
 
@@ -56,7 +56,7 @@ def load(directory: str | Path, backbone: nn.Module) -> Routed:
     if "bottleneck" not in config or "visual_width" not in config:
         raise ArtifactError(
             f"{directory}: written by `vlrouting train` for a whole vision-language model; "
-            "load it with vlrouting.launch.trained.load_trained"
+            "load it with vlrouting.training.predictor.load_trained"
         )
     saved, name = config["backbone"]["name"], getattr(getattr(backbone, "config", None), "_name_or_path", "")
     if name and saved != name:

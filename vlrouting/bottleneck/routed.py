@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers.activations import ACT2FN
 
-from vlrouting.bottleneck.adapter import Adapter
+from vlrouting.bottleneck.activation_checkpointing import carry_context, drop_context
 from vlrouting.bottleneck.artifact import write_artifact
 from vlrouting.bottleneck.context import ContextSlot, VisualContext
+from vlrouting.bottleneck.kinds.adapter import Adapter
+from vlrouting.bottleneck.kinds.lora import LoRA, projection_widths
 from vlrouting.bottleneck.layers import Bottleneck
-from vlrouting.bottleneck.lora import LoRA, projection_widths
-from vlrouting.bottleneck.places import Place, block_of
-from vlrouting.bottleneck.recompute import carry_context, drop_context
+from vlrouting.bottleneck.targets import Place, block_of
 from vlrouting.config import BottleneckConfig
 
 CHILD = "bottleneck"

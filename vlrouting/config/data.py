@@ -12,7 +12,7 @@ DATASETS: dict[str, tuple[str, ...]] = {
     "gqa": ("vqa_classification",),
     "nlvr2": ("vqa_classification",),
 }
-"""`data.name` -> the tasks it is for. A plugin adds its own by `vlrouting.data.registry.register_dataset`."""
+"""`data.name` -> the tasks it is for. A plugin adds its own by `vlrouting.data.datasets.registry.register_dataset`."""
 RECIPES = ("easy_vqa", "shapes")
 
 

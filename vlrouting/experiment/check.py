@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlrouting.experiment.build import value_at
 from vlrouting.experiment.compose import EXPERIMENTS, compose
 from vlrouting.experiment.errors import ExperimentErrors, UserError, did_you_mean
-from vlrouting.experiment.judge import CheckFiles, Judge, LoadPlugins
 from vlrouting.experiment.plugins import load_plugins
 from vlrouting.experiment.sweep import Point, expand
+from vlrouting.experiment.typed import value_at
+from vlrouting.experiment.validation import CheckFiles, Judge, LoadPlugins
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlrouting.config.cluster import ClusterConfig
-from vlrouting.experiment.build import build_as
 from vlrouting.experiment.compose import CLUSTERS, EXPERIMENTS
 from vlrouting.experiment.document import Leaf, read_document
 from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError, did_you_mean, nearest
+from vlrouting.experiment.typed import build_as
 
 DEFAULT = "default"
 _NOT_ONE_OF = re.compile(r"'(?P<word>.*)' is not one of (?P<known>.*)", re.DOTALL)

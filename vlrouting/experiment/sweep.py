@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from vlrouting.config import ExperimentConfig
-from vlrouting.experiment.build import build, value_at
 from vlrouting.experiment.compose import Composition
 from vlrouting.experiment.document import COMMAND_LINE, Leaf
 from vlrouting.experiment.errors import Finding
 from vlrouting.experiment.schema import spelled
+from vlrouting.experiment.typed import build, value_at
 
 DEFAULT_POINT = "default"
 LONGEST_NAME = 200

@@ -1,1 +1,1 @@
-"""Runs points: in this process, one after the other."""
+"""Runs many points: several at once on this machine, one after the other in this process, or on SLURM."""

@@ -11,14 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlrouting.config import ExperimentConfig
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_yaml, write_json_atomic
 from vlrouting.launch.display import Display
-from vlrouting.launch.interruption import Cancelled, Interruption, catch_signals
-from vlrouting.launch.machine import cores
+from vlrouting.launch.in_process import warn_of_missing_scores
 from vlrouting.launch.open_points import still_open
-from vlrouting.launch.prepare import prepare, uses_gpu
+from vlrouting.launch.prepare import prepare
 from vlrouting.launch.process_group import ProcessGroup, run_apart
-from vlrouting.launch.sweep import warn_of_missing_scores
+from vlrouting.training.device import choose_device
+from vlrouting.training.interruption import Cancelled, Interruption, catch_signals
+from vlrouting.training.machine import cores
 
 POLL_SECONDS = 0.2
 MISTAKE_STATUS = 2
@@ -192,10 +194,10 @@ def _queue(experiment: Experiment, point: Point, run: RunDirectory) -> None:
         run.update_run(status="queued", error=None, swept=experiment.swept(point))
 
 
-def _gpus(configs: Sequence[object]) -> int:
+def _gpus(configs: Sequence[ExperimentConfig]) -> int:
     import torch
 
-    return torch.cuda.device_count() if uses_gpu(configs) else 0  # type: ignore[arg-type]
+    return torch.cuda.device_count() if choose_device(configs).type == "cuda" else 0
 
 
 @contextmanager

@@ -10,15 +10,11 @@ import torch
 
 from vlrouting.config import ExperimentConfig
 from vlrouting.experiment.plugins import import_plugins
-from vlrouting.launch.allocator import keep_freed_memory
-from vlrouting.launch.inputs import SharedInputs
-from vlrouting.launch.interruption import Cancelled, catch_signals
-from vlrouting.launch.mistakes import USER_MISTAKES, disk_errors_told
-
-
-def uses_gpu(configs: Sequence[ExperimentConfig]) -> bool:
-    """Whether there is a GPU and a point wants it."""
-    return torch.cuda.is_available() and any(config.train.accelerator != "cpu" for config in configs)
+from vlrouting.training.allocator import keep_freed_memory
+from vlrouting.training.device import choose_device
+from vlrouting.training.inputs import SharedInputs
+from vlrouting.training.interruption import Cancelled, catch_signals
+from vlrouting.training.user_errors import USER_MISTAKES, disk_errors_told
 
 
 def prepare(configs: Sequence[ExperimentConfig], threads: int) -> None:
@@ -28,9 +24,8 @@ def prepare(configs: Sequence[ExperimentConfig], threads: int) -> None:
         SystemExit: 2 for a user's mistake, 128 + n for a signal.
     """
     torch.set_num_threads(threads)
-    device = torch.device("cuda" if uses_gpu(configs) else "cpu")
-    inputs = SharedInputs(device)
-    if device.type == "cpu":
+    inputs = SharedInputs(choose_device(configs))
+    if inputs.device.type == "cpu":
         keep_freed_memory()
     try:
         with catch_signals():

@@ -15,18 +15,19 @@ from pathlib import Path
 
 import torch
 
+from vlrouting.doctor import network, node_findings
+from vlrouting.doctor.finding import FAULT
 from vlrouting.experiment import Point, RunDirectory, UserError, import_plugins, load
 from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.progress import read_progress
-from vlrouting.launch.allocator import keep_freed_memory
-from vlrouting.launch.doctor import network, node_findings
-from vlrouting.launch.doctor.finding import FAULT
-from vlrouting.launch.inputs import SharedInputs
-from vlrouting.launch.interruption import Cancelled, catch_signals
-from vlrouting.launch.mistakes import USER_MISTAKES, disk_errors_told
-from vlrouting.launch.place import Place, scheduler_job
-from vlrouting.launch.point import run_point
-from vlrouting.launch.presence import missing_files_of
+from vlrouting.training.allocator import keep_freed_memory
+from vlrouting.training.device import choose_device
+from vlrouting.training.inputs import SharedInputs
+from vlrouting.training.interruption import Cancelled, catch_signals
+from vlrouting.training.point import run_point
+from vlrouting.training.process_rank import Place, scheduler_job
+from vlrouting.training.required_files import missing_files_of
+from vlrouting.training.user_errors import USER_MISTAKES, disk_errors_told
 
 COMPLETE_STATUS, FAILED_STATUS, MISTAKE_STATUS = 0, 1, 2
 FIRST_WRITES_SECONDS = 2.0
@@ -44,7 +45,7 @@ def run_worker(directory: Path) -> int:
             point = point_of(run)
             _check_group(point, place)
             _look_around(point, run, place)
-            inputs = SharedInputs(_device(point, place))
+            inputs = SharedInputs(choose_device([point.config], place.local_rank if place.world_size > 1 else 0))
             if inputs.device.type == "cpu":
                 keep_freed_memory()
             run_point(point, run, inputs, interruption, point.differing, place)
@@ -95,12 +96,6 @@ def _look_around(point: Point, run: RunDirectory, place: Place) -> None:
         # A port may be held by a process that is just ending: that passes.
         passing = all(fault.looked_at == network.PLACE for fault in faults)
         raise RuntimeError(text) if passing else UserError(text)
-
-
-def _device(point: Point, place: Place) -> torch.device:
-    if not torch.cuda.is_available() or point.config.train.accelerator == "cpu":
-        return torch.device("cpu")
-    return torch.device("cuda", place.local_rank if place.world_size > 1 else 0)
 
 
 def _failed(run: RunDirectory, place: Place, error: Exception) -> int:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vlrouting.metrics.caption import CaptionScores, score
+from vlrouting.metrics.caption_scores import CaptionScores, score
 
 
 class PredictionsError(ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlrouting.metrics.caption import CaptionScores, check_references, score
+from vlrouting.metrics.caption_scores import CaptionScores, check_references, score
 from vlrouting.metrics.gathered import GatheredPredictions, list_ids
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import EvaluateConfig
-from vlrouting.metrics.caption import missing_requirements
 from vlrouting.metrics.caption_metric import CaptionMetric
+from vlrouting.metrics.caption_scores import missing_requirements
 from vlrouting.metrics.results_file import write_results_file
 from vlrouting.metrics.score import Score
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import EvaluateConfig
-from vlrouting.metrics.gqa import Records, evaluate, write_results
+from vlrouting.metrics.gqa_evaluation import Records, evaluate, write_results
 from vlrouting.metrics.whole_split import Evaluated, WholeSplitScore
 
 TITLES = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlrouting.metrics.nlvr2 import evaluate, write_results
+from vlrouting.metrics.nlvr2_evaluation import evaluate, write_results
 from vlrouting.metrics.whole_split import Evaluated, WholeSplitScore
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from vlrouting.config import EvaluateConfig
 from vlrouting.metrics.score import Score
-from vlrouting.metrics.vqa import VQAAccuracy, write_results
+from vlrouting.metrics.vqa_accuracy import VQAAccuracy, write_results
 
 
 class VQAScore(Score):

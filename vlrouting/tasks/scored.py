@@ -13,7 +13,7 @@ from torch import Tensor
 from vlrouting.config import TrainConfig
 from vlrouting.metrics.gathered import joined_on_first_process
 from vlrouting.metrics.score import Score
-from vlrouting.models.visual_language import VisualLanguageModel
+from vlrouting.models.joint_model import VisualLanguageModel
 from vlrouting.tasks.optimization import make_optimizer
 from vlrouting.tasks.randomness import seed_step
 from vlrouting.tasks.trained_state import keep_trained_state, require_trained_state

@@ -18,10 +18,10 @@ from vlrouting.experiment import RunDirectory, UserError
 from vlrouting.experiment.attempts import FAILED, KILLED, PREEMPTED, Attempt, Attempts, why_not_again
 from vlrouting.experiment.rundir import COMPLETE
 from vlrouting.launch.log_tail import log_tail
-from vlrouting.launch.place import scheduler_job
 from vlrouting.launch.slurm import scheduler
 from vlrouting.launch.slurm.records import is_marked_cancelled, read_record
 from vlrouting.launch.slurm.scheduler import JobState
+from vlrouting.training.process_rank import scheduler_job
 
 PREEMPTED_STATUS, MISTAKE_STATUS = 75, 2
 EARLY_NOTICE_STATUS = 128 + signal.SIGUSR1

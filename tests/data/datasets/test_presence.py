@@ -1,0 +1,126 @@
+"""What is said about files that are not there, and that finding out needs no torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.data.datasets.official_files import write_world
+from vlrouting.config import DataConfig, SplitConfig
+from vlrouting.data.datasets.manifest import read_manifest
+from vlrouting.data.datasets.presence import answers_path, missing_files
+from vlrouting.data.datasets.read import read_splits
+from vlrouting.data.datasets.registry import FORMATS, RECIPES, known_splits, recipe_of
+from vlrouting.data.example import DataError
+
+
+def test_nothing_is_missing_in_a_whole_world(tmp_path: Path) -> None:
+    data = write_world(tmp_path)
+    assert missing_files(replace(data, validation="test2015")) == []
+    assert answers_path(data) == tmp_path / "trainval_label2ans.json"
+    assert {name: len(examples) for name, examples in read_splits(data).items()} == {"train2014": 16, "val2014": 16}
+
+
+def test_all_that_is_missing_is_named(tmp_path: Path) -> None:
+    data = DataConfig(root=str(tmp_path), answers="trainval_label2ans.json")
+    sentences = missing_files(data)
+    names = ("OpenEnded_mscoco_{}_questions.json", "v2_mscoco_{}_annotations.json", "{}.zip")
+    for part in [name.format(split) for split in ("train2014", "val2014") for name in names]:
+        assert sum(part in sentence for sentence in sentences) == 1, part
+    assert any("data.answers" in sentence and "curl" in sentence for sentence in sentences)
+    assert len(sentences) == 7
+    with pytest.raises(DataError) as caught:
+        read_splits(data)
+    assert str(caught.value).splitlines() == sentences
+    assert len(missing_files(data, ["train2014"], images=False)) == 3
+
+
+def test_what_two_splits_share_is_named_once(tmp_path: Path) -> None:
+    sentences = missing_files(DataConfig(root=str(tmp_path), train="karpathy_train", test="karpathy_test"))
+    missing = [Path(sentence.partition(" is missing")[0]).name for sentence in sentences]
+    assert sorted(missing) == ["karpathy_test.json", "karpathy_train.json", "train2014", "val2014"]
+    assert sum("VL-Adapter-datasets" in sentence for sentence in sentences) == 2
+
+
+def test_missing_image_folder(tmp_path: Path) -> None:
+    data = write_world(tmp_path)
+    (tmp_path / "val2014").rename(tmp_path / "elsewhere")
+    (sentence,) = missing_files(data)
+    assert str(tmp_path / "val2014") in sentence and "images.cocodataset.org/zips/val2014.zip" in sentence
+    assert missing_files(data, images=False) == []
+    listed = replace(data, test="mine", splits={"mine": SplitConfig("val2014_list.json")})
+    assert missing_files(listed) == [sentence.replace("splits.val2014", "splits.mine")]
+    own = replace(data, test="mine", splits={"mine": SplitConfig("val2014_list.json", None, "pictures/{img_id}.jpg")})
+    (sentence,) = missing_files(own)
+    assert str(tmp_path / "pictures") in sentence
+
+
+def test_split_mistakes(tmp_path: Path) -> None:
+    data = replace(write_world(tmp_path), train="trian2014", splits={"val2014": SplitConfig("x.json", None, "{a}.jpg")})
+    unknown, template, questions = missing_files(data)
+    assert "x.json is missing" in questions
+    assert "'trian2014'" in unknown and "did you mean 'train2014'?" in unknown
+    assert "data.splits.val2014.images" in template and "placeholders" in template
+
+
+def test_a_recipe_makes_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = DataConfig(root=str(tmp_path / "none"), prepare="easy_vqa", train="train", validation="val", test="test")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert missing_files(data) == []
+    assert len(missing_files(replace(data, test="testt"))) == 1
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (sentence,) = missing_files(data)
+    assert 'pip install "vlrouting[demo]"' in sentence
+
+
+def test_no_torch_is_imported() -> None:
+    program = (
+        "import sys, vlrouting.data, vlrouting.data.datasets.presence as p; from vlrouting.config import DataConfig; "
+        "assert p.missing_files(DataConfig(root='/nowhere')); "
+        "print(sorted({'torch', 'lightning', 'PIL'} & {*sys.modules}))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_configuration_knows_the_same_names() -> None:
+    assert not [problem for name in FORMATS for problem in DataConfig(name=name).problems()]
+    assert not [problem for name in RECIPES for problem in DataConfig(prepare=name).problems()]
+    known = [problem for problem in DataConfig(name="?", prepare="?").problems() if "not one of" in problem]
+    assert [problem.partition("not one of ")[2].split(", ") for problem in known] == [list(FORMATS), list(RECIPES)]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_makes_splits_of_known_datasets(name: str) -> None:
+    recipe = recipe_of(DataConfig(prepare=name))
+    assert recipe is not None and recipe.SPLITS.keys() <= FORMATS.keys()
+    for dataset, splits in recipe.SPLITS.items():
+        assert known_splits(DataConfig(name=dataset, prepare=name)) == splits
+        assert "train" in splits
+
+
+def test_a_recipe_for_another_dataset(tmp_path: Path) -> None:
+    data = DataConfig(name="coco", root=str(tmp_path), prepare="easy_vqa", train="train", test="test")
+    (sentence,) = missing_files(data)
+    assert sentence == "data.name, prepare: the recipe 'easy_vqa' makes files of vqav2, not of coco"
+    with pytest.raises(DataError, match="makes files of vqav2"):
+        read_splits(data)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dataset", FORMATS)
+def test_the_manifest_lists_every_default_file(dataset: str, tmp_path: Path) -> None:
+    content = read_manifest(dataset)
+    provided = [path for source in content["sources"] for path in source["provides"]]
+    assert len(provided) == len(set(provided))
+    assert all(("url" in source) != ("page" in source) for source in content["sources"])
+    known = FORMATS[dataset]
+    for name, split in known.splits.items():
+        files = known.split_files(name, split)
+        folders = known.image_folders(tmp_path, name, split)
+        assert files and {*files, *folders} <= set(provided)

@@ -1,0 +1,44 @@
+"""Room, and leave to write."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from tests.doctor.looking import amiss, look, the_one
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def _leave(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**40, 2**40 - free, free))
+
+
+def test_a_full_disk(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _leave(monkeypatch, 2**20)
+    the_one(look(tiny), "fault", "disk", "1.0 MiB are free", "make room there")
+    _leave(monkeypatch, 2**29)
+    the_one(look(tiny), "warning", "disk", "512.0 MiB are free", "make room there")
+    _leave(monkeypatch, 2**33)
+    assert amiss(look(tiny)) == []
+
+
+def test_it_takes_all_points_and_the_features(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wanted(*overrides: str) -> str:
+        (finding,) = [finding for finding in look(tiny, *overrides) if finding.looked_at == "disk"]
+        return finding.found
+
+    one = "about 4.4 MiB will be written"
+    assert one in wanted(), wanted()
+    text = (tiny / "tiny.yaml").read_text()
+    (tiny / "tiny.yaml").write_text(text + "sweep: {grid: {seed: [1, 2]}}\n")
+    assert "about 8.8 MiB will be written" in wanted(), wanted()
+
+
+def test_runs_that_cannot_be_written(tiny: Path) -> None:
+    the_one(look(tiny, runs=Path("/proc/vlrouting")), "fault", "disk", "/proc/vlrouting", "--runs")
+    (tiny / "occupied").write_text("a file")
+    the_one(look(tiny, runs=tiny / "occupied"), "fault", "disk", "nothing can be written", "--runs")

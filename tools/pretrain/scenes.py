@@ -1,0 +1,69 @@
+"""Random scenes as pictures with labels that need no sentence: what is in each cell of the grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from vlrouting.shapes.draw import draw
+from vlrouting.shapes.scene import COLORS, SHAPES, SIZES, Scene, random_scene
+
+CELLS = 9
+NOTHING = -1
+"""Label of a place where nothing is."""
+
+
+@dataclass(frozen=True)
+class LabelledPictures:
+    """Pictures and what they show.
+
+    Attributes:
+        pixels: (N, H, W, 3) uint8.
+        cells: (N, CELLS, 3) int64, of each cell in reading order the numbers of colour, shape and size in COLORS,
+            SHAPES and SIZES; NOTHING in an empty cell.
+    """
+
+    pixels: Tensor
+    cells: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def draw_pictures(count: int, side: int, seed: str) -> LabelledPictures:
+    """Pictures of random scenes with all combinations of colour and shape, scaled to `side` pixels as timm does."""
+    random = Random(seed)
+    pixels = np.empty((count, side, side, 3), dtype=np.uint8)
+    cells = np.full((count, CELLS, 3), NOTHING, dtype=np.int64)
+    for row in tqdm(range(count), desc="pictures", unit="picture", mininterval=1.0):
+        scene = random_scene(random, held_out=None)
+        pixels[row] = np.asarray(draw(scene).resize((side, side), Image.Resampling.BICUBIC))
+        _fill(cells[row], scene)
+    return LabelledPictures(torch.from_numpy(pixels), torch.from_numpy(cells))
+
+
+def _fill(cells: np.ndarray, scene: Scene) -> None:
+    colors = list(COLORS)
+    for thing in scene.things:
+        cells[3 * thing.row + thing.column] = (
+            colors.index(thing.color), SHAPES.index(thing.shape), SIZES.index(thing.size)
+        )  # fmt: skip
+
+
+def reading_order(cells: Tensor, most: int) -> Tensor:
+    """The same things one after the other, (N, CELLS, 3) -> (N, most, 4) with the number of the cell at the end.
+
+    NOTHING in the places after the last thing.
+    """
+    empty = cells[..., :1] == NOTHING  # (N, CELLS, 1)
+    number = torch.arange(CELLS).view(CELLS, 1).expand_as(empty)
+    described = torch.cat([cells, number.masked_fill(empty, NOTHING)], dim=-1)  # (N, CELLS, 4)
+    # Sorted by cell, the empty ones last.
+    order = (number + CELLS * empty).argsort(dim=1)[:, :most]  # (N, most, 1)
+    return described.gather(1, order.expand(-1, -1, described.shape[-1]))

@@ -1,0 +1,1 @@
+"""Bottleneck kinds, one file each."""

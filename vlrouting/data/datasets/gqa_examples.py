@@ -1,0 +1,113 @@
+"""GQA's questions as packed columns, read entry by entry: the training file has a million records on over 1 GB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, overload
+
+from vlrouting.data.datasets.gqa_records import choices_of, question_records, scored_records
+from vlrouting.data.datasets.image_paths import ImageTemplate
+from vlrouting.data.datasets.json_records import name_record, take
+from vlrouting.data.datasets.packed import CodedStrings, PackedStrings
+from vlrouting.data.example import DataError, Example
+
+
+@dataclass
+class _Columns:
+    """What is kept of the questions."""
+
+    ids: PackedStrings = field(default_factory=PackedStrings)
+    texts: PackedStrings = field(default_factory=PackedStrings)
+    image_ids: CodedStrings = field(default_factory=CodedStrings)
+    answers: CodedStrings = field(default_factory=CodedStrings)
+    structural_types: CodedStrings = field(default_factory=CodedStrings)
+    semantic_types: CodedStrings = field(default_factory=CodedStrings)
+
+
+class GQAExamples(Sequence[Example]):
+    """The questions of a split in the order of its files. An `Example` is made on access, and shares nothing.
+
+    Forked workers share the columns with their parent, and do not copy them by reading (see `packed`).
+    """
+
+    def __init__(self, files: Sequence[Path], choices: Path | None, root: Path, template: ImageTemplate) -> None:
+        """Read and check the question files; the choices file, where there is one, is only kept in mind.
+
+        Raises:
+            DataError: names file, question and remedy.
+        """
+        self._files, self._choices, self._root, self._template = tuple(files), choices, root, template
+        self._columns = _read_columns(files)
+
+    def __len__(self) -> int:
+        return len(self._columns.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        """One example, or a list of them."""
+        if isinstance(index, slice):
+            return [self._example(position) for position in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there is no example {index} among {len(self)}")
+        return self._example(index % len(self))
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """The official records by question id, for the metric: read again now, and only as far as it needs them.
+
+        Raises:
+            DataError: names file, question and remedy.
+        """
+        return scored_records(self._files)
+
+    def choices(self) -> dict[str, dict[str, list[str]]] | None:
+        """Valid and plausible answers by question id, read now; None without a choices file.
+
+        Raises:
+            DataError: names file, question and remedy.
+        """
+        if self._choices is None:
+            return None
+        return choices_of(self._choices, {self._columns.ids[index] for index in range(len(self))})
+
+    def _example(self, index: int) -> Example:
+        columns = self._columns
+        answer = columns.answers[index]
+        return Example(
+            id=columns.ids[index],
+            images=(self._root / self._template.fill(image_id=columns.image_ids[index]),),
+            text=columns.texts[index],
+            labels={answer: 1.0} if answer else {},
+            answers=(answer,) if answer else (),
+            answer_type=columns.structural_types[index],
+            question_type=columns.semantic_types[index],
+            answer=answer,
+        )
+
+
+def _read_columns(files: Sequence[Path]) -> _Columns:
+    columns = _Columns()
+    answered: bool | None = None
+    for file, question_id, record in question_records(files):
+        place = f"question {question_id}"
+        columns.ids.append(question_id)
+        columns.texts.append(take(record, "question", (str,), file, place))
+        columns.image_ids.append(take(record, "imageId", (str,), file, place))
+        if answered is None:
+            answered = "answer" in record
+        if ("answer" in record) != answered:
+            raise DataError(
+                f"{name_record(file, record, place)} has {'no' if answered else 'an'} 'answer', unlike those before "
+                "it; give every record one, or none for a test set"
+            )
+        columns.answers.append(take(record, "answer", (str,), file, place) if answered else "")
+        types = take(record, "types", (dict,), file, place) if "types" in record else {}
+        for name, column in (("structural", columns.structural_types), ("semantic", columns.semantic_types)):
+            column.append(take(types, name, (str,), file, f"{place}, types") if types else "")
+    return columns

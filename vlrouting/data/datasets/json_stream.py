@@ -1,0 +1,73 @@
+"""Reading a long JSON object entry by entry: as Python objects the whole of it would take many times its size."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from io import TextIOBase
+from pathlib import Path
+from typing import Any
+
+from vlrouting.data.datasets.json_records import FETCH_AGAIN, cannot_be_read
+from vlrouting.data.example import DataError
+
+BLOCK = 1 << 22
+"""Characters that are read at once."""
+LONGEST = 4 * BLOCK
+"""Characters of an entry; what is no entry by then is not going to be one."""
+_OPEN = re.compile(r"\s*\{\s*(\}\s*)?")
+_KEY = re.compile(r'\s*"([^"\\]*)"\s*:\s*')
+_NEXT = re.compile(r"\s*([,}])")
+_decode = json.JSONDecoder().raw_decode
+
+
+def stream_entries(path: Path) -> Iterator[tuple[str, Any]]:
+    """Key and value of each entry of the JSON object that a file holds; a key that occurs twice comes twice.
+
+    Raises:
+        DataError: the file cannot be read, holds something else, or is damaged; names the entry before the break.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            yield from _entries(file, path)
+    except (UnicodeDecodeError, OSError) as error:
+        raise cannot_be_read(path, error) from error
+
+
+def _entries(file: TextIOBase, path: Path) -> Iterator[tuple[str, Any]]:
+    text, before = file.read(BLOCK), 0  # `before`: characters that have been read and dropped
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty; {FETCH_AGAIN}")
+    opening = _OPEN.match(text)
+    if opening is None:
+        raise DataError(f"{path}: holds no JSON object of records by id; compare with the official file format")
+    position, last, key = opening.end(), opening[1] is not None, ""
+    while not last:
+        try:
+            found, value, end, last = _entry(text, position)
+        except json.JSONDecodeError as error:
+            block = file.read(BLOCK) if len(text) - position < LONGEST else ""
+            if not block:
+                where = f", after the record '{key}'" if key else ""
+                raise DataError(
+                    f"{path}: the JSON breaks off at character {before + error.pos} ({error.msg}){where}; {FETCH_AGAIN}"
+                ) from error
+            text, before, position = text[position:] + block, before + position, 0
+            continue
+        key, position = found, end
+        yield key, value
+    if (text[position:] + file.read(BLOCK)).strip():
+        raise DataError(f"{path}: there is something behind the end of the JSON object; {FETCH_AGAIN}")
+
+
+def _entry(text: str, position: int) -> tuple[str, Any, int, bool]:
+    """Key, value, where the next entry begins, and whether there is none. Raises JSONDecodeError, also for a part."""
+    key = _KEY.match(text, position)
+    if key is None:
+        raise json.JSONDecodeError("expected a key", text, position)
+    value, end = _decode(text, key.end())
+    after = _NEXT.match(text, end)
+    if after is None:
+        raise json.JSONDecodeError("expected , or }", text, end)
+    return key[1], value, after.end(), after[1] == "}"

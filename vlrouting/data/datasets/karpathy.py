@@ -1,0 +1,100 @@
+"""Karpathy's `dataset_coco.json`: images of all splits with their captions, and which split each is of.
+
+Source: https://cs.stanford.edu/people/karpathy/deepimagesent (CVPR 2015). The number of an image in COCO is `cocoid`;
+`imgid` only counts the file's records.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+from vlrouting.data.datasets.captions import captioned
+from vlrouting.data.datasets.image_paths import ImageTemplate
+from vlrouting.data.datasets.json_records import name_record, take
+from vlrouting.data.example import DataError, Example
+
+PARTS = {"train": ("train", "restval")}
+"""What a split is made of, if not of the records of its own name: the rest of val2014 is trained on."""
+FOLDERS = {"train": ["train2014", "val2014"], "restval": ["val2014"], "val": ["val2014"], "test": ["val2014"]}
+"""`filepath` of the images of a split of the real file."""
+REAL_SIZE = 100_000
+"""A file called "coco" with more images than this is meant to be the whole one."""
+SPLIT_SIZES = {"train": 113_287, "val": 5_000, "test": 5_000}
+"""Images of the real splits."""
+_SPLIT_OR_FOLDER = re.compile(r'"(filepath|split)"\s*:\s*"([^"]*)"')
+
+
+def karpathy_examples(
+    content: dict[str, Any], path: Path, root: Path, split_name: str, template: ImageTemplate
+) -> list[Example]:
+    """One example for each image of a split, in the order of the file.
+
+    Raises:
+        DataError: names file, cocoid and remedy.
+    """
+    images: list[Any] = content["images"]
+    parts = PARTS.get(split_name, (split_name,))
+    splits: set[str] = set()
+    seen: set[int] = set()
+    examples: list[Example] = []
+    for number, record in enumerate(images, start=1):
+        part = take(record, "split", (str,), path, number)
+        splits.add(part)
+        cocoid = take(record, "cocoid", (int,), path, number)
+        if cocoid in seen:
+            raise DataError(f"{path}: cocoid {cocoid} occurs twice; remove one of the two records")
+        seen.add(cocoid)
+        if part in parts:
+            examples.append(_example(record, cocoid, path, number, root, template))
+    if not examples:
+        raise DataError(_no_such_split(path, split_name, splits))
+    _check_size(content, len(images), path, split_name, len(examples))
+    return examples
+
+
+def _example(
+    record: dict[str, Any], cocoid: int, path: Path, number: int, root: Path, template: ImageTemplate
+) -> Example:
+    where = name_record(path, record, number)
+    folder = take(record, "filepath", (str,), path, number, blank=True)
+    file_name = take(record, "filename", (str,), path, number)
+    captions = take(record, "sentences", (list,), path, number)
+    for position, caption in enumerate(captions, start=1):
+        if type(caption) is not str:
+            raise DataError(f"{where}: caption {position} has no text under 'raw' ({caption!r:.60}); repair it")
+    image = root / template.fill(subtype=folder or ".", image_id=cocoid, file_name=file_name)
+    return captioned(cocoid, image, captions, where)
+
+
+def _no_such_split(path: Path, split_name: str, splits: set[str]) -> str:
+    near = difflib.get_close_matches(split_name, splits, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return (
+        f"{path}: has no image of a split '{split_name}', only of {', '.join(sorted(splits))}{hint}; the name under "
+        "data.splits chooses the records of this file"
+    )
+
+
+def _check_size(content: dict[str, Any], images: int, path: Path, split_name: str, found: int) -> None:
+    expected = SPLIT_SIZES.get(split_name)
+    real = content.get("dataset") == "coco" and images > REAL_SIZE
+    if real and expected is not None and found != expected:
+        raise DataError(
+            f"{path}: the split '{split_name}' of COCO has {expected:,} images, but {found:,} were found among the "
+            f'{images:,} of the file; fetch it again, or set its "dataset" to another name if it is your own'
+        )
+
+
+def folders_of(head: str, split_name: str) -> list[str] | None:
+    """Folders (`filepath`) of a split's images as the beginning of the file shows them; None if it is another file."""
+    pairs = _SPLIT_OR_FOLDER.findall(head)
+    if not pairs:
+        return None
+    records = [dict(both) for both in zip(pairs[::2], pairs[1::2], strict=False)]  # each record has one of either
+    if any(record.get("filepath") in FOLDERS["train"] for record in records):
+        return FOLDERS.get(split_name, [])  # the whole file is long, and its splits are mixed
+    parts = PARTS.get(split_name, (split_name,))
+    return sorted({record.get("filepath", "") for record in records if record.get("split") in parts})

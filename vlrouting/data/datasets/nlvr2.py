@@ -1,0 +1,126 @@
+"""NLVR2: statements about pairs of photographs, one JSON record a line.
+
+Formats and download: https://github.com/lil-lab/nlvr/tree/master/nlvr2, `data/README.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from vlrouting.config import SplitConfig
+from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders, image_key
+from vlrouting.data.datasets.json_records import read_json_lines, take
+from vlrouting.data.datasets.manifest import absent
+from vlrouting.data.example import DataError, Example
+
+DEFAULT_SPLITS: dict[str, SplitConfig] = {
+    "train": SplitConfig("train.json", images="images/train/{directory}/{pair}-img{side}.png"),
+    **{name: SplitConfig(f"{name}.json") for name in ("dev", "test1", "test2")},
+}
+"""Splits that an experiment may name without saying where they lie: the official file names."""
+PLACEHOLDERS = Placeholders(
+    sample={"split": "dev", "pair": "dev-850-0", "side": 0, "directory": "67"},
+    identify=(frozenset({"pair", "side"}),),
+    default="{split}/{pair}-img{side}.png",
+)
+"""`{split}` and `{pair}` are the beginning of the identifier, `{side}` 0 for left and 1 for right, `{directory}` the
+field of that name, which only training records have. Many images are no PNG whatever their name says."""
+ANSWERS = {"True": "true", "False": "false"}
+"""The file's label -> answer."""
+_IDENTIFIER = re.compile(r"(?P<pair>(?P<split>[^-]+)-[^-]+-[^-]+)-[^-]+")
+_FIRST_SPLIT = re.compile(r'"identifier"\s*:\s*"([^"-]+)-')
+_LOOK = 65_536
+"""Bytes of a file in which the first identifier is looked for."""
+
+
+def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
+    """The split's file: path below the data root -> key in the configuration.
+
+    Raises:
+        DataError: no file is named, or annotations are.
+    """
+    key = f"data.splits.{split_name}"
+    if split.annotations:
+        raise DataError(f"{key}.annotations: has no meaning for NLVR2, whose records carry their labels; remove it")
+    if not split.questions:
+        raise DataError(f"{key}.questions: is empty; give the name of the JSON Lines file")
+    return {split.questions: f"{key}.questions"}
+
+
+def image_folders(root: Path, split_name: str, split: SplitConfig) -> dict[str, str]:
+    """Image folders of a split: path below the data root -> key in the configuration.
+
+    Raises:
+        DataError: the template of the images is not sound.
+    """
+    template = ImageTemplate(split_name, split, PLACEHOLDERS)
+    try:
+        with (root / split.questions).open("rb") as file:
+            first = _FIRST_SPLIT.search(file.read(_LOOK).decode(errors="replace"))
+    except OSError:
+        first = None
+    return {template.folder(split=first[1] if first is not None else split_name): image_key(split_name)}
+
+
+def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]:
+    """Read and check one split, in the order of its file. Images are not opened.
+
+    Raises:
+        DataError: the file is missing (with the command that fetches it), or broken (file, line, remedy).
+    """
+    missing = absent("nlvr2", root, split_files(split_name, split))
+    if missing:
+        raise DataError("\n".join(missing))
+    template = ImageTemplate(split_name, split, PLACEHOLDERS)
+    path = root / split.questions
+    examples: list[Example] = []
+    seen: set[str] = set()
+    for number, record in read_json_lines(path):
+        place = f"line {number}"
+        identifier = take(record, "identifier", (str,), path, place)
+        if identifier in seen:
+            raise DataError(f"{path}: {place}: identifier {identifier} occurs twice; remove one of the two lines")
+        seen.add(identifier)
+        answer = _answer(record, path, place)
+        if examples and bool(answer) != bool(examples[0].answer):
+            raise DataError(
+                f"{path}: {place}: has {'a' if answer else 'no'} 'label', unlike the lines before it; give every line "
+                "one, or none for a test set"
+            )
+        images = _images(record, identifier, root, template, path, place)
+        examples.append(_example(identifier, images, take(record, "sentence", (str,), path, place), answer))
+    return examples
+
+
+def _example(identifier: str, images: tuple[Path, ...], text: str, answer: str) -> Example:
+    if not answer:
+        return Example(identifier, images, text, {})
+    return Example(identifier, images, text, {answer: 1.0}, answers=(answer,), answer=answer)
+
+
+def _answer(record: dict[str, Any], path: Path, place: str) -> str:
+    """The label as an answer; empty in the hidden test set."""
+    if "label" not in record:
+        return ""
+    label = record["label"]
+    if type(label) is not str or label not in ANSWERS:
+        raise DataError(
+            f'{path}: {place}: \'label\' is {label!r:.60}, not the string "True" or "False"; repair the line'
+        )
+    return ANSWERS[label]
+
+
+def _images(
+    record: dict[str, Any], identifier: str, root: Path, template: ImageTemplate, path: Path, place: str
+) -> tuple[Path, ...]:
+    """Left and right."""
+    parts = _IDENTIFIER.fullmatch(identifier)
+    if parts is None:
+        raise DataError(
+            f"{path}: {place}: identifier '{identifier}' is not of the form split-set-pair-sentence; repair the line"
+        )
+    directory = take(record, "directory", (int, str), path, place) if "directory" in template.used else ""
+    values = {"split": parts["split"], "pair": parts["pair"], "directory": directory}
+    return tuple(root / template.fill(side=side, **values) for side in (0, 1))

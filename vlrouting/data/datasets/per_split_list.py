@@ -1,0 +1,81 @@
+"""The per-split list of LXMERT and VL-T5 (`karpathy_train.json`, `minival.json`): questions that carry `label`.
+
+A record: `{"question_id": 458752000, "img_id": "COCO_train2014_000000458752", "sent": "What …?", "label": {"net": 1}}`;
+`answer_type`, `question_type` and the ten `answers` may be there. Source: https://github.com/airsplay/lxmert.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from sys import intern
+from typing import Any
+
+from vlrouting.data.datasets.json_records import name_record, take
+from vlrouting.data.datasets.vqa_annotations import Annotations, answered, soft_scores, ten_answers
+from vlrouting.data.datasets.vqa_images import ImagePaths
+from vlrouting.data.example import DataError, Example
+
+
+def list_examples(records: list[Any], path: Path, images: ImagePaths, annotations: Annotations | None) -> list[Example]:
+    """Examples of a list. Its own `label` gives the scores; `annotations`, where given, the ten answers and the types.
+
+    A list is a part of the official annotations, so annotations of other questions are no mistake here.
+
+    Raises:
+        DataError: names file, question_id and remedy.
+    """
+    if not records:
+        raise DataError(f"{path}: the list is empty; fetch the file again, or choose another split")
+    labelled = isinstance(records[0], dict) and "label" in records[0]
+    examples: list[Example] = []
+    seen: set[int | str] = set()
+    for number, record in enumerate(records, start=1):
+        question_id = take(record, "question_id", (int, str), path, number)
+        if question_id in seen:
+            raise DataError(f"{path}: question_id {question_id} occurs twice; remove one of the two records")
+        if ("label" in record) != labelled:
+            raise DataError(
+                f"{path}: question_id {question_id} has {'no' if labelled else 'a'} 'label', unlike the records before "
+                "it; give every record one ({} for no answer), or none for a test set"
+            )
+        seen.add(question_id)
+        examples.append(_example(record, question_id, path, number, images, annotations))
+    return examples
+
+
+def _example(
+    record: dict[str, Any],
+    question_id: int | str,
+    path: Path,
+    number: int,
+    images: ImagePaths,
+    official: Annotations | None,
+) -> Example:
+    where = name_record(path, record, number)
+    image = images.by_name(take(record, "img_id", (str,), path, number), where)
+    text = take(record, "sent", (str,), path, number)
+    labels = _labels(record["label"], where) if "label" in record else {}
+    if official is not None:
+        found = official.by_question.get(question_id) if isinstance(question_id, int) else None
+        if found is None:
+            raise DataError(f"{where}: has no annotation in {official.path}; choose the annotations file of its images")
+        scores = labels if "label" in record else soft_scores(found.answers)
+        return answered(question_id, image, text, scores, found)
+    answers = take(record, "answers", (list,), path, number) if record.get("answers") else None
+    return Example(
+        id=question_id,
+        images=image,
+        text=text,
+        labels=labels,
+        answers=ten_answers(answers, where) if answers is not None else (),
+        answer_type=intern(str(record.get("answer_type") or "")),
+        question_type=intern(str(record.get("question_type") or "")),
+        answer=max(labels, key=labels.__getitem__, default=""),
+    )
+
+
+def _labels(label: Any, where: str) -> dict[str, float]:
+    sound = isinstance(label, dict) and all(type(score) in (int, float) and 0 <= score <= 1 for score in label.values())
+    if not sound:
+        raise DataError(f"{where}: 'label' must map answers to scores between 0 and 1, not {label!r:.80}; repair it")
+    return {answer: float(score) for answer, score in label.items()}

@@ -1,0 +1,1 @@
+"""Examples -> `Batch`: tokens, samplers, collate functions, the LightningDataModule."""

@@ -1,0 +1,45 @@
+"""What `vlrouting doctor` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vlrouting.doctor.examine import examine
+from vlrouting.doctor.finding import FAULT
+from vlrouting.doctor.show import show
+from vlrouting.doctor.subject import LAUNCHERS, Surroundings
+from vlrouting.experiment import UserError, load
+
+
+def look(
+    name: str,
+    overrides: Sequence[str],
+    names: Sequence[str],
+    runs: Path,
+    launcher: str | None = None,
+    gpu_memory: float | None = None,
+) -> bool:
+    """Examine an experiment and print what is found.
+
+    Args:
+        name: of the experiment, or its file.
+        overrides: `key=value`.
+        names: of the points; empty for all.
+        runs: folder of the run directories.
+        launcher: `local`, `slurm` or `process`; None for what this process runs in.
+        gpu_memory: GiB of the GPUs that the points will run on, where they are not here.
+
+    Returns:
+        Whether there is a fault.
+
+    Raises:
+        UserError: the experiment is not sound, or there is no such point or launcher.
+    """
+    if launcher is not None and launcher not in LAUNCHERS:
+        raise UserError(f"there is no launcher '{launcher}'; there are: {', '.join(LAUNCHERS)}")
+    experiment = load(name, overrides)  # files that are missing are findings here
+    points = [experiment.point(point) for point in names] if names else list(experiment.points)
+    findings = examine(experiment.name, points, Surroundings(runs, launcher, gpu_memory))
+    show(findings, f"{experiment.name}: {len(points)} point{'' if len(points) == 1 else 's'}")
+    return any(finding.level == FAULT for finding in findings)

@@ -1,0 +1,189 @@
+"""The data: files, their content, images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlrouting.config import DataConfig, ExperimentConfig
+from vlrouting.data.datasets.presence import answers_path, missing_files
+from vlrouting.data.datasets.registry import FORMATS, chosen_splits, known_splits, recipe_of
+from vlrouting.data.example import DataError, Example
+from vlrouting.doctor.finding import FAULT, OK, Finding, from_sentence
+from vlrouting.doctor.folders import spelled_bytes, write_problem
+from vlrouting.doctor.subject import Surroundings
+
+SAMPLED_IMAGES = 8
+"""Of each split."""
+MOST_BYTES = 2**30
+"""Files that are larger together are not read through: that is left to the run."""
+_HEAD = 65_536
+_LONGEST_TOKEN = 16_384
+"""Characters before the end of a part of a JSON file within which the cut itself may look like a mistake."""
+PREPARED = "prepared.json"
+"""What a recipe leaves when it is done."""
+PLACE = "data"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of reading the splits."""
+
+    examples: dict[str, Sequence[Example]] | None
+    """By split; None where they were not read."""
+    why_not: str = ""
+    problem: str = ""
+    """What is wrong with them, with the remedy."""
+
+
+def looks_at_images(config: ExperimentConfig) -> bool:
+    """Whether the point opens images, or features of them."""
+    return config.model.visual_input == "image"
+
+
+def files(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+    """The files and image folders of every split are there, or can be made."""
+    problems = missing_files(config.data, images=looks_at_images(config))
+    yield from (from_sentence(FAULT, PLACE, problem) for problem in problems)
+    if not problems:
+        splits = ", ".join(chosen_splits(config.data))
+        state = f"will be made by the recipe {config.data.prepare}" if _to_be_made(config.data) else "are there"
+        yield Finding(OK, PLACE, f"{config.data.root}: the files of {splits} {state}")
+
+
+def recipe(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+    """A recipe that has not been followed yet finds an empty place that takes files."""
+    root = Path(config.data.root)
+    if not _to_be_made(config.data):
+        return
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        yield Finding(
+            FAULT,
+            PLACE,
+            f"{root} holds files that the recipe {config.data.prepare} did not make",
+            "move them away, or change data.root",
+        )
+    elif problem := write_problem(root):
+        yield Finding(FAULT, PLACE, problem, "set data.root to a folder that you may write to")
+
+
+def content(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+    """Every JSON file begins and ends as one; where the files are not too large, every record is sound."""
+    paths = [path for path in json_files(config.data) if path.exists()]
+    broken = where.once(("json", tuple(paths)), lambda: [found for path in paths if (found := json_problem(path))])
+    yield from (from_sentence(FAULT, PLACE, problem) for problem in broken)
+    if broken or not paths:
+        return
+    found = reading(config, where)
+    yield from (from_sentence(FAULT, PLACE, line) for line in found.problem.splitlines())
+    if found.examples is not None:
+        counts = ", ".join(f"{name} {len(examples):,}" for name, examples in found.examples.items())
+        yield Finding(OK, PLACE, f"read through, examples: {counts}")
+    elif found.why_not:
+        yield Finding(OK, PLACE, f"{len(paths)} JSON files begin and end as they should; {found.why_not}")
+
+
+def images(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+    """A sample of every split's images opens."""
+    examples = reading(config, where).examples if looks_at_images(config) else None
+    if examples is None:
+        return
+    paths = [path for split in examples.values() for example in _sample(split) for path in example.images]
+    broken = where.once(("images", tuple(paths)), lambda: [p for path in paths if (p := _image_problem(path))])
+    yield from (from_sentence(FAULT, "images", problem) for problem in broken)
+    if not broken:
+        yield Finding(OK, "images", f"a sample of {len(set(paths))} opens")
+
+
+def reading(config: ExperimentConfig, where: Surroundings) -> Reading:
+    """The splits, read once for all points that share them."""
+    key = ("examples", repr(config.data), looks_at_images(config))
+    return where.once(key, lambda: _read(config))
+
+
+def json_files(data: DataConfig) -> list[Path]:
+    """The JSON files of all chosen splits, and the vocabulary's."""
+    found: list[Path] = []
+    for name in chosen_splits(data):
+        split = known_splits(data).get(name)
+        if split is None:
+            continue
+        try:
+            paths = [Path(data.root) / relative for relative in FORMATS[data.name].split_files(name, split)]
+        except DataError:  # a mistake that `files` names
+            continue
+        found += [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    vocabulary = answers_path(data)
+    return list(dict.fromkeys([*found, *([vocabulary] if vocabulary is not None else [])]))
+
+
+def json_problem(path: Path) -> str | None:
+    """What is wrong with the beginning or the end of a JSON or JSON Lines file, with the remedy; None for nothing."""
+    again = "the file was cut short or damaged: fetch it again"
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+            whole = len(head) < _HEAD
+            file.seek(-min(len(head), 256), 2)
+            tail = file.read().decode("utf-8", errors="replace").rstrip()
+    except OSError as error:
+        return f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions"
+    text = head.decode("utf-8-sig", errors="replace").strip()
+    if not text:
+        return f"{path}: the file is empty; {again}"
+    if text[0] not in "{[":
+        return f"{path}: begins with {text[:20]!r}, which is no JSON object or list; {again}"
+    position = _broken_at(text, whole)
+    if position is not None:
+        return f"{path}: the JSON breaks off at character {position}; {again}"
+    return None if tail[-1:] in ("}", "]") else f"{path}: ends with {tail[-20:]!r} in the middle of a record; {again}"
+
+
+def _broken_at(text: str, whole: bool) -> int | None:
+    """Where the beginning of a file stops being JSON; None where it does not."""
+    try:
+        json.JSONDecoder().raw_decode(text)  # of JSON Lines the first
+    except json.JSONDecodeError as error:
+        return error.pos if whole or error.pos < len(text) - _LONGEST_TOKEN else None
+    return None
+
+
+def _read(config: ExperimentConfig) -> Reading:
+    from vlrouting.data.datasets.read import read_splits
+
+    paths = json_files(config.data)
+    if missing_files(config.data, images=looks_at_images(config)) or any(json_problem(path) for path in _there(paths)):
+        return Reading(None)
+    if _to_be_made(config.data):
+        return Reading(None, why_not="the files are still to be made")
+    size = sum(path.stat().st_size for path in _there(paths))
+    if size > MOST_BYTES:
+        return Reading(None, why_not=f"{spelled_bytes(size)} are not read through here")
+    try:
+        return Reading(read_splits(config.data, images=looks_at_images(config)))
+    except DataError as error:
+        return Reading(None, problem=str(error))
+
+
+def _there(paths: Sequence[Path]) -> list[Path]:
+    return [path for path in paths if path.exists()]
+
+
+def _to_be_made(data: DataConfig) -> bool:
+    return recipe_of(data) is not None and not (Path(data.root) / PREPARED).exists()
+
+
+def _sample(split: Sequence[Example]) -> list[Example]:
+    return [split[position] for position in range(0, len(split), max(1, len(split) // SAMPLED_IMAGES))]
+
+
+def _image_problem(path: Path) -> str | None:
+    from vlrouting.data.images import load_image
+
+    try:
+        load_image(path)
+    except DataError as error:
+        return str(error)
+    return None

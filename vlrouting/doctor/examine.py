@@ -1,0 +1,112 @@
+"""All checks, in the order in which they are made, and what comes of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vlrouting.config import ExperimentConfig
+from vlrouting.doctor import batches, data, devices, directories, disk, features, memory, network, slurm
+from vlrouting.doctor import scores as scores_
+from vlrouting.doctor import weights as weights_
+from vlrouting.doctor.finding import FAULT, WARNING, Finding
+from vlrouting.doctor.subject import PointLook, Surroundings, Sweep, SweepLook, each_point
+from vlrouting.experiment import Point, UserError, import_plugins
+
+CHECKS: tuple[SweepLook, ...] = (
+    each_point(data.files),
+    each_point(data.recipe),
+    each_point(data.content),
+    each_point(data.images),
+    each_point(batches.steps),
+    each_point(batches.vocabulary),
+    each_point(weights_.weights),
+    each_point(features.features),
+    each_point(scores_.programs),
+    each_point(batches.lengths),
+    memory.fits,
+    disk.runs_folder,
+    disk.room,
+    directories.run_directories,
+    slurm.scheduler,
+    each_point(slurm.allocation),
+    each_point(devices.devices),
+    each_point(network.host_name),
+    each_point(network.meeting_place),
+)
+NODE_CHECKS: tuple[PointLook, ...] = (
+    data.files,
+    disk.node_room,
+    slurm.allocation,
+    devices.devices,
+    network.host_name,
+    network.meeting_place,
+)
+"""What each node looks at as it starts: quick, and nothing that is the same on every node."""
+
+
+def examine(name: str, points: Sequence[Point], where: Surroundings) -> list[Finding]:
+    """Everything that is found, in the order of the checks.
+
+    A finding that holds for several points comes once, with their names; with none, where it holds for all.
+
+    Args:
+        name: of the experiment.
+        points: that are going to run.
+        where: their surroundings.
+    """
+    ready, findings = _with_plugins(points)
+    sweep = Sweep(name, tuple(ready), where)
+    for look in CHECKS if ready else ():
+        findings += _careful(look, sweep)
+    return _merged(findings, {point.name for point in points})
+
+
+def node_findings(
+    config: ExperimentConfig, run_directory: Path | None = None, environment: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """What a node finds as a point starts on it: data, disk, SLURM's variables, devices, host names, port.
+
+    Takes under a second, asks no hub and builds no model.
+
+    Args:
+        config: of the point.
+        run_directory: where it writes.
+        environment: variables. Default: this process's.
+    """
+    variables = os.environ if environment is None else environment
+    where = Surroundings(runs=run_directory, environment=variables, starting=True)
+    return [finding for look in NODE_CHECKS for finding in look(config, where)]
+
+
+def _with_plugins(points: Sequence[Point]) -> tuple[list[Point], list[Finding]]:
+    """The points whose plugins could be imported, and a fault for each of the others."""
+    ready: list[Point] = []
+    findings: list[Finding] = []
+    for point in points:
+        try:
+            import_plugins(point.config.plugins)
+            ready.append(point)
+        except UserError as error:
+            remedy = "correct the module, or take it out of `plugins`"
+            findings.append(Finding(FAULT, "plugins", str(error), remedy, (point.name,)))
+    return ready, findings
+
+
+def _careful(look: SweepLook, sweep: Sweep) -> Iterator[Finding]:
+    """What a check finds; that it failed, where it did: the others may still find what matters."""
+    try:
+        yield from look(sweep)
+    except Exception as error:
+        name = getattr(look, "__name__", "check")
+        found = f"the check '{name}' failed ({type(error).__name__}: {error})"
+        yield Finding(WARNING, "doctor", found, "report this; what the check looks at is not known to be sound")
+
+
+def _merged(findings: Sequence[Finding], points: set[str]) -> list[Finding]:
+    names: dict[Finding, dict[str, None]] = {}
+    for finding in findings:
+        names.setdefault(replace(finding, points=()), {}).update(dict.fromkeys(finding.points))
+    return [replace(finding, points=() if held.keys() == points else tuple(held)) for finding, held in names.items()]

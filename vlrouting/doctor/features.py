@@ -1,0 +1,108 @@
+"""The cache of visual features."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlrouting.config import ExperimentConfig
+from vlrouting.doctor.data import looks_at_images, reading
+from vlrouting.doctor.finding import FAULT, OK, Finding
+from vlrouting.doctor.folders import spelled_bytes, write_problem
+from vlrouting.doctor.sizes import vision_size
+from vlrouting.doctor.subject import Surroundings
+
+PLACE = "features"
+
+
+@dataclass(frozen=True)
+class Cached:
+    """What is known of the features that a point needs."""
+
+    images: int
+    folder: Path | None = None
+    """A cache of just these images."""
+    problem: str = ""
+    """What is wrong with it."""
+
+
+def cache_folder(config: ExperimentConfig) -> Path | None:
+    """Where the point's features lie; None where it computes none."""
+    if not looks_at_images(config) or not config.vision.cache:
+        return None
+    return Path(config.vision.cache_dir or Path(config.data.root) / "features")
+
+
+def features(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+    """The features are there, or can be computed and written."""
+    folder = cache_folder(config)
+    if folder is None:
+        return
+    if problem := where.once(("write", folder), lambda: write_problem(folder)):
+        yield Finding(FAULT, PLACE, problem, "set vision.cache_dir to a folder that you may write to")
+        return
+    found = cached(config, where)
+    if found is None:
+        yield Finding(OK, PLACE, "how many will be computed is known once the data can be read")
+    elif found.problem:
+        remedy = f"remove it, and it is computed anew: rm -r '{found.folder}'"
+        yield Finding(FAULT, PLACE, f"{found.folder}: {found.problem}", remedy)
+    elif found.folder is not None:
+        same = "if weights, image size and images are as they were then"
+        said = f"those of {found.images:,} images are in {found.folder} ({same})"
+        yield Finding(OK, PLACE, said)
+    else:
+        size = bytes_to_compute(config, where)
+        about = f"about {spelled_bytes(size)}" if size is not None else "of a size that is not known here"
+        yield Finding(OK, PLACE, f"those of {found.images:,} images will be computed, {about} in {folder}")
+
+
+def bytes_to_compute(config: ExperimentConfig, where: Surroundings) -> int | None:
+    """Bytes that the point's features will take that are not there; None where that is not known."""
+    if cache_folder(config) is None:
+        return 0
+    found, size = cached(config, where), vision_size(config, where)
+    if found is None or size is None:
+        return None
+    return 0 if found.folder is not None else found.images * size.tokens * size.width * 4
+
+
+def cached(config: ExperimentConfig, where: Surroundings) -> Cached | None:
+    """The cache of the point's images, as far as it can be told without the encoder's weights; None where the images
+    are not known."""
+    examples = reading(config, where).examples
+    if examples is None:
+        return None
+    key = ("cached", repr(config.data), repr(config.vision))
+    images = {str(path) for split in examples.values() for example in split for path in example.images}
+    return where.once(key, lambda: _look(config, images))
+
+
+def _look(config: ExperimentConfig, images: set[str]) -> Cached:
+    folder = cache_folder(config)
+    assert folder is not None
+    encoder = config.vision.name.rpartition("/")[2].split(".")[0]  # as `feature_cache` names its folders
+    for place in sorted(folder.glob(f"{encoder}-{config.vision.features}-*")):
+        index = place / "index.json"
+        if not index.is_file():
+            continue
+        try:
+            listed = json.loads(index.read_text(encoding="utf-8"))["images"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Cached(len(images), place, f"index.json cannot be read ({type(error).__name__})")
+        if set(listed) == images:
+            return Cached(len(images), place, _array_problem(place / "features.npy", len(images)))
+    return Cached(len(images))
+
+
+def _array_problem(file: Path, rows: int) -> str:
+    """What is wrong with the array of the features; empty for nothing."""
+    import numpy as np
+
+    try:
+        array = np.load(file, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        return f"features.npy cannot be read ({error})"
+    return "" if len(array) == rows else f"features.npy has {len(array)} rows for {rows} images"

@@ -1,0 +1,81 @@
+"""What the words of this world mean: for `evaluator`, and apart from the code that writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vlrouting.shapes.scene import Scene, Thing
+
+COLOR = "red|green|blue|yellow|purple|orange"
+SIZE = "small|large"
+SHAPE = "circle|square|triangle|star|cross"
+SHAPES = "circles|squares|triangles|stars|crosses"
+NOUN = rf"(?:(?:{SIZE}|{COLOR}) )*(?:shape|thing|{SHAPE})"
+"""Pattern of one thing's name, without its article."""
+NOUNS = rf"(?:(?:{SIZE}|{COLOR}) )*(?:shapes|{SHAPES})"
+"""Pattern of a name in the plural."""
+VALUE = rf"(?:{COLOR}|{SIZE}|an? (?:{SHAPE}))"
+RELATION = "(?:to the left of|to the right of|above|below)"
+PLACE = "(?:(?:top|middle|bottom) (?:left|center|right)|center)"
+"""Pattern of a cell's name."""
+NUMBERS = {word: n for n, word in enumerate(["no", "one", "two", "three", "four", "five", "six", "seven", "eight"])}
+
+Test = Callable[[Thing], bool]
+
+_ROW = {"top": 0, "middle": 1, "bottom": 2}
+_COLUMN = {"left": 0, "center": 1, "right": 2}
+
+
+class NotUnderstood(ValueError):
+    """The words are none of this world's, or speak of one thing where there is none of the kind, or several."""
+
+
+def kind(words: str) -> Test:
+    """The test for `large red circles`; articles, `shape` and `thing` ask for nothing."""
+    wanted: list[tuple[str, str]] = []
+    for word in words.split():
+        if word in COLOR.split("|"):
+            wanted.append(("color", word))
+        elif word in SIZE.split("|"):
+            wanted.append(("size", word))
+        elif word in SHAPE.split("|"):
+            wanted.append(("shape", word))
+        elif word in SHAPES.split("|"):
+            wanted.append(("shape", word.removesuffix("es" if word == "crosses" else "s")))
+    return lambda thing: all(getattr(thing, name) == value for name, value in wanted)
+
+
+def place(words: str) -> Test:
+    """The test for `top left`, `the center` (one cell), `the bottom` (a row), `the center column`."""
+    parts = words.split()
+    rows = [_ROW[word] for word in parts if word in _ROW]
+    columns = [_COLUMN[word] for word in parts if word in _COLUMN]
+    if parts[-1] == "center" and not rows:
+        rows = [1]
+    return lambda thing: (not rows or thing.row in rows) and (not columns or thing.column in columns)
+
+
+def lies(relation: str, first: Thing, second: Thing) -> bool:
+    """Whether the first thing is `to the left of`, `to its right`, `above`, `below it` … the second."""
+    if "left" in relation:
+        return first.column < second.column
+    if "right" in relation:
+        return second.column < first.column
+    return first.row < second.row if "above" in relation else second.row < first.row
+
+
+def count(words: str, scene: Scene) -> int:
+    """How many things of a kind there are."""
+    return sum(map(kind(words), scene.things))
+
+
+def the(words: str, scene: Scene) -> Thing:
+    """The one thing of a kind.
+
+    Raises:
+        NotUnderstood: there is none, or more than one.
+    """
+    found = [thing for thing in scene.things if kind(words)(thing)]
+    if len(found) != 1:
+        raise NotUnderstood(f"'the {words}' fits {len(found)} things")
+    return found[0]

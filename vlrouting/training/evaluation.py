@@ -1,0 +1,61 @@
+"""Scores the artifacts of complete points again, from nothing but the artifact and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning
+
+from vlrouting.bottleneck.artifact import load_learned_tensors, read_artifact
+from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
+from vlrouting.experiment.plugins import import_plugins
+from vlrouting.training.assembly import build_point
+from vlrouting.training.device import choose_device
+from vlrouting.training.inputs import SharedInputs
+from vlrouting.training.interruption import catch_signals
+from vlrouting.training.point import described_scores, write_predictions
+from vlrouting.training.precision import precision_of
+from vlrouting.training.trainer import ProgressBar, quiet_lightning
+
+
+def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> None:
+    """Test every complete point's artifact and write its predictions and test scores again.
+
+    Raises:
+        UserError: no point is complete.
+        ArtifactError: an artifact is damaged.
+    """
+    directories = [(point, RunDirectory(runs / experiment.name / point.name)) for point in points]
+    complete = [(point, run) for point, run in directories if run.is_complete()]
+    if not complete:
+        raise UserError(
+            f"{runs / experiment.name}: no point is complete; run `vlrouting train {experiment.name}` first"
+        )
+    inputs = SharedInputs(choose_device(point.config for point in points))
+    with catch_signals():
+        for point, run in complete:
+            with run.lock():
+                import_plugins(point.config.plugins)
+                _evaluate(point, run, inputs)
+
+
+def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
+    built = build_point(point.config, inputs)
+    _, tensors = read_artifact(run.artifact)
+    load_learned_tensors(built.task.model, tensors, str(run.artifact))
+    quiet_lightning()
+    trainer = lightning.Trainer(
+        accelerator=point.config.train.accelerator,
+        devices=1,
+        precision=precision_of(point.config.train),
+        use_distributed_sampler=False,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        callbacks=[ProgressBar(point.name)],
+    )
+    trainer.test(built.task, built.data, verbose=False)
+    kept = {name: value for name, value in run.read_metrics().items() if not name.startswith("test/")}
+    write_predictions(built, run, {**kept, **built.task.scores})
+    run.update_run(**described_scores(built))
