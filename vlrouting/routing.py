@@ -13,51 +13,34 @@ where both came through the same down-projection. B batch, T text tokens, V visu
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from vlrouting.config import ROUTINGS, RoutingFacts
+
 RoutingFunction = Callable[[Tensor, Tensor], Tensor]
 
-_REGISTRY: dict[str, RoutingFunction] = {}
 
-
-def register_routing(name: str) -> Callable[[RoutingFunction], RoutingFunction]:
+def register_routing(
+    name: str, *, causal: bool = True, after_up: bool = True
+) -> Callable[[RoutingFunction], RoutingFunction]:
     """Decorator that makes `routing: name` available.
+
+    Args:
+        name: of the routing function.
+        causal, after_up: what it can be combined with; see `vlrouting.config.RoutingFacts`.
 
     Raises:
         ValueError: the name is taken by another function.
     """
 
     def register(function: RoutingFunction) -> RoutingFunction:
-        taken = _REGISTRY.get(name)
-        # A notebook cell that is run again defines the same function anew: that is no clash.
-        if taken is not None and (taken.__module__, taken.__qualname__) != (function.__module__, function.__qualname__):
-            raise ValueError(f"routing '{name}' is already registered by {taken.__module__}.{taken.__qualname__}")
-        _REGISTRY[name] = function
+        ROUTINGS.register(name, RoutingFacts(causal=causal, after_up=after_up), function)
         return function
 
     return register
-
-
-def routing_names() -> tuple[str, ...]:
-    """The registered names, in order of registration."""
-    return tuple(_REGISTRY)
-
-
-def get_routing(name: str) -> RoutingFunction:
-    """The function of that name.
-
-    Raises:
-        ValueError: no such routing; the message lists the known ones.
-    """
-    if name not in _REGISTRY:
-        near = difflib.get_close_matches(name, _REGISTRY, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"unknown routing '{name}'; known: {', '.join(_REGISTRY)}.{hint}")
-    return _REGISTRY[name]
 
 
 def _mean_over_visual_tokens(x_v: Tensor) -> Tensor:
@@ -75,43 +58,36 @@ def _gram_product(x_t: Tensor, left: Tensor, right: Tensor) -> Tensor:
     return x_t @ (left.transpose(1, 2) @ right)  # (B, R, R) then (B, T, R)
 
 
-@register_routing("none")
 def none(x_t: Tensor, x_v: Tensor) -> Tensor:
     """x_t: plain LoRA or Adapter, the baseline. Never looks at `x_v`."""
     return x_t
 
 
-@register_routing("add")
 def add(x_t: Tensor, x_v: Tensor) -> Tensor:
     """x_t + x'_v."""
     return x_t + _mean_over_visual_tokens(x_v)
 
 
-@register_routing("mul")
 def mul(x_t: Tensor, x_v: Tensor) -> Tensor:
     """x_t ∘ x'_v, element by element."""
     return x_t * _mean_over_visual_tokens(x_v)
 
 
-@register_routing("expand")
 def expand(x_t: Tensor, x_v: Tensor) -> Tensor:
     """x_t X with R copies of x'_v as the rows of X, which is (Σ_j x_t[j]) x'_v: X is never built."""
     return x_t.sum(dim=-1, keepdim=True) * _mean_over_visual_tokens(x_v)
 
 
-@register_routing("gram")
 def gram(x_t: Tensor, x_v: Tensor) -> Tensor:
     """x_t (x_vᵀ x_v): every pair of channels weighed by how they go together in the image."""
     return _gram_product(x_t, x_v, x_v)
 
 
-@register_routing("gram_relu")
 def gram_relu(x_t: Tensor, x_v: Tensor) -> Tensor:
     """relu(x_t) relu(x_v)ᵀ x_v, an ablation of the authors."""
     return _gram_product(torch.relu(x_t), torch.relu(x_v), x_v)
 
 
-@register_routing("self")
 def self_product(x_t: Tensor, x_v: Tensor) -> Tensor:
     """x_t x_tᵀ x'_v with x'_v broadcast over T, a weak ablation of the authors.
 

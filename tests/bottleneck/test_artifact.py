@@ -10,9 +10,9 @@ from tests.tiny_models import images, inputs, tiny
 from vlrouting.bottleneck import ArtifactError, BottleneckConfig, Routed, attach, load
 
 CONFIGS = {
-    "lora": BottleneckConfig("lora", 4, alpha=8, routing="mul", targets=["query", "*.output.dense"], layers=[1],
+    "lora": BottleneckConfig("lora", rank=4, alpha=8, routing="mul", targets=["query", "*.output.dense"], layers=[1],
                              shared_down=False),
-    "adapter": BottleneckConfig("adapter", 4, routing="cross_attention", position="pre_norm"),
+    "adapter": BottleneckConfig("adapter", rank=4, routing="cross_attention", position="pre_norm"),
 }  # fmt: skip
 
 

@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 from tests.tiny_models import WIDTH, images, inputs, tiny
 from vlrouting.bottleneck import BottleneckConfig, Routed, attach
-from vlrouting.config import BUILTIN_ROUTINGS
+from vlrouting.config import ROUTINGS as REGISTERED
 from vlrouting.config.bottleneck import POSITIONS
 
 FAMILIES = ("bert", "roberta", "gpt2", "bart", "t5", "llama", "qwen2", "qwen3")
-ROUTINGS = (*BUILTIN_ROUTINGS, "cross_attention")
+ROUTINGS = REGISTERED.names()
 RANK = 4
 CONFIGS = {
     **{f"lora-{routing}": BottleneckConfig("lora", RANK, routing=routing) for routing in ROUTINGS},
@@ -80,15 +80,15 @@ def test_without_residual_up_keeps_a_linears_initialisation() -> None:
 R, D = RANK, WIDTH
 NORMS = 2 * 2 * 2 * D  # layers, norms per layer, weight and bias
 COUNTS = [
-    ("bert", BottleneckConfig("lora", R, routing="mul"), 2 * 2 * 2 * R * D + NORMS),
-    ("bert", BottleneckConfig("lora", R, train_layer_norm=False), 2 * 2 * 2 * R * D),
-    ("bert", BottleneckConfig("lora", R, layers=[1]), 2 * 2 * R * D + NORMS // 2),
-    ("bert", BottleneckConfig("adapter", R, routing="mul"), 2 * 2 * (2 * R * D + R + D) + NORMS),
-    ("gpt2", BottleneckConfig("adapter", R, routing="add", shared=True), 2 * (2 * R * D + R + D) + NORMS),
-    ("gpt2", BottleneckConfig("lora", R, routing="add"), 2 * (2 * R * D + 2 * R * D) + NORMS),
-    ("bert", BottleneckConfig("lora", R, routing="cross_attention"), 2 * 2 * (2 * R * D + 4 * R * R) + NORMS),
-    ("bert", BottleneckConfig("lora", R, routing="mul", shared_down=False), 2 * 2 * 3 * R * D + NORMS),
-    ("llama", BottleneckConfig("lora", R, routing="mul"), 2 * 2 * 2 * R * D + NORMS // 2),  # RMSNorm has no bias
+    ("bert", BottleneckConfig("lora", rank=R, routing="mul"), 2 * 2 * 2 * R * D + NORMS),
+    ("bert", BottleneckConfig("lora", rank=R), 2 * 2 * 2 * R * D),
+    ("bert", BottleneckConfig("lora", rank=R, layers=[1]), 2 * 2 * R * D + NORMS // 2),
+    ("bert", BottleneckConfig("adapter", rank=R, routing="mul"), 2 * 2 * (2 * R * D + R + D) + NORMS),
+    ("gpt2", BottleneckConfig("adapter", rank=R, routing="add", shared=True), 2 * (2 * R * D + R + D) + NORMS),
+    ("gpt2", BottleneckConfig("lora", rank=R, routing="add"), 2 * (2 * R * D + 2 * R * D) + NORMS),
+    ("bert", BottleneckConfig("lora", rank=R, routing="cross_attention"), 2 * 2 * (2 * R * D + 4 * R * R) + NORMS),
+    ("bert", BottleneckConfig("lora", rank=R, routing="mul", shared_down=False), 2 * 2 * 3 * R * D + NORMS),
+    ("llama", BottleneckConfig("lora", rank=R, routing="mul"), 2 * 2 * 2 * R * D + NORMS // 2),  # RMSNorm has no bias
 ]
 
 
@@ -98,18 +98,18 @@ def test_trained_parameters_by_the_closed_formula(family: str, config: Bottlenec
 
 
 def test_bottlenecks_are_named_after_their_modules_in_model_order() -> None:
-    routed = attach(tiny("bert"), BottleneckConfig("lora", R, targets=["value", "query"]))
+    routed = attach(tiny("bert"), BottleneckConfig("lora", rank=R, targets=["value", "query"]))
     places = [f"encoder.layer.{n}.attention.self.{role}" for n in (0, 1) for role in ("query", "value")]
     assert list(routed.bottlenecks) == places
     first = routed.bottlenecks[places[0]]
     assert first.down.weight.shape == (R, D)
     assert first.up.weight.shape == (D, R)
-    shared = attach(tiny("gpt2"), BottleneckConfig("adapter", R, shared=True))
+    shared = attach(tiny("gpt2"), BottleneckConfig("adapter", rank=R, shared=True))
     assert list(shared.bottlenecks) == ["transformer.h.0", "transformer.h.1"]
 
 
 def test_a_fused_projection_forms_one_bottleneck_in_column_order() -> None:
-    routed = attach(tiny("gpt2"), BottleneckConfig("lora", R, routing="mul", targets=["value", "query"]))
+    routed = attach(tiny("gpt2"), BottleneckConfig("lora", rank=R, routing="mul", targets=["value", "query"]))
     lora = routed.bottlenecks["transformer.h.0.attn.c_attn"]
     assert lora.down.weight.shape == (2 * R, D)
     assert lora.columns.tolist() == [*range(D), *range(2 * D, 3 * D)]
@@ -119,24 +119,24 @@ def test_patterns_reach_a_model_without_a_family() -> None:
     model = tiny("llama")
     model.config.model_type = "unheard-of"
     with pytest.raises(ValueError, match=r"no family table for model type 'unheard-of'.*give targets as patterns"):
-        attach(model, BottleneckConfig("lora", R))
-    routed = attach(model, BottleneckConfig("lora", R, routing="mul", targets=["*.v_proj", "self_attn.o_proj"]))
+        attach(model, BottleneckConfig("lora", rank=R))
+    routed = attach(model, BottleneckConfig("lora", rank=R, routing="mul", targets=["*.v_proj", "self_attn.o_proj"]))
     assert [name.rsplit(".", 1)[-1] for name in routed.bottlenecks] == ["v_proj", "o_proj"] * 2
-    adapters = attach(tiny("bert"), BottleneckConfig("adapter", R, targets=["attention.output.dense"]))
+    adapters = attach(tiny("bert"), BottleneckConfig("adapter", rank=R, targets=["attention.output.dense"]))
     assert len(adapters.bottlenecks) == 2
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (BottleneckConfig("lora", R, targets=["self.qeury"]), r"'self.qeury' matches no.*near names: self.query"),
-        (BottleneckConfig("lora", R, layers=[1, 7]), r"no block \[7\]; its blocks are 0 to 1"),
-        (BottleneckConfig("lora", R, targets=["LayerNorm"]), r"LoRA goes onto Linear and Conv1D modules, not Lay"),
-        (BottleneckConfig("lora", R, routing="mul", targets=["down"]), r"takes 48 features and the image has 24"),
-        (BottleneckConfig("lora", R, routing="mul", targets=["up"], place="after_up"), r"as wide as the visual"),
-        (BottleneckConfig("lora", 0), r"rank: 0 is below 1"),
-        (BottleneckConfig("lora", R, routing="mull"), r"'mull' is not one of none, add, mul"),
-        (BottleneckConfig("adapter", R, targets=["encoder.layer.0"]), r"an adapter goes onto a Linear"),
+        (BottleneckConfig("lora", rank=R, targets=["self.qeury"]), r"'self.qeury' matches no.*near names: self.query"),
+        (BottleneckConfig("lora", rank=R, layers=[1, 7]), r"no block \[7\]; its blocks are 0 to 1"),
+        (BottleneckConfig("lora", rank=R, targets=["LayerNorm"]), r"LoRA goes onto Linear and Conv1D modules, not Lay"),
+        (BottleneckConfig("lora", rank=R, routing="mul", targets=["down"]), r"takes 48 features and the image has 24"),
+        (BottleneckConfig("lora", rank=R, routing="mul", targets=["up"], place="after_up"), r"as wide as the visual"),
+        (BottleneckConfig("lora", rank=0), r"rank: 0 is below 1"),
+        (BottleneckConfig("lora", rank=R, routing="mull"), r"'mull' is not one of none, add, mul"),
+        (BottleneckConfig("adapter", rank=R, targets=["encoder.layer.0"]), r"an adapter goes onto a Linear"),
     ],
 )
 def test_one_clear_error_and_the_model_is_as_before(config: BottleneckConfig, message: str) -> None:
@@ -150,7 +150,7 @@ def test_one_clear_error_and_the_model_is_as_before(config: BottleneckConfig, me
 
 def test_a_routed_model_without_context_names_the_module() -> None:
     model = tiny("bert")
-    routed = attach(model, BottleneckConfig("lora", R, routing="mul"))
+    routed = attach(model, BottleneckConfig("lora", rank=R, routing="mul"))
     with pytest.raises(RuntimeError, match=r"encoder\.layer\.0\.attention\.self\.query.*look_at"):
         run(model, "bert")
     run(model, "bert", routed)
@@ -160,7 +160,7 @@ def test_a_routed_model_without_context_names_the_module() -> None:
 
 def test_wrong_visual_shapes() -> None:
     model = tiny("bert")
-    routed = attach(model, BottleneckConfig("lora", R, routing="mul"))
+    routed = attach(model, BottleneckConfig("lora", rank=R, routing="mul"))
     with pytest.raises(ValueError, match=r"attention\.self\.query: 3 rows of text but 2 images"):
         run(model, "bert", routed, images(batch=2))
     for visual in (torch.zeros(3, WIDTH), torch.zeros(3, 1, WIDTH + 1)):
@@ -170,13 +170,13 @@ def test_wrong_visual_shapes() -> None:
 
 def test_a_second_attach_is_refused() -> None:
     model = tiny("bert")
-    attach(model, BottleneckConfig("lora", R))
+    attach(model, BottleneckConfig("lora", rank=R))
     with pytest.raises(ValueError, match="has bottlenecks already"):
-        attach(model, BottleneckConfig("lora", R))
+        attach(model, BottleneckConfig("lora", rank=R))
 
 
 def test_a_deep_copy_uses_its_own_bottlenecks() -> None:
-    routed = attach(tiny("bert"), BottleneckConfig("lora", R, routing="mul"))
+    routed = attach(tiny("bert"), BottleneckConfig("lora", rank=R, routing="mul"))
     twin = copy.deepcopy(routed)
     before = run(routed.model, "bert", routed)
     for bottleneck in twin.bottlenecks.values():
@@ -188,7 +188,7 @@ def test_a_deep_copy_uses_its_own_bottlenecks() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_merging_plain_lora_keeps_the_outputs(family: str) -> None:
     model = tiny(family)
-    routed = attach(model, BottleneckConfig("lora", R, alpha=8))
+    routed = attach(model, BottleneckConfig("lora", rank=R, alpha=8))
     one_step(model, routed, family)
     before = run(model, family)
     names = list(tiny(family).state_dict())
@@ -198,6 +198,6 @@ def test_merging_plain_lora_keeps_the_outputs(family: str) -> None:
 
 def test_merging_what_depends_on_the_image_raises() -> None:
     with pytest.raises(ValueError, match=r"query: routing 'mul' depends on the image and cannot be merged"):
-        attach(tiny("bert"), BottleneckConfig("lora", R, routing="mul")).merge()
+        attach(tiny("bert"), BottleneckConfig("lora", rank=R, routing="mul")).merge()
     with pytest.raises(ValueError, match="an adapter is not linear and cannot be merged"):
-        attach(tiny("bert"), BottleneckConfig("adapter", R)).merge()
+        attach(tiny("bert"), BottleneckConfig("adapter", rank=R)).merge()

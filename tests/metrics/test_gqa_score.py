@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from tests.metrics.test_gqa_evaluation import CHOICES, PREDICTIONS, QUESTIONS
-from vlrouting.config import EvaluateConfig
+from vlrouting.config import METRICS, EvaluateConfig
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
 from vlrouting.metrics.gqa_evaluation import evaluate
 from vlrouting.metrics.gqa_score import GQAScore
-from vlrouting.metrics.registry import SCORES
 
 
 class Split(list[Any]):
@@ -49,7 +48,7 @@ def scored(split: Any) -> GQAScore:
 def test_a_file_of_all_questions_with_choices_gives_every_number() -> None:
     score = scored(Split(QUESTIONS, CHOICES))
     expected = evaluate(QUESTIONS, PREDICTIONS, CHOICES)
-    assert expected.pop("not_computed") == {} and SCORES["gqa"] is GQAScore
+    assert expected.pop("not_computed") == {} and METRICS.load("gqa") is GQAScore
     assert score.compute() == expected
     assert score.not_computed() == {}
     assert score.compute()["accuracy"] == pytest.approx(50) and score.compute()["consistency"] == pytest.approx(75)

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from tests.metrics.test_nlvr2_evaluation import RECORDS
-from vlrouting.config import EvaluateConfig
+from vlrouting.config import METRICS, EvaluateConfig
 from vlrouting.metrics.nlvr2_evaluation import evaluate
 from vlrouting.metrics.nlvr2_score import NLVR2Score
-from vlrouting.metrics.registry import SCORES
 
 
 def example(identifier: str, answer: str) -> SimpleNamespace:
@@ -32,7 +31,7 @@ def scored() -> NLVR2Score:
 
 def test_numbers_in_percent_by_hand() -> None:
     score = scored()
-    assert SCORES["nlvr2"] is NLVR2Score
+    assert METRICS.load("nlvr2") is NLVR2Score
     assert score.compute() == pytest.approx({"accuracy": 100 * 4 / 6, "consistency": 100 * 2 / 4})
     assert score.not_computed() == {}
     assert list(score.titles()) == ["accuracy", "consistency"] and score.main == "accuracy"

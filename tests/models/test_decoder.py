@@ -26,7 +26,7 @@ def make(
     """A model whose bottlenecks matter: `up` is not zero."""
     torch.manual_seed(1)
     shape = None if visual_tokens is None else (visual_tokens, WIDTH)
-    config = BottleneckConfig(kind, 4, routing="none" if shape is None else routing)
+    config = BottleneckConfig(kind, rank=4, routing="none" if shape is None else routing)
     model = TextGenerationModel(tiny(family), config, shape, ModelConfig())
     for bottleneck in model.routed.bottlenecks.values():
         torch.nn.init.normal_(bottleneck.up.weight, std=0.4)
@@ -211,7 +211,7 @@ def test_the_image_is_projected_once_per_call(monkeypatch: pytest.MonkeyPatch) -
 def test_a_bf16_language_model_trains_and_writes() -> None:
     torch.manual_seed(1)
     language = tiny("llama").to(torch.bfloat16)
-    model = TextGenerationModel(language, BottleneckConfig("lora", 4, routing="mul"), (1, WIDTH), ModelConfig())
+    model = TextGenerationModel(language, BottleneckConfig("lora", rank=4, routing="mul"), (1, WIDTH), ModelConfig())
     ids = torch.tensor([[5, 6, END]])
     loss = model(ids, torch.ones_like(ids), ids, features=images(1, 1))
     loss.backward()

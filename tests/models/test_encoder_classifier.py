@@ -23,7 +23,7 @@ def make(folder: str, shape: tuple[int, int] | None = (1, WIDTH), **options: obj
     routing = "none" if shape is None else "mul"
     torch.manual_seed(1)
     language = load_language_model(LanguageConfig(folder))
-    config = BottleneckConfig("lora", 4, routing=routing)
+    config = BottleneckConfig("lora", rank=4, routing=routing)
     model = QuestionAnsweringModel(language.model, config, ANSWERS, shape, ModelConfig(**options))  # type: ignore[arg-type]
     for bottleneck in model.routed.bottlenecks.values():
         torch.nn.init.normal_(bottleneck.up.weight, std=0.2)
@@ -112,7 +112,7 @@ def test_pixels_go_through_the_encoder(folder: str) -> None:
     encoder = load_vision_encoder(VisionConfig("vit_tiny_patch16_224", weights="random", image_size=32))
     language = load_language_model(LanguageConfig(folder))
     torch.manual_seed(1)
-    config = BottleneckConfig("lora", 4, routing="mul")
+    config = BottleneckConfig("lora", rank=4, routing="mul")
     model = QuestionAnsweringModel(language.model, config, ANSWERS, (1, 192), ModelConfig(), encoder).eval()
     pixels = torch.randn(3, 3, 32, 32)
     with torch.no_grad():
@@ -128,7 +128,7 @@ def test_without_an_image_it_says_what_is_missing(folder: str) -> None:
 def test_training_mode_is_for_what_trains(folder: str) -> None:
     torch.manual_seed(1)
     language = load_language_model(LanguageConfig(folder)).model
-    config = BottleneckConfig("lora", 4, routing="mul", dropout=0.5)
+    config = BottleneckConfig("lora", rank=4, routing="mul", dropout=0.5)
     model = QuestionAnsweringModel(language, config, ANSWERS, (1, WIDTH), ModelConfig())
     for bottleneck in model.routed.bottlenecks.values():
         torch.nn.init.normal_(bottleneck.up.weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -11,10 +12,15 @@ from vlrouting.bottleneck.artifact import ArtifactError, load_learned_tensors, r
 from vlrouting.bottleneck.routed import CHILD, Routed
 from vlrouting.bottleneck.targets import find_places
 from vlrouting.config import BottleneckConfig
-from vlrouting.routing import routing_names
+from vlrouting.config.bottleneck import LAYER_NORMS
 
 
-def attach(model: nn.Module, config: BottleneckConfig, visual_width: int | None = None) -> Routed:
+def attach(
+    model: nn.Module,
+    config: BottleneckConfig,
+    visual_width: int | None = None,
+    unfreeze: Sequence[str] = (LAYER_NORMS,),
+) -> Routed:
     """Freeze a transformers model and put a bottleneck at every place that the configuration names.
 
     Args:
@@ -26,9 +32,9 @@ def attach(model: nn.Module, config: BottleneckConfig, visual_width: int | None 
         ValueError: an impossible configuration, a target that matches nothing, or a model that has bottlenecks
             already.
     """
-    problems = config.problems(routing_names())
+    problems = config.problems()
     if problems:
-        raise ValueError("; ".join(problems))
+        raise ValueError("; ".join(map(str, problems)))
     taken = next((name for name, _ in model.named_modules() if name.split(".")[-1] == CHILD), None)
     if taken is not None:
         raise ValueError(f"the model has bottlenecks already ({taken}); call detach() on what attach returned first")
@@ -41,7 +47,7 @@ def attach(model: nn.Module, config: BottleneckConfig, visual_width: int | None 
     except ValueError:
         routed.detach()
         raise
-    if config.train_layer_norm:
+    if unfreeze:
         routed.free_norms()
     return routed
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vlrouting.config import CROSS_ATTENTION, BottleneckConfig
-from vlrouting.routing import get_routing
+from vlrouting.config import ROUTINGS, BottleneckConfig
 
 if TYPE_CHECKING:
     from vlrouting.bottleneck.context import ContextSlot
@@ -43,24 +42,6 @@ class GroupedLinear(nn.Module):
         return y if self.bias is None else y + self.bias.to(y.dtype)
 
 
-class CrossAttention(nn.Module):
-    """Attention from text to image at the bottleneck's width: the paper's parametrised rival of routing functions.
-
-    The text is added to what it attends to, as in every cross-attention block: with V = 1 the softmax is 1 whatever
-    the text says, and without the sum the update could not depend on the token.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
-
-    def forward(self, x_t: Tensor, x_v: Tensor) -> Tensor:
-        """(B, T, R), (B, V, R) -> (B, T, R)."""
-        attended = functional.scaled_dot_product_attention(self.query(x_t), self.key(x_v), self.value(x_v))
-        routed: Tensor = x_t + self.out(attended)
-        return routed
-
-
 class Bottleneck(nn.Module):
     """Down-projection D -> R, routing function, activation, up-projection R -> D'.
 
@@ -90,7 +71,8 @@ class Bottleneck(nn.Module):
         self.up = GroupedLinear(config.rank, outputs, bias)
         own = config.routed and not config.shared_down
         self.image_down = nn.Linear(visual_width, rows, bias=bias) if own else None
-        self.attention = CrossAttention(rows) if config.routing == CROSS_ATTENTION else None
+        routing = ROUTINGS.load(config.routing)
+        self.routing = routing(rows) if ROUTINGS.facts(config.routing).has_parameters else routing
         self.activation = activation or nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
 
@@ -142,7 +124,7 @@ class Bottleneck(nn.Module):
         if not self.config.routed:
             return x_t
         x_v = self.visual_for(x_t.shape[0]).to(x_t.dtype)
-        routed: Tensor = (self.attention or get_routing(self.config.routing))(x_t, x_v)
+        routed: Tensor = self.routing(x_t, x_v)
         return routed
 
     def update(self, x: Tensor) -> Tensor:

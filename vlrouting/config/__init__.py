@@ -1,29 +1,51 @@
 """Every section of an experiment, as a dataclass: the field is the YAML key, its docstring the manual.
 
 Standard library only: `vlrouting validate` reads this without torch, and a notebook may build any section by hand.
-Impossible combinations are found by `problems()`, which returns sentences rather than raising, so that a user is told
-of all of them at once.
+`problems()` returns what is wrong as `Problem` objects rather than raising, so that a user is told of all at once.
+The registries (`KINDS`, `TASKS`, …) hold what can be chosen by name, plug-ins' entries included.
 """
 
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
-from vlrouting.config.bottleneck import BUILTIN_ROUTINGS, CROSS_ATTENTION, BottleneckConfig
-from vlrouting.config.data import DATASETS, DataConfig, SplitConfig
-from vlrouting.config.experiment import TASKS, ExperimentConfig
+from vlrouting.config.bottleneck import BottleneckConfig
+from vlrouting.config.data import DATASETS, METRICS, DataConfig, DatasetFacts, SplitConfig
+from vlrouting.config.experiment import ExperimentConfig
+from vlrouting.config.kinds import KINDS, AdapterConfig, LoraConfig, LowRankConfig
+from vlrouting.config.problem import Problem
+from vlrouting.config.registry import Registry
+from vlrouting.config.routings import ROUTINGS, RoutingFacts
+from vlrouting.config.selection import SELECTORS, SelectConfig
+from vlrouting.config.tasks import ARCHITECTURES, TASKS, ArchitectureFacts, TaskFacts
 from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
+from vlrouting.config.transforms import TRANSFORMS, TransformConfig
 
 __all__ = [
-    "BUILTIN_ROUTINGS",
-    "CROSS_ATTENTION",
+    "ARCHITECTURES",
     "DATASETS",
+    "KINDS",
+    "METRICS",
+    "ROUTINGS",
+    "SELECTORS",
     "TASKS",
+    "TRANSFORMS",
+    "AdapterConfig",
+    "ArchitectureFacts",
     "BottleneckConfig",
     "DataConfig",
+    "DatasetFacts",
     "EvaluateConfig",
     "ExperimentConfig",
     "GenerateConfig",
     "LanguageConfig",
+    "LoraConfig",
+    "LowRankConfig",
     "ModelConfig",
+    "Problem",
+    "Registry",
+    "RoutingFacts",
+    "SelectConfig",
     "SplitConfig",
+    "TaskFacts",
     "TrainConfig",
+    "TransformConfig",
     "VisionConfig",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from vlrouting.config.checks import at_least, one_of
+from vlrouting.config.problem import Problem, at_least, one_of
+from vlrouting.config.transforms import TRANSFORMS, TransformConfig
 
 FEATURES = ("pooled", "tokens")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -30,11 +31,15 @@ class VisionConfig:
     """Compute every image's features once, and share them between the points."""
     cache_dir: str | None = None
     """Where. Default: `features/` under data.root."""
+    transforms: dict[str, TransformConfig] = field(default_factory=dict)
+    """Changes of the loaded model before anything is attached, in this order: name of a registered transform -> its
+    keys."""
 
-    def problems(self) -> list[str]:
-        """Sentences `key: what is wrong`, empty when the section is sound."""
+    def problems(self) -> list[Problem]:
+        """What is wrong with the section, keys relative to it."""
         found = one_of("features", self.features, FEATURES)
-        return found + (at_least("image_size", self.image_size, 16) if self.image_size is not None else [])
+        found += at_least("image_size", self.image_size, 16) if self.image_size is not None else []
+        return found + _transform_problems(self.transforms)
 
 
 @dataclass
@@ -56,11 +61,27 @@ class LanguageConfig:
     attention: str = "auto"
     """Implementation: `auto` (transformers' choice, mostly `sdpa`), `eager`, `sdpa`, `flash_attention_2`. On a CPU,
     `eager` is the fastest for a dozen tokens in bfloat16 (benchmarks/attention.py)."""
+    transforms: dict[str, TransformConfig] = field(default_factory=dict)
+    """Changes of the loaded model before anything is attached, in this order: name of a registered transform -> its
+    keys."""
 
-    def problems(self) -> list[str]:
-        """Sentences `key: what is wrong`, empty when the section is sound."""
+    def problems(self) -> list[Problem]:
+        """What is wrong with the section, keys relative to it."""
         return (
             one_of("weights", self.weights, WEIGHTS)
             + one_of("dtype", self.dtype, DTYPES)
             + one_of("attention", self.attention, ATTENTION)
+            + _transform_problems(self.transforms)
         )
+
+
+def _transform_problems(transforms: dict[str, TransformConfig]) -> list[Problem]:
+    found: list[Problem] = []
+    for name, transform in transforms.items():
+        if name in TRANSFORMS:
+            found += [problem.below(f"transforms.{name}") for problem in transform.problems()]
+        else:
+            found += [
+                replace(problem, keys=(f"transforms.{name}",)) for problem in one_of("", name, TRANSFORMS.names())
+            ]
+    return found

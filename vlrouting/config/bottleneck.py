@@ -1,79 +1,70 @@
-"""The bottleneck: its kind, its width, where it goes, how the image routes it."""
+"""The bottleneck: what every kind of it has. The kinds are in `kinds`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
 
-from vlrouting.config.checks import at_least, one_of
+from vlrouting.config.names import did_you_mean
+from vlrouting.config.problem import Problem, one_of
+from vlrouting.config.routings import ROUTINGS
 
-BUILTIN_ROUTINGS = ("none", "add", "mul", "expand", "gram", "gram_relu", "self")
-"""The registered functions of `vlrouting.routing`; a test holds the two lists together."""
-CROSS_ATTENTION = "cross_attention"
-KINDS = ("lora", "adapter")
-PLACES = ("bottleneck", "after_up")
-POSITIONS = ("post_module", "pre_norm", "post_norm")
+TOWERS = ("language", "vision")
+LAYER_NORMS, BIASES, EVERYTHING = "layer_norms", "biases", "all"
 
 
 @dataclass
 class BottleneckConfig:
-    """The bottleneck that every chosen module gets (design of arXiv 2403.09377, section 3)."""
+    """The bottleneck that every target module gets (arXiv 2403.09377, section 3).
+
+    `BottleneckConfig(kind="lora", rank=16)` gives a config of that kind's own class, which has the kind's keys and no
+    others.
+
+    Raises:
+        ValueError: no such kind, or a key that it does not have; the text has a did-you-mean.
+    """
 
     kind: str = "lora"
-    """`lora` or `adapter`."""
-    rank: int = 64
-    """Width R of the bottleneck."""
-    alpha: float | None = None
-    """LoRA only: the update is scaled by alpha / rank. Default: rank, a scale of 1."""
+    """A name of the registry of kinds: `none` (no bottleneck), `lora`, `adapter`, `ia3`, or a plug-in's."""
+    _: KW_ONLY
+    tower: str = "language"
+    """The backbone that it adapts: `language` or `vision`. The vision tower can do without routing only: there is no
+    image to route by before the tower has run."""
     routing: str = "none"
-    """The routing function: none, add, mul, expand, gram, gram_relu, self, one that a plugin registers, or
-    `cross_attention`: attention from text to image with weights of its own, the paper's rival."""
-    place: str = "bottleneck"
-    """`bottleneck`, or `after_up`: an ablation that routes after the up-projection, with the features as they are."""
-    shared_down: bool = True
-    """The image goes through the text's own down-projection; false gives it one of its own."""
+    """How the image steers the text: a registered routing function. `none` leaves the image out."""
     targets: list[str] | None = None
-    """LoRA: roles (query, key, value, output, up, down) or, with a dot or a star, patterns of module names.
-    Adapter: patterns of module names. Default: query and value, or what the family table says."""
+    """Which base layers are adapted: roles (query, key, value, output, up, down) or, with a dot or a star, patterns of
+    module names. Default: the kind's own choice."""
     layers: list[int] | None = None
-    """Which blocks get bottlenecks, counted from 0. Default: all."""
-    position: str = "post_module"
-    """Adapter only: after the sub-layer's module, before its norm, or after its norm."""
-    shared: bool = False
-    """Adapter only: one adapter per block, used after attention and after the MLP."""
-    residual: bool = True
-    """Adapter only: add the adapter's input to its output."""
-    dropout: float = 0.0
-    """Dropout on the bottleneck's text input while training."""
-    train_layer_norm: bool = True
-    """Also train the norms inside the blocks."""
+    """Which blocks, counted from 0. Default: all."""
+
+    no_routing: ClassVar[str] = ""
+    """Why this kind cannot route; empty for a kind that can."""
+
+    def __new__(cls, *args: Any, **keys: Any) -> BottleneckConfig:
+        if cls is BottleneckConfig:
+            from vlrouting.config.kinds import KINDS  # which has subclasses of this class
+
+            kind = args[0] if args else keys.get("kind", "lora")
+            cls = KINDS.facts(kind)
+            known = [field.name for field in dataclasses.fields(cls)]
+            for key in keys:
+                if key not in known:
+                    hint = did_you_mean(key, known) or f" Its keys: {', '.join(known)}."
+                    raise ValueError(f"bottleneck of kind '{kind}' has no key '{key}'.{hint}")
+        return super().__new__(cls)
 
     @property
     def routed(self) -> bool:
-        """Whether the bottleneck looks at the image at all."""
+        """Whether the bottleneck reads the image."""
         return self.routing != "none"
 
-    def problems(self, known_routings: tuple[str, ...] = BUILTIN_ROUTINGS) -> list[str]:
-        """Sentences `key: what is wrong`, empty when the section is sound."""
-        found = (
-            one_of("kind", self.kind, KINDS)
-            + one_of("routing", self.routing, (*known_routings, CROSS_ATTENTION))
-            + one_of("place", self.place, PLACES)
-            + one_of("position", self.position, POSITIONS)
-            + at_least("rank", self.rank, 1)
-        )
-        if not 0 <= self.dropout < 1:
-            found.append(f"dropout: {self.dropout} is not in [0, 1)")
-        if self.place == "after_up" and not self.routed:
-            found.append("place: after_up needs a routing function; set routing")
-        if self.place == "after_up" and self.routing in ("self", "gram_relu", "cross_attention"):
-            found.append(
-                f"place: after_up cannot train with routing: {self.routing}, whose gradient is zero while `up` is zero "
-                "or which needs the bottleneck's width"
-            )
-        if self.place == "after_up" and not self.shared_down:
-            found.append("shared_down: has no meaning with place: after_up, which does not project the image")
-        if self.kind == "adapter" and self.alpha is not None:
-            found.append("alpha: belongs to kind: lora; an adapter has no scale")
-        if self.kind == "lora" and (self.position != "post_module" or self.shared or not self.residual):
-            found.append("position, shared, residual: belong to kind: adapter, not to lora")
+    def problems(self) -> list[Problem]:
+        """What is wrong with the section, keys relative to it."""
+        found = one_of("routing", self.routing, ROUTINGS.names()) + one_of("tower", self.tower, TOWERS)
+        if self.routed and self.no_routing:
+            found.append(Problem(("routing",), f"kind: {self.kind} cannot route: {self.no_routing}", "set none"))
+        if self.routed and self.tower == "vision":
+            found.append(Problem(("routing", "tower"), "the vision tower has no image features to route by yet"))
         return found

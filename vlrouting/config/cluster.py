@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from vlrouting.config.checks import at_least, one_of
+from vlrouting.config.problem import Problem, at_least, one_of
 
 GPU_REQUESTS = ("gpus_per_node", "gres")
 DERIVED = (
@@ -73,14 +73,14 @@ class ClusterConfig:
     """Seconds before the time limit (and before a preemption, where the cluster gives notice) at which a point is told
     to save and stop."""
 
-    def problems(self) -> list[str]:
-        """Sentences `key: what is wrong`, empty when the file is sound."""
+    def problems(self) -> list[Problem]:
+        """What is wrong with the file."""
         found = one_of("gpu_request", self.gpu_request, GPU_REQUESTS) + at_least("retries", self.retries, 0)
         found += at_least("cpus_per_task", self.cpus_per_task, 1) + at_least("signal_seconds", self.signal_seconds, 1)
         if self.max_points_at_once is not None:
             found += at_least("max_points_at_once", self.max_points_at_once, 1)
         if self.memory is not None and not _MEMORY.fullmatch(self.memory):
-            found.append(f"memory: '{self.memory}' is no amount of memory; write 64G or 64000M")
+            found.append(Problem(("memory",), f"'{self.memory}' is no amount of memory", "write 64G or 64000M"))
         for key in (
             "partition",
             "account",
@@ -93,32 +93,39 @@ class ClusterConfig:
         ):
             value = getattr(self, key)
             if value is not None and (not value.strip() or "\n" in value):
-                found.append(f"{key}: is to be one line of text; leave it out, or null, for none")
-        found += [f"environment.{name}: is no name of a variable" for name in self.environment if not _is_name(name)]
+                found.append(Problem((key,), "is to be one line of text", "leave it out, or null, for none"))
+        found += [
+            Problem((f"environment.{name}",), "is no name of a variable")
+            for name in self.environment
+            if not _is_name(name)
+        ]
         return found + self._time_problems() + self._sbatch_problems()
 
-    def _time_problems(self) -> list[str]:
+    def _time_problems(self) -> list[Problem]:
         if self.signal_seconds > LONGEST_SIGNAL_SECONDS:
-            return [
-                f"signal_seconds: {self.signal_seconds} is above {LONGEST_SIGNAL_SECONDS}, the most that SLURM takes"
-            ]
+            message = f"{self.signal_seconds} is above {LONGEST_SIGNAL_SECONDS}, the most that SLURM takes"
+            return [Problem(("signal_seconds",), message)]
         if self.time is None:
             return []
         seconds = seconds_of(self.time)
         if seconds is None:
-            return [f'time: \'{self.time}\' is no time limit; write "12:00:00", "2-00:00:00", or minutes, "90"']
+            message = f"'{self.time}' is no time limit"
+            return [Problem(("time",), message, 'write "12:00:00", "2-00:00:00", or minutes, "90"')]
         if seconds <= self.signal_seconds:
-            return [f"signal_seconds, time: {self.signal_seconds} seconds leave nothing of the time limit {self.time}"]
+            message = f"{self.signal_seconds} seconds leave nothing of the time limit {self.time}"
+            return [Problem(("signal_seconds", "time"), message)]
         return []
 
-    def _sbatch_problems(self) -> list[str]:
+    def _sbatch_problems(self) -> list[Problem]:
         found = []
         for line in self.sbatch:
             option = re.fullmatch(r"--([a-z][a-z0-9-]*)(?:[= ].*)?", line)
             if option is None:
-                found.append(f"sbatch: '{line}' is no option in its long form, such as --exclusive or --mail-type=FAIL")
+                message = f"'{line}' is no option in its long form, such as --exclusive or --mail-type=FAIL"
+                found.append(Problem(("sbatch",), message))
             elif option[1] in DERIVED:
-                found.append(f"sbatch: --{option[1]} is written from the experiment or from another key; take it out")
+                message = f"--{option[1]} is written from the experiment or from another key"
+                found.append(Problem(("sbatch",), message, "take it out"))
         return found
 
 

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vlrouting.config.checks import at_least, one_of
+from vlrouting.config.problem import Problem, at_least, one_of
+from vlrouting.config.registry import Registry
 
-DATASETS: dict[str, tuple[str, ...]] = {
-    "vqav2": ("vqa_classification", "vqa_generation"),
-    "coco": ("captioning",),
-    "gqa": ("vqa_classification",),
-    "nlvr2": ("vqa_classification",),
-}
-"""`data.name` -> the tasks it is for. A plugin adds its own by `vlrouting.data.datasets.registry.register_dataset`."""
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What checking an experiment must know of a dataset."""
+
+    tasks: tuple[str, ...]
+    """What it can be used for."""
+    metric: str
+    """How its predictions are scored: a name of `METRICS`."""
+
+
+DATASETS: Registry[DatasetFacts] = Registry(
+    "dataset",
+    {
+        "vqav2": (
+            DatasetFacts(("vqa_classification", "vqa_generation"), "vqa"),
+            "vlrouting.data.datasets.vqav2:FORMAT",
+        ),
+        "coco": (DatasetFacts(("captioning",), "captions"), "vlrouting.data.datasets.coco:FORMAT"),
+        "gqa": (DatasetFacts(("vqa_classification",), "gqa"), "vlrouting.data.datasets.gqa:FORMAT"),
+        "nlvr2": (DatasetFacts(("vqa_classification",), "nlvr2"), "vlrouting.data.datasets.nlvr2:FORMAT"),
+    },
+)
+"""`data.name` -> facts and `vlrouting.data.datasets.registry.DatasetFormat`."""
+METRICS: Registry[None] = Registry(
+    "metric",
+    {
+        "vqa": (None, "vlrouting.metrics.vqa_score:VQAScore"),
+        "captions": (None, "vlrouting.metrics.caption_score:CaptionScore"),
+        "gqa": (None, "vlrouting.metrics.gqa_score:GQAScore"),
+        "nlvr2": (None, "vlrouting.metrics.nlvr2_score:NLVR2Score"),
+    },
+)
+"""`DatasetFacts.metric` -> `vlrouting.metrics.score.Score` class."""
 RECIPES = ("easy_vqa", "shapes")
 
 
@@ -62,18 +90,20 @@ class DataConfig:
     max_target_tokens: int = 50
     """A text to be learnt (caption, written answer) is cut to this many tokens, its end token included."""
 
-    def problems(self) -> list[str]:
-        """Sentences `key: what is wrong`, empty when the section is sound."""
-        found = one_of("name", self.name, tuple(DATASETS))
+    def problems(self) -> list[Problem]:
+        """What is wrong with the section, keys relative to it."""
+        found = one_of("name", self.name, DATASETS.names())
         found += at_least("min_answer_count", self.min_answer_count, 1)
         found += at_least("max_text_tokens", self.max_text_tokens, 3)
         found += at_least("max_target_tokens", self.max_target_tokens, 2)
         if self.prepare is not None:
             found += one_of("prepare", self.prepare, RECIPES)
         if self.prepare == "easy_vqa" and self.name in DATASETS and self.name != "vqav2":
-            found.append("name, prepare: the recipe easy_vqa makes files for data.name: vqav2 alone")
+            found.append(Problem(("name", "prepare"), "the recipe easy_vqa makes files for data.name: vqav2 alone"))
         try:
             self.prompt.format(text="")
         except (ValueError, KeyError, IndexError, AttributeError) as error:
-            found.append(f"prompt: '{self.prompt}' is no valid template ({error}); its one placeholder is {{text}}")
+            found.append(
+                Problem(("prompt",), f"'{self.prompt}' is no valid template ({error})", "its one placeholder is {text}")
+            )
         return found

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
-from vlrouting.config.bottleneck import BUILTIN_ROUTINGS, BottleneckConfig
-from vlrouting.config.checks import at_least, one_of
+from vlrouting.config.bottleneck import BottleneckConfig
 from vlrouting.config.data import DATASETS, DataConfig
+from vlrouting.config.kinds import KINDS, LoraConfig
+from vlrouting.config.problem import Problem, at_least, one_of
+from vlrouting.config.routings import ROUTINGS
+from vlrouting.config.selection import SELECTORS, SelectConfig
+from vlrouting.config.tasks import TASKS
 from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
 
-TASKS = ("vqa_classification", "vqa_generation", "captioning")
-WRITING_TASKS = ("vqa_generation", "captioning")
-"""Tasks whose language model writes text, token after token."""
+SECTIONS = ("data", "vision", "language", "model", "train", "generate", "evaluate")
+SINGLE = "bottleneck"
+"""Name of the one bottleneck where `bottlenecks` is not used."""
 
 
 @dataclass
@@ -22,44 +28,93 @@ class ExperimentConfig:
     seed: int = 42
     """Seed of initialisation, data order and noise."""
     task: str = "vqa_classification"
-    """What is trained: `vqa_classification` (a head over an answer vocabulary), `vqa_generation` (the answer is written
-    after the question) or `captioning`."""
+    """What is trained: `vqa_classification` (a head over an answer vocabulary), `vqa_generation` (the answer is
+    generated after the question), `captioning`, or a plug-in's."""
     plugins: list[str] = field(default_factory=list)
-    """Modules to import first; a place for `@register_routing` and `register_dataset`."""
+    """Modules to import first; a place for `@register_routing`, `register_kind`, `register_dataset` and the like."""
     data: DataConfig = field(default_factory=DataConfig)
     vision: VisionConfig = field(default_factory=VisionConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
-    bottleneck: BottleneckConfig = field(default_factory=BottleneckConfig)
+    bottleneck: BottleneckConfig = field(default_factory=LoraConfig)
+    """The one bottleneck. Its keys are those of its kind."""
+    bottlenecks: dict[str, BottleneckConfig] = field(default_factory=dict)
+    """Several bottlenecks by name, each with the keys of `bottleneck`; in place of it."""
+    select: SelectConfig | None = None
+    """A method that selects which base layers get the bottlenecks. Default: none, the bottlenecks' own targets."""
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     generate: GenerateConfig = field(default_factory=GenerateConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
 
     @property
-    def writes(self) -> bool:
-        """Whether the language model writes text; else a head classifies."""
-        return self.task in WRITING_TASKS
+    def named_bottlenecks(self) -> dict[str, BottleneckConfig]:
+        """Every bottleneck by name; the single one is called `bottleneck`."""
+        return self.bottlenecks or {SINGLE: self.bottleneck}
 
-    def problems(self, known_routings: tuple[str, ...] = BUILTIN_ROUTINGS) -> list[str]:
-        """Sentences `section.key: what is wrong` of every section and of combinations between sections."""
-        found = one_of("task", self.task, TASKS) + at_least("seed", self.seed, 0)
+    @property
+    def generates(self) -> bool:
+        """Whether the language model generates text; else a head classifies."""
+        return TASKS.facts(self.task).generates
+
+    @property
+    def uses_image(self) -> bool:
+        """Whether images are opened: not for noise, ones and the text-only baseline."""
+        return self.model.visual_input == "image"
+
+    @property
+    def trains_vision(self) -> bool:
+        """Whether anything in the vision tower trains, so that its features cannot be computed once and cached."""
+        adapted = any(b.tower == "vision" and b.kind != "none" for b in self.named_bottlenecks.values())
+        return self.uses_image and adapted
+
+    def names_in_use(self) -> Iterator[tuple[Any, str]]:
+        """(registry, name) of everything that the configuration chooses by name. A plug-in may have to be imported for
+        those that a registry does not have."""
+        yield TASKS, self.task
+        yield DATASETS, self.data.name
+        for bottleneck in self.named_bottlenecks.values():
+            yield KINDS, bottleneck.kind
+            yield ROUTINGS, bottleneck.routing
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with every section and with combinations of sections."""
+        found = one_of("task", self.task, TASKS.names()) + at_least("seed", self.seed, 0)
         if self.seed >= 2**32:
-            found.append(f"seed: {self.seed} does not fit into 32 bits")
-        found += [f"bottleneck.{p}" for p in self.bottleneck.problems(known_routings)]
-        for name in ("data", "vision", "language", "model", "train", "generate", "evaluate"):
-            found += [f"{name}.{problem}" for problem in getattr(self, name).problems()]
-        if self.model.visual_input == "none" and self.bottleneck.routed:
-            found.append("model.visual_input: none leaves the routing nothing to look at; set bottleneck.routing: none")
-        if self.model.standardize_visual and not self.vision.cache:
-            found.append("model.standardize_visual: measures the cached features; set vision.cache: true")
+            found.append(Problem(("seed",), f"{self.seed} does not fit into 32 bits"))
+        for name in SECTIONS:
+            found += [problem.below(name) for problem in getattr(self, name).problems()]
+        for name, bottleneck in self.named_bottlenecks.items():
+            section = f"bottlenecks.{name}" if self.bottlenecks else SINGLE
+            found += [problem.below(section) for problem in bottleneck.problems()]
+            found += self._with_bottleneck(section, bottleneck)
+        if self.select is not None:
+            found += one_of("select.method", self.select.method, SELECTORS.names())
+            found += [problem.below("select") for problem in self.select.problems()]
+        return found + self._between_sections()
+
+    def _with_bottleneck(self, section: str, bottleneck: BottleneckConfig) -> list[Problem]:
+        found = []
+        if self.model.visual_input == "none" and bottleneck.routed:
+            keys = ("model.visual_input", f"{section}.routing")
+            found.append(Problem(keys, "none leaves the routing no image", f"set {section}.routing: none"))
+        if bottleneck.tower == "vision" and self.model.visual_input != "image":
+            found.append(Problem((f"{section}.tower", "model.visual_input"), "no image enters the vision tower"))
+        causal = bottleneck.routing not in ROUTINGS or ROUTINGS.facts(bottleneck.routing).causal
+        if self.task in TASKS and self.generates and not causal:
+            message = f"{bottleneck.routing} reads later tokens too, so it cannot go with {self.task}"
+            found.append(Problem((f"{section}.routing",), message, "choose another"))
+        return found
+
+    def _between_sections(self) -> list[Problem]:
+        found = []
+        if self.model.standardize_visual and not (self.vision.cache and not self.trains_vision):
+            keys = ("model.standardize_visual", "vision.cache")
+            found.append(Problem(keys, "measures the cached features", "set vision.cache: true, and train no vision"))
         if self.evaluate.checkpoint == "best" and self.data.validation is None:
-            found.append("evaluate.checkpoint: best needs a validation split; set data.validation")
-        if self.task in TASKS and self.task not in DATASETS.get(self.data.name, TASKS):
-            fit = ", ".join(name for name, tasks in DATASETS.items() if self.task in tasks)
-            found.append(f"task, data.name: {self.task} is for {fit}, not for {self.data.name}")
-        if self.writes and self.bottleneck.routing == "self":
-            found.append(
-                f"bottleneck.routing: self sums over all tokens, also those to come, so it cannot go with {self.task}; "
-                "choose another"
-            )
+            keys = ("evaluate.checkpoint", "data.validation")
+            found.append(Problem(keys, "best needs a validation split", "set data.validation"))
+        if self.task in TASKS and self.data.name in DATASETS and self.task not in DATASETS.facts(self.data.name).tasks:
+            fit = ", ".join(name for name in DATASETS if self.task in DATASETS.facts(name).tasks)
+            message = f"{self.task} is for {fit or 'no dataset here'}, not for {self.data.name}"
+            found.append(Problem(("task", "data.name"), message))
         return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from vlrouting.config.checks import above, at_least, one_of
+from vlrouting.config.bottleneck import LAYER_NORMS
+from vlrouting.config.problem import Problem, above, at_least, one_of
+from vlrouting.config.tasks import ARCHITECTURES
 
 VISUAL_INPUTS = ("image", "noise", "ones", "none")
 SCHEDULES = ("linear", "one_cycle", "constant")
@@ -19,7 +21,13 @@ class ModelConfig:
     """How image and text come together."""
 
     visual_input: str = "image"
-    """`image`; ablations `noise`, `ones`; `none`: no prefix and no context, the blind floor."""
+    """`image`; ablations `noise`, `ones`; `none`: no prefix and no context, the text-only baseline."""
+    architecture: str | None = None
+    """The joint model: `encoder_classifier`, `decoder`, or a plug-in's. Default: from the task."""
+    unfreeze: list[str] = field(default_factory=lambda: [LAYER_NORMS])
+    """Which frozen parameters train as well: `layer_norms` (of the blocks that have a bottleneck; of all blocks with
+    `bottleneck.kind: none`), `biases`, `all`, or patterns of parameter names such as `*.embeddings.*`. The head and the
+    projector always train."""
     normalize_visual: bool = True
     """LayerNorm without parameters on the projected features. False for parity with the authors' code."""
 
@@ -27,9 +35,10 @@ class ModelConfig:
     """Take each channel's mean and deviation over the training images out of the features, before the projector.
     Needs `vision.cache`. Only real images are: noise and ones stay as they are."""
 
-    def problems(self) -> list[str]:
-        """Sentences `key: what is wrong`, empty when the section is sound."""
-        return one_of("visual_input", self.visual_input, VISUAL_INPUTS)
+    def problems(self) -> list[Problem]:
+        """What is wrong with the section, keys relative to it."""
+        found = one_of("visual_input", self.visual_input, VISUAL_INPUTS)
+        return found + (one_of("architecture", self.architecture, ARCHITECTURES.names()) if self.architecture else [])
 
 
 @dataclass
@@ -87,12 +96,12 @@ class TrainConfig:
         return self.devices * self.nodes
 
     @property
-    def pieces(self) -> int:
+    def micro_batches(self) -> int:
         """Forward passes of an optimizer step, over all processes."""
         return self.processes * self.accumulate
 
-    def problems(self) -> list[str]:
-        """Sentences `key: what is wrong`, empty when the section is sound."""
+    def problems(self) -> list[Problem]:
+        """What is wrong with the section, keys relative to it."""
         found = (
             one_of("schedule", self.schedule, SCHEDULES)
             + one_of("precision", self.precision, PRECISIONS)
@@ -102,27 +111,30 @@ class TrainConfig:
         )
         for key in ("batch_size", "accumulate", "devices", "nodes", "checkpoint_every_steps", "log_every_steps"):
             found += at_least(key, getattr(self, key), 1)
-        if not found and self.batch_size % self.pieces:
-            found.append(
-                f"batch_size, accumulate, devices, nodes: {self.batch_size} examples cannot be cut into {self.pieces} "
-                f"equal pieces (accumulate {self.accumulate} x devices {self.devices} x nodes {self.nodes})"
+        if not found and self.batch_size % self.micro_batches:
+            message = (
+                f"{self.batch_size} examples cannot be cut into {self.micro_batches} equal micro-batches "
+                f"(accumulate {self.accumulate} x devices {self.devices} x nodes {self.nodes})"
             )
+            found.append(Problem(("batch_size", "accumulate", "devices", "nodes"), message))
         for key in ("epochs", "max_steps", "validate_every_steps"):
             found += at_least(key, getattr(self, key) or 1, 1)
         found += above("lr", self.lr, 0)
         if self.lr == float("inf"):
-            found.append("lr: inf is not a rate; give a number")
+            found.append(Problem(("lr",), "inf is not a rate", "give a number"))
         if self.clip_norm is not None and not self.clip_norm > 0:
-            found.append(f"clip_norm: {self.clip_norm} is not above 0; null is for no clipping")
+            found.append(Problem(("clip_norm",), f"{self.clip_norm} is not above 0", "null is for no clipping"))
         found += at_least("weight_decay", self.weight_decay, 0) + at_least("eps", self.eps, 0)
         if not 0 <= self.warmup_fraction < 1:
-            found.append(f"warmup_fraction: {self.warmup_fraction} is not in [0, 1)")
+            found.append(Problem(("warmup_fraction",), f"{self.warmup_fraction} is not in [0, 1)"))
         if (self.epochs is None) == (self.max_steps is None):
-            found.append("epochs, max_steps: give exactly one of the two")
+            found.append(Problem(("epochs", "max_steps"), "give exactly one of the two"))
         if self.warmup_steps is not None and self.warmup_fraction:
-            found.append("warmup_steps, warmup_fraction: give only one of the two")
+            found.append(Problem(("warmup_steps", "warmup_fraction"), "give only one of the two"))
         if self.max_steps is not None and (self.warmup_steps or 0) >= self.max_steps:
-            found.append(f"warmup_steps: {self.warmup_steps} leaves nothing of max_steps {self.max_steps}")
+            found.append(
+                Problem(("warmup_steps",), f"{self.warmup_steps} leaves nothing of max_steps {self.max_steps}")
+            )
         return found
 
 
@@ -143,16 +155,18 @@ class GenerateConfig:
     top_p: float = 1.0
     """Sampling: only from the most probable tokens that together have this probability."""
 
-    def problems(self) -> list[str]:
-        """Sentences `key: what is wrong`, empty when the section is sound."""
+    def problems(self) -> list[Problem]:
+        """What is wrong with the section, keys relative to it."""
         found = at_least("max_new_tokens", self.max_new_tokens, 1) + at_least("beams", self.beams, 1)
         found += above("temperature", self.temperature, 0)
         if not 0 < self.top_p <= 1:
-            found.append(f"top_p: {self.top_p} is not in (0, 1]")
+            found.append(Problem(("top_p",), f"{self.top_p} is not in (0, 1]"))
         if not self.sample and (self.temperature != 1 or self.top_p != 1):
-            found.append("sample, temperature, top_p: the last two are for sampling; set generate.sample: true")
+            keys = ("sample", "temperature", "top_p")
+            found.append(Problem(keys, "the last two are for sampling", "set generate.sample: true"))
         if self.beams == 1 and self.length_penalty != 1:
-            found.append("beams, length_penalty: the penalty is for beam search; set generate.beams above 1")
+            keys = ("beams", "length_penalty")
+            found.append(Problem(keys, "the penalty is for beam search", "set generate.beams above 1"))
         return found
 
 
@@ -173,8 +187,8 @@ class EvaluateConfig:
     limit: int | None = None
     """Score only so many examples of the validation and of the test split, evenly spaced; the metric's name says so."""
 
-    def problems(self) -> list[str]:
-        """Sentences `key: what is wrong`, empty when the section is sound."""
+    def problems(self) -> list[Problem]:
+        """What is wrong with the section, keys relative to it."""
         return (
             one_of("checkpoint", self.checkpoint, CHECKPOINTS)
             + one_of("vqa_variant", self.vqa_variant, VQA_VARIANTS)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vlrouting.config import ExperimentConfig
 from vlrouting.data.datasets.presence import answers_path
-from vlrouting.data.datasets.registry import FORMATS, chosen_splits
+from vlrouting.data.datasets.registry import chosen_splits, format_of
 from vlrouting.data.example import DataError
 from vlrouting.doctor.data import reading
 from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding, from_sentence
@@ -43,7 +43,7 @@ def steps(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
 
 def vocabulary(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
     """A classifier has answers to choose among."""
-    found = None if config.writes else _vocabulary(config, where)
+    found = None if config.generates else _vocabulary(config, where)
     if isinstance(found, str):
         yield from_sentence(FAULT, "answers", found)
     elif found is not None:
@@ -88,7 +88,7 @@ def _read_vocabulary(config: ExperimentConfig, where: Surroundings) -> int | str
             return len(AnswerVocabulary.read(path)) if path.exists() else None
         if examples is None:
             return None
-        normalize = FORMATS[config.data.name].normalize_answer
+        normalize = format_of(config.data).normalize_answer
         return len(AnswerVocabulary.build(examples[config.data.train], config.data.min_answer_count, normalize))
     except DataError as error:
         return str(error)
@@ -101,4 +101,4 @@ def _learnt(config: ExperimentConfig, where: Surroundings) -> int:
     training = examples[config.data.train]
     if config.task == "captioning":
         return sum(len(example.answers) for example in training)
-    return sum(bool(example.answer) for example in training) if config.writes else len(training)
+    return sum(bool(example.answer) for example in training) if config.generates else len(training)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vlrouting.config import DataConfig, ExperimentConfig
 from vlrouting.data.datasets.presence import answers_path, missing_files
-from vlrouting.data.datasets.registry import FORMATS, chosen_splits, known_splits, recipe_of
+from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
 from vlrouting.data.example import DataError, Example
 from vlrouting.doctor.finding import FAULT, OK, Finding, from_sentence
 from vlrouting.doctor.folders import spelled_bytes, write_problem
@@ -111,7 +111,7 @@ def json_files(data: DataConfig) -> list[Path]:
         if split is None:
             continue
         try:
-            paths = [Path(data.root) / relative for relative in FORMATS[data.name].split_files(name, split)]
+            paths = [Path(data.root) / relative for relative in format_of(data).split_files(name, split)]
         except DataError:  # a mistake that `files` names
             continue
         found += [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]

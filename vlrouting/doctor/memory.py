@@ -58,7 +58,7 @@ def estimate(config: ExperimentConfig, sizes: Sizes, device: str) -> dict[str, i
         device: `cpu` or `gpu`.
     """
     train = config.train
-    examples = train.batch_size // train.pieces
+    examples = train.batch_size // train.micro_batches
     tokens = examples * sizes.sequence(config)
     # Of `auto` the larger is taken on a CPU, which may not compute in bfloat16.
     wide = train.precision == "32-true" or (train.precision == "auto" and device == "cpu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import DATASETS, METRICS, ExperimentConfig
 from vlrouting.doctor.finding import OK, WARNING, Finding, from_sentence
 from vlrouting.doctor.subject import Surroundings
 
@@ -14,10 +14,9 @@ PLACE = "scores"
 
 def programs(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
     """Every score of the dataset can be computed."""
-    from vlrouting.metrics.registry import SCORES  # torchmetrics
 
     names: dict[str, list[str]] = {}
-    for name, reason in SCORES[config.data.name].missing(config.evaluate).items():
+    for name, reason in METRICS.load(DATASETS.facts(config.data.name).metric).missing(config.evaluate).items():
         names.setdefault(reason, []).append(name)
     for reason, lacking in names.items():
         finding = from_sentence(WARNING, PLACE, reason)

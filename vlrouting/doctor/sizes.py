@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vlrouting.config import ExperimentConfig
-from vlrouting.data.datasets.registry import FORMATS
+from vlrouting.data.datasets.registry import format_of
 from vlrouting.doctor.data import reading
 from vlrouting.doctor.subject import Surroundings
 from vlrouting.doctor.weights import Source, hub_cached, language_source
@@ -71,7 +71,7 @@ class Sizes:
         prompt = config.data.max_text_tokens
         if config.task == "captioning":
             prompt = min(prompt, len(config.data.prompt.format(text="")) + 1)  # no token is shorter than a character
-        return self.visual_tokens + prompt + (config.data.max_target_tokens if config.writes else 0)
+        return self.visual_tokens + prompt + (config.data.max_target_tokens if config.generates else 0)
 
 
 def vision_size(config: ExperimentConfig, where: Surroundings) -> VisionSize | None:
@@ -139,7 +139,7 @@ def _sizes(config: ExperimentConfig, where: Surroundings) -> Sizes:
         width=int(language.hidden_size),
         kept_wide=wide,
         kept_norms=norms,
-        vocabulary=int(language.vocab_size) if config.writes else 0,
+        vocabulary=int(language.vocab_size) if config.generates else 0,
         visual_tokens=visual_tokens,
         vision=vision,
         positions=getattr(language, "max_position_embeddings", None),
@@ -156,7 +156,7 @@ def _model(config: ExperimentConfig, visual_shape: tuple[int, int] | None, answe
 
     try:
         language_config = _language_config(config)
-        kind = AutoModelForCausalLM if config.writes else AutoModel
+        kind = AutoModelForCausalLM if config.generates else AutoModel
         with _on_meta():
             language = kind.from_config(language_config, dtype=getattr(torch, config.language.dtype))
     except NotKnown:
@@ -165,7 +165,7 @@ def _model(config: ExperimentConfig, visual_shape: tuple[int, int] | None, answe
         raise NotKnown(f"{config.language.name} cannot be built without its weights ({type(error).__name__})") from None
     try:
         with _on_meta():
-            if config.writes:
+            if config.generates:
                 return TextGenerationModel(language, config.bottleneck, visual_shape, config.model)
             return QuestionAnsweringModel(language, config.bottleneck, answers, visual_shape, config.model)
     except ValueError as error:
@@ -197,14 +197,14 @@ def _images_per_example(config: ExperimentConfig, where: Surroundings) -> int:
     examples = reading(config, where).examples
     if examples is not None and examples[config.data.test]:
         return len(examples[config.data.test][0].images)
-    return FORMATS[config.data.name].images
+    return format_of(config.data).images
 
 
 def _answers(config: ExperimentConfig, where: Surroundings) -> int:
     """Size of the answer vocabulary."""
     from vlrouting.doctor.batches import vocabulary_size
 
-    return (vocabulary_size(config, where) or USUAL_ANSWERS) if not config.writes else 0
+    return (vocabulary_size(config, where) or USUAL_ANSWERS) if not config.generates else 0
 
 
 def _kept(model: Any, layers: int, dropout: bool) -> tuple[int, int]:

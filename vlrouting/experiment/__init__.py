@@ -4,7 +4,7 @@ from vlrouting.experiment.atomic import atomically, write_json_atomic, write_tex
 from vlrouting.experiment.check import Experiment, load
 from vlrouting.experiment.compose import find, known_experiments
 from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError
-from vlrouting.experiment.plugins import import_plugins, load_plugins
+from vlrouting.experiment.plugins import import_plugins
 from vlrouting.experiment.provenance import environment
 from vlrouting.experiment.resolve import to_yaml
 from vlrouting.experiment.rundir import RunDirectory
@@ -23,7 +23,6 @@ __all__ = [
     "import_plugins",
     "known_experiments",
     "load",
-    "load_plugins",
     "to_yaml",
     "write_json_atomic",
     "write_text_atomic",

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlrouting.experiment.compose import EXPERIMENTS, compose
-from vlrouting.experiment.errors import ExperimentErrors, UserError, did_you_mean
-from vlrouting.experiment.plugins import load_plugins
+from vlrouting.config import TRANSFORMS
+from vlrouting.experiment import schema
+from vlrouting.experiment.compose import EXPERIMENTS, Composition, compose
+from vlrouting.experiment.document import Leaf
+from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError, did_you_mean
+from vlrouting.experiment.plugins import import_plugins, is_there
 from vlrouting.experiment.sweep import Point, expand
 from vlrouting.experiment.typed import value_at
-from vlrouting.experiment.validation import CheckFiles, Judge, LoadPlugins
+from vlrouting.experiment.validation import CheckFiles, Judge
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,6 @@ def load(
     overrides: Sequence[str] = (),
     experiments_dir: Path = EXPERIMENTS,
     check_files: CheckFiles | None = None,
-    load_plugins: LoadPlugins = load_plugins,
 ) -> Experiment:
     """Reads, composes, expands and checks an experiment.
 
@@ -58,19 +60,49 @@ def load(
         experiments_dir: where names and `extends` are looked up.
         check_files: sentences on the files that a configuration needs, empty when all are there: `key: what is wrong`,
             or any text that has the key in round brackets.
-        load_plugins: imports modules and returns all registered routing names. Called only when a routing or a dataset
-            is not known and there are plugins, because it imports torch.
 
     Raises:
         ExperimentErrors: all mistakes, each with file, line and YAML path.
         UserError: there is no such experiment.
     """
     composition = compose(name, overrides, experiments_dir)
+    plugin_findings = register_plugins(composition)
     expansion = expand(composition)
-    findings = [*composition.findings, *expansion.findings]
-    judge = Judge(composition, check_files, load_plugins)
+    findings = [*composition.findings, *plugin_findings, *expansion.findings]
+    judge = Judge(composition, check_files)
     findings += judge.findings(expansion.drafts)
     if findings:
         raise ExperimentErrors(findings)
     points = tuple(draft.point for draft in expansion.drafts)
     return Experiment(composition.name, points, composition.source, tuple(expansion.left_out))
+
+
+def register_plugins(composition: Composition) -> list[Finding]:
+    """Import the experiment's plug-ins where it names something that is not registered without them.
+
+    A plug-in imports torch, so it is left alone where everything named is built in.
+    """
+    leaves = composition.every_leaf()
+    plugins = [leaf for leaf in leaves if leaf.key == "plugins" and isinstance(leaf.value, list)]
+    unknown = any(_is_unknown(leaf) for leaf in leaves)
+    findings = []
+    for leaf in plugins:
+        assert isinstance(leaf.value, list)
+        for name in map(str, leaf.value):
+            if not is_there(name):
+                findings.append(leaf.finding(f"there is no module '{name}', neither here nor installed"))
+            elif unknown:
+                try:
+                    import_plugins([name])
+                except UserError as error:
+                    findings.append(leaf.finding(str(error)))
+    return findings
+
+
+def _is_unknown(leaf: Leaf) -> bool:
+    """Whether a leaf names something that is not registered."""
+    registry = schema.registry_of(leaf.key)
+    if registry is not None and isinstance(leaf.value, str):
+        return leaf.value not in registry
+    section, _, name = leaf.key.rpartition(".")[0].rpartition(".")
+    return section.endswith(".transforms") and name not in TRANSFORMS

@@ -9,11 +9,10 @@ from pathlib import Path
 from vlrouting.config.cluster import ClusterConfig
 from vlrouting.experiment.compose import CLUSTERS, EXPERIMENTS
 from vlrouting.experiment.document import Leaf, read_document
-from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError, did_you_mean, nearest
+from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError, did_you_mean
 from vlrouting.experiment.typed import build_as
 
 DEFAULT = "default"
-_NOT_ONE_OF = re.compile(r"'(?P<word>.*)' is not one of (?P<known>.*)", re.DOTALL)
 
 
 def load_cluster(name: str | None, experiments_dir: Path = EXPERIMENTS) -> ClusterConfig:
@@ -69,11 +68,8 @@ def _escaped(value: object) -> object:
 
 def _problems(config: ClusterConfig, leaves: dict[str, Leaf], file: str) -> list[Finding]:
     found = []
-    for sentence in config.problems():
-        head, _, message = sentence.partition(": ")
-        if misspelt := _NOT_ONE_OF.fullmatch(message):
-            near = nearest(misspelt["word"], misspelt["known"].split(", "))
-            message += f". Did you mean '{near}'?" if near else ""
-        given = [leaves[key] for key in head.split(", ") if key in leaves]
-        found.append(replace(given[0].finding(message), key=head) if given else Finding(file, head, message))
+    for problem in config.problems():
+        given = [leaves[key] for key in problem.keys if key in leaves]
+        head = ", ".join(problem.keys)
+        found.append(replace(given[0].finding(problem.text), key=head) if given else Finding(file, head, problem.text))
     return found

@@ -31,6 +31,12 @@ class Composition:
     """A file could not be read, so that what is not set may be only out of sight."""
     findings: list[Finding] = field(default_factory=list)
 
+    def every_leaf(self) -> list[Leaf]:
+        """All given values, those of the sweep included."""
+        named = [*self.sweep.cases.values(), *self.sweep.points.values()]
+        swept = [leaf for leaves in named for leaf in leaves.values()]
+        return [*self.leaves.values(), *swept, *(leaf for axis in self.sweep.grid.values() for leaf in axis)]
+
 
 def known_experiments(experiments_dir: Path = EXPERIMENTS) -> list[str]:
     """Names of the experiments in a folder, sorted; files below `base/` and `cluster/` are none."""

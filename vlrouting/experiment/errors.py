@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from vlrouting.config.names import did_you_mean, nearest
+
+__all__ = ["ExperimentErrors", "Finding", "UserError", "did_you_mean", "in_reading_order", "nearest", "place_name"]
 
 
 class UserError(Exception):
@@ -45,16 +48,3 @@ def in_reading_order(findings: Iterable[Finding]) -> list[Finding]:
     once = list(dict.fromkeys(findings))
     files = list(dict.fromkeys(finding.file for finding in once))
     return sorted(once, key=lambda finding: (files.index(finding.file), finding.line or 0))
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was probably meant to be, whatever its case; None when none is near."""
-    spelled = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), list(spelled), n=1)
-    return spelled[near[0]] if near else None
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """` Did you mean 'mul'?` with a leading blank, or nothing when no known word is near."""
-    near = nearest(word, known)
-    return f" Did you mean '{near}'?" if near else ""

@@ -29,18 +29,6 @@ def import_plugins(plugins: Sequence[str]) -> None:
             raise UserError(f"'{plugin}' cannot be imported: {type(error).__name__}: {error}") from error
 
 
-def load_plugins(plugins: Sequence[str]) -> tuple[str, ...]:
-    """Imports the modules and returns every registered routing name.
-
-    Raises:
-        UserError: a module cannot be imported.
-    """
-    import_plugins(plugins)
-    # By name: this room must be importable without torch, and only a plugin's routing is worth the wait.
-    names: tuple[str, ...] = importlib.import_module("vlrouting.routing").routing_names()
-    return names
-
-
 def is_there(plugin: str) -> bool:
     """Whether a module's top-level package can be found, without importing anything."""
     top = plugin.partition(".")[0]

@@ -12,7 +12,20 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import (
+    ARCHITECTURES,
+    DATASETS,
+    KINDS,
+    ROUTINGS,
+    SELECTORS,
+    TASKS,
+    TRANSFORMS,
+    BottleneckConfig,
+    ExperimentConfig,
+    Registry,
+    SelectConfig,
+    TransformConfig,
+)
 
 FILE_KEYS = ("extends", "sweep")
 """Top-level keys of an experiment file that are not part of a point's configuration."""
@@ -21,16 +34,60 @@ _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 _PLURALS = {int: "whole numbers", str: "texts"}
 
 
-@cache
+CHOICES: dict[type, tuple[Registry[Any], str]] = {
+    BottleneckConfig: (KINDS, "kind"),
+    SelectConfig: (SELECTORS, "method"),
+    TransformConfig: (TRANSFORMS, ""),
+}
+"""Sections whose keys depend on a choice -> registry of their variants, and the key that chooses; empty where the
+section's own name does."""
+_REGISTRIES: dict[str, Registry[Any]] = {"task": TASKS, "data.name": DATASETS, "model.architecture": ARCHITECTURES}
+
+
+def registry_of(key: str) -> Registry[Any] | None:
+    """The registry whose names a key can have; None for a key that chooses nothing by name."""
+    parent, _, name = key.rpartition(".")
+    section = section_of(parent)
+    if section is BottleneckConfig and name == "routing":
+        return ROUTINGS
+    if section in CHOICES and CHOICES[section][1] == name:
+        return CHOICES[section][0]
+    return _REGISTRIES.get(key)
+
+
+def section_of(key: str, root: type = ExperimentConfig) -> type | None:
+    """The dataclass of a section; None for what is no section of its own."""
+    hint = _without_none(hint_of(key, root)) if key else root
+    return hint if dataclasses.is_dataclass(hint) and isinstance(hint, type) else None
+
+
+def default_of(section: type, name: str) -> object:
+    """The default of a field."""
+    return next((field.default for field in dataclasses.fields(section) if field.name == name), None)
+
+
+def variants(section: type) -> tuple[type, ...]:
+    """The registered classes of a section whose keys depend on a choice."""
+    registry = CHOICES[section][0] if section in CHOICES else ()
+    return tuple(registry.facts(name) for name in registry) if isinstance(registry, Registry) else ()
+
+
 def _fields(section: type) -> dict[str, Any]:
-    """Name -> type of every field of a dataclass."""
-    return get_type_hints(section)
+    """Name -> type of every field of a dataclass, or of all its variants: which one it is, is not known yet."""
+    return {name: hint for one in (section, *variants(section)) for name, hint in _hints(one).items()}
+
+
+@cache
+def _hints(section: type) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(section)}
+    return {name: hint for name, hint in get_type_hints(section).items() if name in names}
 
 
 def hint_of(key: str, root: type = ExperimentConfig) -> Any | None:
     """The type that the dataclasses give to a dotted key; None when there is no such key."""
     hint: Any = root
     for part in key.split("."):
+        hint = _without_none(hint)
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             hint = _fields(hint).get(part)
         elif get_origin(hint) is dict and part:
@@ -40,8 +97,15 @@ def hint_of(key: str, root: type = ExperimentConfig) -> Any | None:
     return hint
 
 
+def _without_none(hint: Any) -> Any:
+    """`X | None` -> X."""
+    options = [option for option in get_args(hint) if option is not types.NoneType]
+    return options[0] if get_origin(hint) in (Union, types.UnionType) and len(options) == 1 else hint
+
+
 def is_section(hint: Any) -> bool:
     """Whether keys follow below: a dataclass, or named ones such as `data.splits`."""
+    hint = _without_none(hint)
     return dataclasses.is_dataclass(hint) or get_origin(hint) is dict
 
 
@@ -61,7 +125,6 @@ def spelled(value: object) -> str:
     )
 
 
-@cache
 def all_keys(root: type = ExperimentConfig) -> tuple[str, ...]:
     """Every dotted key, sections included; below `data.splits` the names are the user's own."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Mapping
 from copy import deepcopy
@@ -14,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vlrouting.config import ExperimentConfig
 from vlrouting.experiment import schema
 from vlrouting.experiment.document import Leaf
-from vlrouting.experiment.errors import Finding
+from vlrouting.experiment.errors import Finding, did_you_mean
 
 _NOT_A_TEXT = "YAML reads words such as no and on as true or false, and 2024-01-31 as a date: put a text in quotes"
 _Config = TypeVar("_Config")
@@ -29,7 +30,11 @@ def build_as(root: type[_Config], leaves: Mapping[str, Leaf]) -> tuple[_Config, 
     """The same for any dataclass whose fields the leaves are."""
     plain: type = root  # mypy does not take a type variable for hashable
     tree = deepcopy(_defaults(plain))
-    failed = {key: finding for key, leaf in leaves.items() if (finding := _put(tree, leaf, root))}
+    failed, moot = _choose_variants(tree, leaves, root)
+    leaves = {key: leaf for key, leaf in leaves.items() if key not in moot}
+    failed |= {
+        key: finding for key, leaf in leaves.items() if key not in failed and (finding := _put(tree, leaf, root))
+    }
     for key, leaf in leaves.items():
         # `${data.root}/features` shows only now whether it leads anywhere.
         if key not in failed and (finding := _resolve(tree, leaf)):
@@ -46,6 +51,45 @@ def _defaults(root: type) -> DictConfig:
     """Made once: reading the dataclasses takes most of a point's time."""
     tree: DictConfig = OmegaConf.structured(root)
     return tree
+
+
+def _choose_variants(tree: DictConfig, leaves: Mapping[str, Leaf], root: type) -> tuple[dict[str, Finding], set[str]]:
+    """Put the class of the chosen variant in place of every section whose keys depend on a choice.
+
+    Returns:
+        What is wrong, by key: a choice that is not registered, a key that the chosen variant does not have. And the
+        keys that cannot be judged, because their section's variant is not known.
+    """
+    failed: dict[str, Finding] = {}
+    moot: set[str] = set()
+    sections: dict[str, list[Leaf]] = {}
+    for key, leaf in leaves.items():
+        parent = key.rpartition(".")[0]
+        if parent and schema.section_of(parent, root) in schema.CHOICES:
+            sections.setdefault(parent, []).append(leaf)
+    for parent, members in sections.items():
+        base = schema.section_of(parent, root)
+        assert base is not None
+        registry, chooser = schema.CHOICES[base]
+        choice = leaves.get(f"{parent}.{chooser}") if chooser else None
+        default = schema.default_of(base, chooser)
+        name = str(choice.value if choice is not None else default if chooser else parent.rpartition(".")[2])
+        if name not in registry:
+            message = f"'{name}' is not one of {', '.join(registry)}.{did_you_mean(name, registry)}"
+            failed[f"{parent}.{chooser}" if chooser else parent] = (choice or members[0]).finding(message)
+            moot |= {leaf.key for leaf in members}
+            continue
+        variant: Any = registry.facts(name)
+        known = [field.name for field in dataclasses.fields(variant)]
+        for leaf in members:
+            key = leaf.key.rpartition(".")[2]
+            if key not in known:
+                hint = did_you_mean(key, known) or f" Its keys: {', '.join(known)}."
+                failed[leaf.key] = leaf.finding(f"{registry.what} '{name}' has no key '{key}'.{hint}")
+                moot.add(leaf.key)
+        _make_room(tree, f"{parent}.", root)
+        OmegaConf.update(tree, parent, variant(**({chooser: name} if chooser else {})), merge=False)
+    return failed, moot
 
 
 def value_at(config: ExperimentConfig, key: str) -> object:

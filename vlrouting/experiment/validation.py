@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from vlrouting.config import BUILTIN_ROUTINGS, CROSS_ATTENTION, DATASETS, DataConfig, ExperimentConfig
+from vlrouting.config import DataConfig, ExperimentConfig
 from vlrouting.experiment import schema
 from vlrouting.experiment.compose import Composition
 from vlrouting.experiment.document import Leaf
-from vlrouting.experiment.errors import Finding, UserError, did_you_mean
-from vlrouting.experiment.plugins import is_there
+from vlrouting.experiment.errors import Finding, UserError
 from vlrouting.experiment.sweep import Draft
 
 CheckFiles = Callable[[ExperimentConfig], list[str]]
-LoadPlugins = Callable[[Sequence[str]], tuple[str, ...]]
 
 _NOT_ONE_OF = re.compile(r"'(?P<word>.*)' is not one of (?P<known>.*)", re.DOTALL)
 _KEY_IN_BRACKETS = re.compile(r" \((?P<key>[^()\s]+)\)")
@@ -58,12 +56,9 @@ class _Sentence:
 class Judge:
     """Finds what is wrong with the points of a sweep, beyond the types of their values."""
 
-    def __init__(self, composition: Composition, check_files: CheckFiles | None, load_plugins: LoadPlugins) -> None:
+    def __init__(self, composition: Composition, check_files: CheckFiles | None) -> None:
         self.composition = composition
         self.check_files = check_files
-        self.load_plugins = load_plugins
-        self.registered: dict[str, tuple[str, ...]] = {}
-        self.broken_plugins: dict[str, str] = {}
 
     def findings(self, drafts: list[Draft]) -> Iterator[Finding]:
         """Each mistake once; one that only some of the points with the given value share says for which."""
@@ -85,10 +80,8 @@ class Judge:
     def sentences(self, draft: Draft) -> list[str]:
         """Everything that is wrong with one point."""
         config = draft.point.config
-        known = self.known_routings(config)
-        found = [f"plugins: {self.broken_plugins[name]}" for name in config.plugins if name in self.broken_plugins]
-        problems = config.problems(known)
-        return found + problems + self.on_files(config, problems)
+        problems = [str(problem) for problem in config.problems()]
+        return problems + self.on_files(config, problems)
 
     def on_files(self, config: ExperimentConfig, problems: list[str]) -> list[str]:
         """What `check_files` says; nothing on the files of a dataset that is not known."""
@@ -101,28 +94,6 @@ class Judge:
             found = [str(error)]
         return [text for text in found if not (unknown and _is_on_data(text))]
 
-    def known_routings(self, config: ExperimentConfig) -> tuple[str, ...]:
-        """Built in or registered by a plugin. A plugin is imported only for a routing or a dataset that is not known
-        without it."""
-        builtin = config.bottleneck.routing in (*BUILTIN_ROUTINGS, CROSS_ATTENTION) and config.data.name in DATASETS
-        known = dict.fromkeys(BUILTIN_ROUTINGS)
-        for plugin in config.plugins:
-            if not is_there(plugin):
-                self.broken_plugins[plugin] = f"there is no module '{plugin}', neither here nor installed"
-            elif not builtin:
-                known |= dict.fromkeys(self.names_with(plugin))
-        return tuple(known)
-
-    def names_with(self, plugin: str) -> tuple[str, ...]:
-        """The routings that are registered once a plugin is imported; none when it cannot be."""
-        if plugin not in self.registered:
-            try:
-                self.registered[plugin] = self.load_plugins([plugin])
-            except UserError as error:
-                self.registered[plugin] = ()
-                self.broken_plugins[plugin] = str(error)
-        return self.registered[plugin]
-
     def place(self, sentence: _Sentence, draft: Draft) -> tuple[Finding | None, list[Leaf]]:
         """A sentence with its place, and the leaves it is about; None if it only follows from another mistake."""
         if any(sentence.follows_from(key) for key in draft.failed):
@@ -131,8 +102,6 @@ class Judge:
         if not leaves and (self.composition.incomplete or self.meant(sentence)):
             return None, []
         message = sentence.message
-        if misspelt := _NOT_ONE_OF.fullmatch(message):
-            message += "." + did_you_mean(misspelt["word"], misspelt["known"].split(", "))
         path = ", ".join(leaf.path for leaf in leaves) or ", ".join(sentence.keys)
         if sentence.on_data_file and path == sentence.keys[0]:
             message = message.replace(f" ({path})", "", 1)

@@ -7,10 +7,10 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from vlrouting.config import DATASETS, METRICS
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.launch.open_points import still_open
-from vlrouting.metrics.registry import SCORES
 from vlrouting.training.allocator import keep_freed_memory
 from vlrouting.training.device import choose_device
 from vlrouting.training.inputs import SharedInputs
@@ -61,7 +61,9 @@ def warn_of_missing_scores(points: Sequence[Point]) -> None:
     """Say before hours of training what this machine will not be able to score."""
     lacking: dict[str, dict[str, None]] = {}
     for point in points:
-        for name, reason in SCORES[point.config.data.name].missing(point.config.evaluate).items():
+        for name, reason in (
+            METRICS.load(DATASETS.facts(point.config.data.name).metric).missing(point.config.evaluate).items()
+        ):
             lacking.setdefault(reason, {})[name] = None
     for reason, names in lacking.items():
         _say(f"warning: {', '.join(names)} will not be computed: {reason}")

@@ -49,7 +49,7 @@ class VisualLanguageModel(nn.Module):
         super().__init__()
         self.config, self.visual_shape = config, visual_shape
         width = int(language.config.hidden_size)
-        self.routed: Routed = attach(language, bottleneck)
+        self.routed: Routed = attach(language, bottleneck, unfreeze=config.unfreeze)
         self.language = language
         self.vision = vision
         self.standardize: Standardize | None = None

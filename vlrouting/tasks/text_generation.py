@@ -45,7 +45,7 @@ class Writing(ScoredTask):
 
     def loss(self, batch: Any, step: int) -> Tensor:
         """Mean over the tokens that the whole step learns: a mean of means would weigh a short piece's tokens more."""
-        share = self.learnt_tokens(step) / self.config.pieces
+        share = self.learnt_tokens(step) / self.config.micro_batches
         loss: Tensor = self.model(
             batch.input_ids, batch.attention_mask, batch.labels, batch.pixels, batch.features, share
         )

@@ -10,14 +10,13 @@ from typing import Any
 import torch
 
 from vlrouting.backbones.language import LanguageModel, enable_gradient_checkpointing, load_language_model
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import DATASETS, METRICS, ExperimentConfig
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.batch import Collate
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
 from vlrouting.data.loading.text_batch import TextCollate
 from vlrouting.experiment import UserError
-from vlrouting.metrics.registry import SCORES
 from vlrouting.metrics.score import Score
 from vlrouting.models.decoder import TextGenerationModel
 from vlrouting.models.encoder_classifier import QuestionAnsweringModel
@@ -56,7 +55,7 @@ def build_model(
     torch.manual_seed(config.seed)
     model: VisualLanguageModel
     try:
-        if config.writes:
+        if config.generates:
             model = TextGenerationModel(language.model, config.bottleneck, visual.shape, config.model, visual.encoder)
         else:
             model = QuestionAnsweringModel(
@@ -91,10 +90,10 @@ def build_point(config: ExperimentConfig, inputs: SharedInputs) -> Built:
         UserError: the bottlenecks do not fit the language model, or there are no public answers to score.
     """
     examples = inputs.examples(config.data, images=config.model.visual_input == "image")
-    answers = () if config.writes else inputs.vocabulary(config.data, examples).answers
+    answers = () if config.generates else inputs.vocabulary(config.data, examples).answers
     visual = inputs.visual(config, examples)
     scored = _scored_examples(config, examples)
-    language = load_language_model(config.language, causal=config.writes)
+    language = load_language_model(config.language, causal=config.generates)
     data = _data_module(config, inputs, {**examples, **scored}, language, visual)
     data.setup()
     steps = total_steps(config, data.steps_per_epoch)
@@ -132,7 +131,7 @@ def _data_module(
 ) -> VisionLanguageDataModule:
     data, train = config.data, config.train
     learnt, evaluation = None, None
-    if config.writes:
+    if config.generates:
         learnt = inputs.learnt_examples(config)
         prefixed = visual.shape is not None
         collate: Any = TextCollate(language.tokenizer, visual.source, data, prefixed, learn=True)
@@ -178,7 +177,7 @@ def _scores(config: ExperimentConfig, scored: Mapping[str, Sequence[Example]]) -
     for name, split in (("validation", config.data.validation), ("test", config.data.test)):
         if split is not None:
             try:
-                scores[name] = SCORES[config.data.name](scored[split], config.evaluate)
+                scores[name] = METRICS.load(DATASETS.facts(config.data.name).metric)(scored[split], config.evaluate)
             except DataError:
                 raise
             except ValueError as error:

@@ -16,7 +16,7 @@ from vlrouting.config import DataConfig, ExperimentConfig
 from vlrouting.data.datasets.captions import training_pairs
 from vlrouting.data.datasets.presence import answers_path
 from vlrouting.data.datasets.read import read_splits
-from vlrouting.data.datasets.registry import FORMATS
+from vlrouting.data.datasets.registry import format_of
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
 from vlrouting.data.loading.batch import VisualSource
@@ -75,7 +75,7 @@ class SharedInputs:
             path = answers_path(data)
             if path is not None:
                 return AnswerVocabulary.read(path)
-            normalize = FORMATS[data.name].normalize_answer
+            normalize = format_of(data).normalize_answer
             return AnswerVocabulary.build(examples[data.train], data.min_answer_count, normalize)
 
         vocabulary: AnswerVocabulary = self._once(("vocabulary", repr(data)), make)

@@ -119,7 +119,7 @@ def load_trained(artifact: Path) -> Trained:
         raise ArtifactError(f"{artifact}: holds bottlenecks alone; load it with vlrouting.bottleneck.load")
     config = experiment_of(stored)
     import_plugins(config.plugins)
-    language = load_language_model(config.language, causal=config.writes)
+    language = load_language_model(config.language, causal=config.generates)
     vision = load_vision_encoder(config.vision) if config.model.visual_input == "image" else None
     shape = tuple(stored["visual_shape"]) if stored["visual_shape"] else None
     model = build_model(config, language, stored["answers"], Visual(None, shape, vision, None))  # type: ignore[arg-type]

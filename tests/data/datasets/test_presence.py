@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.data.datasets.official_files import write_world
-from vlrouting.config import DataConfig, SplitConfig
+from vlrouting.config import DATASETS, DataConfig, SplitConfig
 from vlrouting.data.datasets.manifest import read_manifest
 from vlrouting.data.datasets.presence import answers_path, missing_files
 from vlrouting.data.datasets.read import read_splits
-from vlrouting.data.datasets.registry import FORMATS, RECIPES, known_splits, recipe_of
+from vlrouting.data.datasets.registry import RECIPES, known_splits, recipe_of
 from vlrouting.data.example import DataError
 
 
@@ -89,16 +89,16 @@ def test_no_torch_is_imported() -> None:
 
 
 def test_the_configuration_knows_the_same_names() -> None:
-    assert not [problem for name in FORMATS for problem in DataConfig(name=name).problems()]
+    assert not [problem for name in DATASETS for problem in DataConfig(name=name).problems()]
     assert not [problem for name in RECIPES for problem in DataConfig(prepare=name).problems()]
     known = [problem for problem in DataConfig(name="?", prepare="?").problems() if "not one of" in problem]
-    assert [problem.partition("not one of ")[2].split(", ") for problem in known] == [list(FORMATS), list(RECIPES)]
+    assert [problem.partition("not one of ")[2].split(", ") for problem in known] == [list(DATASETS), list(RECIPES)]
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_makes_splits_of_known_datasets(name: str) -> None:
     recipe = recipe_of(DataConfig(prepare=name))
-    assert recipe is not None and recipe.SPLITS.keys() <= FORMATS.keys()
+    assert recipe is not None and recipe.SPLITS.keys() <= set(DATASETS)
     for dataset, splits in recipe.SPLITS.items():
         assert known_splits(DataConfig(name=dataset, prepare=name)) == splits
         assert "train" in splits
@@ -113,13 +113,13 @@ def test_a_recipe_for_another_dataset(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("dataset", FORMATS)
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_the_manifest_lists_every_default_file(dataset: str, tmp_path: Path) -> None:
     content = read_manifest(dataset)
     provided = [path for source in content["sources"] for path in source["provides"]]
     assert len(provided) == len(set(provided))
     assert all(("url" in source) != ("page" in source) for source in content["sources"])
-    known = FORMATS[dataset]
+    known = DATASETS.load(dataset)
     for name, split in known.splits.items():
         files = known.split_files(name, split)
         folders = known.image_folders(tmp_path, name, split)

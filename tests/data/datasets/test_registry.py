@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from vlrouting.config import DATASETS, DataConfig, ExperimentConfig, TrainConfig
-from vlrouting.data.datasets.registry import FORMATS, known_splits, register_dataset
+from vlrouting.config import DATASETS, METRICS, DataConfig, ExperimentConfig, TrainConfig
+from vlrouting.data.datasets.registry import format_of, known_splits, register_dataset
 from vlrouting.metrics.gqa_score import GQAScore
 from vlrouting.metrics.nlvr2_score import NLVR2Score
-from vlrouting.metrics.registry import SCORES
 
 
 class MineScore(NLVR2Score):
@@ -21,7 +20,7 @@ class MineScore(NLVR2Score):
 @pytest.fixture(autouse=True)
 def registries() -> Iterator[None]:
     """As they were, once the test is over."""
-    everything = (DATASETS, FORMATS, SCORES)
+    everything = (DATASETS, format_of, METRICS)
     before = [dict(registry) for registry in everything]  # type: ignore[call-overload]
     yield
     for registry, content in zip(everything, before, strict=True):
@@ -36,23 +35,23 @@ def problems(task: str) -> list[str]:
 def test_a_registered_dataset_is_known_everywhere() -> None:
     (unknown,) = problems("vqa_classification")
     assert unknown == "data.name: 'mine' is not one of vqav2, coco, gqa, nlvr2"
-    dataset = replace(FORMATS["nlvr2"], normalize_answer=str.upper)
+    dataset = replace(DATASETS.load("nlvr2"), normalize_answer=str.upper)
     register_dataset("mine", dataset, MineScore, ["vqa_classification", "vqa_generation"])
     assert problems("vqa_classification") == problems("vqa_generation") == []
     assert problems("captioning") == ["task, data.name: captioning is for coco, not for mine"]
-    assert known_splits(DataConfig(name="mine")) == FORMATS["nlvr2"].splits
-    assert SCORES["mine"] is MineScore and FORMATS["mine"].normalize_answer("a") == "A"
+    assert known_splits(DataConfig(name="mine")) == DATASETS.load("nlvr2").splits
+    assert METRICS.load("mine") is MineScore and DATASETS.load("mine").normalize_answer("a") == "A"
     register_dataset("mine", dataset, MineScore, ["captioning"])  # a notebook cell that is run again
     assert DATASETS["mine"] == ("captioning",)
 
 
 def test_a_name_is_not_taken_twice() -> None:
     with pytest.raises(ValueError, match=r"'gqa' is already registered, with vlrouting\.metrics\.gqa_score\.GQAScore"):
-        register_dataset("gqa", FORMATS["gqa"], MineScore, ["vqa_classification"])
-    assert SCORES["gqa"] is GQAScore
+        register_dataset("gqa", DATASETS.load("gqa"), MineScore, ["vqa_classification"])
+    assert METRICS.load("gqa") is GQAScore
 
 
 def test_a_task_that_there_is_not() -> None:
     with pytest.raises(ValueError, match="'mine': 'vqa' is no task; known: vqa_classification, vqa_generation, capt"):
-        register_dataset("mine", FORMATS["nlvr2"], MineScore, ["vqa_classification", "vqa"])
-    assert "mine" not in {*DATASETS, *FORMATS, *SCORES}
+        register_dataset("mine", DATASETS.load("nlvr2"), MineScore, ["vqa_classification", "vqa"])
+    assert "mine" not in {*DATASETS, *METRICS}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.data.datasets.official_files import ANSWERS, write_json, write_world
-from vlrouting.data.datasets.registry import FORMATS
+from vlrouting.config import DATASETS
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.vocabulary import AnswerVocabulary
 
@@ -27,7 +27,7 @@ def test_answers_of_enough_questions_commonest_first() -> None:
 
 def test_nine_questions_are_enough_for_the_official_rule() -> None:
     examples = asked(*["A dog"] * 5, *["dog"] * 4, *["two"] * 9, *["1,000 or more"] * 9, *["rare"] * 8)
-    assert AnswerVocabulary.build(examples, 9, FORMATS["vqav2"].normalize_answer).answers == (
+    assert AnswerVocabulary.build(examples, 9, DATASETS.load("vqav2").normalize_answer).answers == (
         "1000 or more",
         "2",
         "dog",
@@ -36,13 +36,13 @@ def test_nine_questions_are_enough_for_the_official_rule() -> None:
 
 def test_the_comma_goes_where_the_evaluations_normalisation_leaves_it() -> None:
     pair = asked("red, blue", "red blue")
-    assert AnswerVocabulary.build(pair, 2, FORMATS["vqav2"].normalize_answer).answers == ("red blue",)
+    assert AnswerVocabulary.build(pair, 2, DATASETS.load("vqav2").normalize_answer).answers == ("red blue",)
 
 
 @pytest.mark.parametrize("dataset", ["gqa", "nlvr2"])
 def test_where_answers_are_compared_as_they_are_a_vocabulary_has_them_so(dataset: str) -> None:
     written = ["Pipe", "pipe", "the dog", "black, white", "t-shirt", "two"]
-    built = AnswerVocabulary.build(asked(*written), 1, FORMATS[dataset].normalize_answer)
+    built = AnswerVocabulary.build(asked(*written), 1, DATASETS.load(dataset).normalize_answer)
     assert built.answers == tuple(sorted(written))
 
 

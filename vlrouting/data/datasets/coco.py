@@ -11,6 +11,7 @@ from typing import Any
 
 from vlrouting.config import SplitConfig
 from vlrouting.data.datasets.captions import captioned
+from vlrouting.data.datasets.format import DatasetFormat
 from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders, image_key
 from vlrouting.data.datasets.json_records import name_record, read_json, some, take
 from vlrouting.data.datasets.karpathy import FOLDERS, folders_of, karpathy_examples
@@ -147,3 +148,6 @@ def _subtypes(path: Path, split_name: str) -> list[str]:
         return FOLDERS.get(split_name, [])
     folders = folders_of(head, split_name)
     return folders if folders is not None else sorted(set(_SUBTYPE.findall(head)))
+
+
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, split_files, image_folders)

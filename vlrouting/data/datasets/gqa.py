@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
+from vlrouting.data.datasets.format import DatasetFormat
 from vlrouting.data.datasets.gqa_examples import GQAExamples
 from vlrouting.data.datasets.gqa_records import scored_records
 from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders, image_key
@@ -85,3 +86,6 @@ def _chunks(questions: Path) -> list[Path]:
     if not files:
         raise DataError(f"{questions}: the folder holds no .json file; unpack the archive of the questions again")
     return files
+
+
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, split_files, image_folders)

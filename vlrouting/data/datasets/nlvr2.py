@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
+from vlrouting.data.datasets.format import DatasetFormat
 from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders, image_key
 from vlrouting.data.datasets.json_records import read_json_lines, take
 from vlrouting.data.datasets.manifest import absent
@@ -124,3 +125,6 @@ def _images(
     directory = take(record, "directory", (int, str), path, place) if "directory" in template.used else ""
     values = {"split": parts["split"], "pair": parts["pair"], "directory": directory}
     return tuple(root / template.fill(side=side, **values) for side in (0, 1))
+
+
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, split_files, image_folders, images=2)

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from vlrouting.config import DataConfig
+from vlrouting.config import DATASETS, DataConfig
 from vlrouting.data.datasets.manifest import absent
-from vlrouting.data.datasets.registry import FORMATS, chosen_splits, known_splits, recipe_of
+from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
 from vlrouting.data.example import DataError
 
 
@@ -20,7 +20,7 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
         splits: names to look at. Default: all that the experiment uses.
         images: look for the image folders too.
     """
-    if data.name not in FORMATS:
+    if data.name not in DATASETS:
         return []  # a mistake in the configuration, which `DataConfig.problems` names
     root, known, recipe = Path(data.root), known_splits(data), recipe_of(data)
     if recipe is not None and data.name not in recipe.SPLITS:
@@ -49,7 +49,7 @@ def answers_path(data: DataConfig) -> Path | None:
 
 def _files_of(data: DataConfig, name: str, images: bool) -> tuple[dict[str, str], list[str]]:
     """Files and image folders of a split by path below the root, and what is wrong with how they are named."""
-    dataset, split = FORMATS[data.name], known_splits(data)[name]
+    dataset, split = format_of(data), known_splits(data)[name]
     wanted: dict[str, str] = {}
     problems: list[str] = []
     try:

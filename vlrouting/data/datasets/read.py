@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vlrouting.config import DataConfig
 from vlrouting.data.datasets.presence import missing_files
-from vlrouting.data.datasets.registry import FORMATS, chosen_splits, known_splits, recipe_of
+from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
 from vlrouting.data.example import DataError, Example
 
 
@@ -32,4 +32,4 @@ def read_splits(
     if recipe is not None:
         recipe.prepare(root)
     known = known_splits(data)
-    return {name: FORMATS[data.name].read_split(root, name, known[name]) for name in names}
+    return {name: format_of(data).read_split(root, name, known[name]) for name in names}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
+from vlrouting.data.datasets.format import DatasetFormat
 from vlrouting.data.datasets.json_records import read_json, some, take
 from vlrouting.data.datasets.manifest import absent
 from vlrouting.data.datasets.per_split_list import list_examples
@@ -132,3 +133,6 @@ def _check_pairs(examples: list[Example], path: Path, annotations: Annotations) 
         found.append(f"{where}: question_id {some(unanswered)}")
     if found:
         raise DataError("\n".join([*found, "Fetch both files of the split again, or remove these records from both."]))
+
+
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, split_files, image_folders, normalize_answer)

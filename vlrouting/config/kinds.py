@@ -1,0 +1,113 @@
+"""The kinds of bottleneck: each one's keys, and its line in the registry."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
+
+from vlrouting.config.bottleneck import BottleneckConfig
+from vlrouting.config.problem import Problem, at_least, one_of
+from vlrouting.config.registry import Registry
+from vlrouting.config.routings import ROUTINGS
+
+PLACES = ("bottleneck", "after_up")
+POSITIONS = ("post_module", "pre_norm", "post_norm", "parallel")
+
+
+@dataclass
+class NoBottleneckConfig(BottleneckConfig):
+    """No bottleneck at all: only what `model.unfreeze` names is trained, and the projector and head."""
+
+    kind: str = "none"
+    no_routing: ClassVar[str] = "it attaches nothing"
+
+
+@dataclass
+class LowRankConfig(BottleneckConfig):
+    """What the kinds with a down- and an up-projection share."""
+
+    _: KW_ONLY
+    rank: int = 64
+    """Width R of the bottleneck."""
+    place: str = "bottleneck"
+    """`bottleneck`, or `after_up`: an ablation that routes after the up-projection, with the features as they are."""
+    shared_down: bool = True
+    """The image goes through the text's own down-projection; false gives it one of its own."""
+    dropout: float = 0.0
+    """Dropout on the bottleneck's text input while training."""
+
+    def problems(self) -> list[Problem]:
+        """See `BottleneckConfig`."""
+        found = super().problems() + one_of("place", self.place, PLACES) + at_least("rank", self.rank, 1)
+        if not 0 <= self.dropout < 1:
+            found.append(Problem(("dropout",), f"{self.dropout} is not in [0, 1)"))
+        if self.place != "after_up":
+            return found
+        if not self.routed:
+            found.append(Problem(("place", "routing"), "after_up needs a routing function", "set routing"))
+        elif self.routing in ROUTINGS and not ROUTINGS.facts(self.routing).after_up:
+            message = (
+                f"after_up cannot train with routing: {self.routing}, which is zero or constant while `up` is zero"
+            )
+            found.append(Problem(("place", "routing"), message))
+        if not self.shared_down:
+            message = "has no effect with place: after_up, which does not project the image"
+            found.append(Problem(("shared_down", "place"), message))
+        return found
+
+
+@dataclass
+class LoraConfig(LowRankConfig):
+    """LoRA (arXiv 2106.09685): base(x) + scale · up(route(down(x), down(v)))."""
+
+    kind: str = "lora"
+    _: KW_ONLY
+    alpha: float | None = None
+    """The update is scaled by alpha / rank. Default: rank, a scale of 1."""
+
+    def problems(self) -> list[Problem]:
+        """See `BottleneckConfig`."""
+        finite = self.alpha is None or abs(self.alpha) < float("inf")
+        return super().problems() + ([] if finite else [Problem(("alpha",), f"{self.alpha} is not a finite number")])
+
+
+@dataclass
+class AdapterConfig(LowRankConfig):
+    """Adapter (arXiv 1902.00751): x + up(activation(route(down(x), down(v)))).
+
+    `position: parallel` reads the sub-layer's input and adds to its output (arXiv 2110.04366).
+    """
+
+    kind: str = "adapter"
+    _: KW_ONLY
+    position: str = "post_module"
+    """Where it stands: after the sub-layer's last module, before its norm, after its norm, or `parallel` to it."""
+    shared: bool = False
+    """One adapter per block, used after attention and after the MLP."""
+    residual: bool = True
+    """Add the adapter's input to its output. `position: parallel` adds to the sub-layer's output instead."""
+    scale: float | None = None
+    """`position: parallel` only: factor on what is added. Default: 4 (arXiv 2110.04366, section 4.5)."""
+
+    def problems(self) -> list[Problem]:
+        """See `BottleneckConfig`."""
+        found = super().problems() + one_of("position", self.position, POSITIONS)
+        parallel = self.position == "parallel"
+        if self.scale is not None and not parallel:
+            found.append(Problem(("scale", "position"), "belongs to position: parallel"))
+        if parallel and not self.residual:
+            found.append(Problem(("residual", "position"), "a parallel adapter always adds to its sub-layer's output"))
+        if parallel and self.place == "after_up":
+            found.append(Problem(("place", "position"), "after_up is an ablation of the serial positions"))
+        return found
+
+
+KINDS: Registry[type[BottleneckConfig]] = Registry(
+    "kind of bottleneck",
+    {
+        "none": (NoBottleneckConfig, "vlrouting.bottleneck.kinds.none:NoBottleneck"),
+        "lora": (LoraConfig, "vlrouting.bottleneck.kinds.lora:LoRA"),
+        "adapter": (AdapterConfig, "vlrouting.bottleneck.kinds.adapter:Adapter"),
+    },
+)
+"""`bottleneck.kind` -> config dataclass and bottleneck class."""

@@ -1,0 +1,58 @@
+"""A diagnostic: what is wrong with a configuration, as an object from where it is found to where it is printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from vlrouting.config.names import did_you_mean
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that a user has to correct."""
+
+    keys: tuple[str, ...]
+    """The keys that it is about, dotted; relative to a section while that section is checked (see `below`)."""
+    message: str
+    """What is wrong, without the keys."""
+    remedy: str = ""
+    """What to do, where the message does not say so itself."""
+    word: str = ""
+    """The value that is none of `choices`, for a did-you-mean."""
+    choices: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    """Further keys that the message rests on: where one of them has an error of its own, this problem is moot."""
+
+    def below(self, section: str) -> Problem:
+        """The same problem with keys seen from outside of the section."""
+        return replace(
+            self,
+            keys=tuple(f"{section}.{key}" if key else section for key in self.keys),
+            depends_on=tuple(f"{section}.{key}" for key in self.depends_on),
+        )
+
+    @property
+    def text(self) -> str:
+        """Message, did-you-mean and remedy, without the keys."""
+        hint = did_you_mean(self.word, self.choices) if self.word else ""
+        return self.message + (f"; {self.remedy}" if self.remedy else "") + (f".{hint}" if hint else "")
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.keys)}: {self.text}" if self.keys else self.text
+
+
+def one_of(key: str, value: str, known: tuple[str, ...]) -> list[Problem]:
+    """A problem when `value` is not among `known`."""
+    if value in known:
+        return []
+    return [Problem((key,), f"'{value}' is not one of {', '.join(known)}", word=value, choices=known)]
+
+
+def at_least(key: str, value: float, least: float) -> list[Problem]:
+    """A problem when the number is below `least`, or is not a number."""
+    return [] if value >= least else [Problem((key,), f"{value} is below {least:g}")]
+
+
+def above(key: str, value: float, bound: float) -> list[Problem]:
+    """A problem when the number is not above `bound`."""
+    return [] if value > bound else [Problem((key,), f"{value} is not above {bound:g}")]

@@ -1,0 +1,46 @@
+"""Selectors: methods that decide what trains, before anything is attached."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from vlrouting.config.names import did_you_mean
+from vlrouting.config.problem import Problem
+from vlrouting.config.registry import Registry
+
+
+@dataclass
+class SelectConfig:
+    """How the targets are selected. Each selector has a subclass with its own keys.
+
+    `SelectConfig(method="spt", budget=400_000)` gives a config of that selector's own class.
+
+    Raises:
+        ValueError: no such selector, or a key that it does not have; the text has a did-you-mean.
+    """
+
+    method: str = ""
+    """A registered selector."""
+    batches: int = 8
+    """Training batches that the selector may look at."""
+
+    def __new__(cls, *args: Any, **keys: Any) -> SelectConfig:
+        if cls is SelectConfig and (args or keys):
+            method = args[0] if args else keys.get("method", "")
+            cls = SELECTORS.facts(method)
+            known = [field.name for field in dataclasses.fields(cls)]
+            for key in keys:
+                if key not in known:
+                    hint = did_you_mean(key, known) or f" Its keys: {', '.join(known)}."
+                    raise ValueError(f"selector '{method}' has no key '{key}'.{hint}")
+        return super().__new__(cls)
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with the section, keys relative to it."""
+        return [] if self.batches >= 1 else [Problem(("batches",), f"{self.batches} is below 1")]
+
+
+SELECTORS: Registry[type[SelectConfig]] = Registry("selector", {})
+"""`select.method` -> config dataclass and selector (`vlrouting.selection`)."""

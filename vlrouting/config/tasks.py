@@ -1,0 +1,48 @@
+"""Tasks and architectures by name, and what checking an experiment must know of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vlrouting.config.registry import Registry
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What a task needs."""
+
+    generates: bool
+    """The language model generates text; else a head classifies."""
+
+
+@dataclass(frozen=True)
+class ArchitectureFacts:
+    """What an architecture is for."""
+
+    generates: bool
+    """It generates text; else it classifies."""
+    language: str
+    """Which class of transformers loads it: `encoder` (AutoModel) or `causal` (AutoModelForCausalLM)."""
+
+
+TASKS: Registry[TaskFacts] = Registry(
+    "task",
+    {
+        "vqa_classification": (TaskFacts(generates=False), "vlrouting.tasks.vqa_classification:TASK"),
+        "vqa_generation": (TaskFacts(generates=True), "vlrouting.tasks.text_generation:VQA_GENERATION"),
+        "captioning": (TaskFacts(generates=True), "vlrouting.tasks.text_generation:CAPTIONING"),
+    },
+)
+"""`task` -> facts and `vlrouting.tasks.Task`."""
+
+ARCHITECTURES: Registry[ArchitectureFacts] = Registry(
+    "architecture",
+    {
+        "encoder_classifier": (
+            ArchitectureFacts(generates=False, language="encoder"),
+            "vlrouting.models.encoder_classifier:EncoderClassifier",
+        ),
+        "decoder": (ArchitectureFacts(generates=True, language="causal"), "vlrouting.models.decoder:Decoder"),
+    },
+)
+"""`model.architecture` -> facts and joint model class."""

@@ -1,0 +1,28 @@
+"""What is known of one dataset's official files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlrouting.config import SplitConfig
+from vlrouting.data.example import Example
+
+
+@dataclass(frozen=True)
+class DatasetFormat:
+    """One dataset's official files. Paths are below the data root, keys those of the configuration."""
+
+    read_split: Callable[[Path, str, SplitConfig], Sequence[Example]]
+    """Root, name of the split, its files -> its examples, checked. Raises DataError."""
+    splits: Mapping[str, SplitConfig]
+    """Splits that need no entry in `data.splits`: those of the official file names."""
+    split_files: Callable[[str, SplitConfig], dict[str, str]]
+    """Name of the split, its files -> path of each -> key. Raises DataError when the split names none."""
+    image_folders: Callable[[Path, str, SplitConfig], dict[str, str]]
+    """Root, name of the split, its files -> path of each folder of images -> key. Raises DataError for a template."""
+    normalize_answer: Callable[[str], str] = str
+    """An answer -> what stands for it in a vocabulary that is built. Default: the answer itself."""
+    images: int = 1
+    """How many an example has."""
