@@ -97,6 +97,8 @@ class AdapterConfig(LowRankConfig):
             found.append(Problem(("scale", "position"), "belongs to position: parallel"))
         if parallel and not self.residual:
             found.append(Problem(("residual", "position"), "a parallel adapter always adds to its sub-layer's output"))
+        if parallel and self.targets is not None:
+            found.append(Problem(("targets", "position"), "a parallel adapter spans a sub-layer", "use layers"))
         if parallel and self.place == "after_up":
             found.append(Problem(("place", "position"), "after_up is an ablation of the serial positions"))
         return found
