@@ -104,12 +104,21 @@ class AdapterConfig(LowRankConfig):
         return found
 
 
+@dataclass
+class Ia3Config(BottleneckConfig):
+    """IA3 (arXiv 2205.05638): trained scales on keys, values and MLP activations."""
+
+    kind: str = "ia3"
+    no_routing: ClassVar[str] = "it has no two projections between which a routing function could act"
+
+
 KINDS: Registry[type[BottleneckConfig]] = Registry(
     "kind of bottleneck",
     {
         "none": (NoBottleneckConfig, "vlrouting.bottleneck.kinds.none:NoBottleneck"),
         "lora": (LoraConfig, "vlrouting.bottleneck.kinds.lora:LoRA"),
         "adapter": (AdapterConfig, "vlrouting.bottleneck.kinds.adapter:Adapter"),
+        "ia3": (Ia3Config, "vlrouting.bottleneck.kinds.ia3:IA3"),
     },
 )
 """`bottleneck.kind` -> config dataclass and bottleneck class."""
