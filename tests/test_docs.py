@@ -68,7 +68,7 @@ WRONG = {
 CHECK_WRONG = """
 import sys
 from vlrouting.experiment import ExperimentErrors, load
-from vlrouting.training.required_files import missing_files_of
+from vlrouting.training.user_errors import missing_files_of
 for override in sys.argv[1:]:
     try:
         load("flags", [override], check_files=missing_files_of)

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.tiny_experiment import COLORS
+from vlrouting.config import ROUTINGS
 from vlrouting.experiment import Experiment, RunDirectory, UserError, load
 from vlrouting.launch.in_process import train
 from vlrouting.training.checkpoints import read_checkpoint
@@ -164,12 +165,11 @@ def test_a_point_that_fails_does_not_stop_the_others(
     experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = experiment(sweep={"grid": {"bottleneck.routing": ["none", "add", "mul"]}})
-    from vlrouting import routing
 
     def broken(x_t: torch.Tensor, x_v: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("out of memory, say")
 
-    monkeypatch.setitem(routing._REGISTRY, "add", broken)
+    monkeypatch.setitem(ROUTINGS._implementations, "add", broken)
     failed = train(sweep, sweep.points, tmp_path / "runs")
     assert failed == {"routing=add": "RuntimeError: out of memory, say"}
     states = {p.name: RunDirectory(tmp_path / "runs" / sweep.name / p.name).status() for p in sweep.points}

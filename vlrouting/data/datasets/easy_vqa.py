@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from tqdm import tqdm
 
 from vlrouting.config import SplitConfig
 from vlrouting.data.datasets.json_records import read_json
 from vlrouting.data.example import DataError
+from vlrouting.progress_bar import progress_bar
 
 SPLITS: dict[str, dict[str, SplitConfig]] = {
     "vqav2": {
@@ -182,10 +182,12 @@ def _annotation(text: str, answer: str, image_id: int, question_id: int) -> dict
 
 def _copy_images(folder: Path, wanted: set[int], paths: Mapping[int, str], offset: int) -> None:
     folder.mkdir(parents=True)
-    for image in tqdm(sorted(wanted), desc=f"easy-VQA {folder.name} images", unit="image", disable=None):
-        if image not in paths:
-            raise DataError(f"the package easy-vqa lacks image {image} ({folder.name}); reinstall it: {_INSTALL}")
-        shutil.copyfile(paths[image], folder / f"{image + offset}.png")
+    with progress_bar(f"easy-VQA {folder.name}", len(wanted), "images") as advance:
+        for image in sorted(wanted):
+            if image not in paths:
+                raise DataError(f"the package easy-vqa lacks image {image} ({folder.name}); reinstall it: {_INSTALL}")
+            shutil.copyfile(paths[image], folder / f"{image + offset}.png")
+            advance(1)
 
 
 def _write_json(path: Path, content: object) -> None:
