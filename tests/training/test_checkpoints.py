@@ -300,9 +300,7 @@ def test_the_best_weights_have_no_substitute(
         run.best.unlink()
     else:
         damage(run.best)
-    with pytest.raises(
-        UserError, match=r"best\.ckpt is corrupt .* no other copy of them\. To train this point again: rm -r"
-    ):
+    with pytest.raises(UserError, match=r"best\.ckpt is corrupt .* no other copy of them\. To train .*: rm -r"):
         train(point, point.points, tmp_path / "cut")
     assert "Unless a later validation is better" in caplog.text
     assert not run.is_complete()

@@ -220,3 +220,18 @@ def match(pattern: str, names: Sequence[str], what: str = "targets", thing: str 
     near = difflib.get_close_matches(pattern, endings, n=3, cutoff=0.4)
     hint = f"; near names: {', '.join(near)}" if near else ""
     raise ValueError(f"{what}: '{pattern}' matches no {thing} of the model{hint}")
+
+
+def refuse_bypassed(model: nn.Module, name: str) -> None:
+    """Some timm attentions (BEiT, EVA with a fused qkv) read the weight of `qkv` without calling the module.
+
+    Raises:
+        ValueError: this is one of them: no hook on it would ever run.
+    """
+    parent, _, child = name.rpartition(".")
+    if child == "qkv" and getattr(model.get_submodule(parent), "q_bias", None) is not None:
+        reader = type(model.get_submodule(parent)).__name__
+        raise ValueError(
+            f"{name}: {reader} reads this layer's weight without calling the layer, "
+            "so it cannot be adapted; choose other targets, such as attn.proj and mlp.fc1, or a model without q_bias"
+        )
