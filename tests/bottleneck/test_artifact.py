@@ -36,10 +36,10 @@ def test_round_trip_on_a_fresh_backbone(case: str, tmp_path: Path) -> None:
     routed = trained(CONFIGS[case])
     routed.save(tmp_path)
     again = load(tmp_path, tiny("bert"))
-    assert again.config == CONFIGS[case]
+    assert again.configs == {"bottleneck": CONFIGS[case]}
     assert torch.equal(logits(again), logits(routed))
     stored = load_file(tmp_path / "adapter_model.safetensors")
-    assert sum(tensor.numel() for tensor in stored.values()) == routed.trained_parameters
+    assert sum(tensor.numel() for tensor in stored.values()) == routed.trainable_parameters
     frozen = {name for name, p in routed.model.named_parameters() if not p.requires_grad}
     assert not frozen & stored.keys()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]

@@ -7,17 +7,17 @@ from torch import Tensor, nn
 from tests.tiny_models import WIDTH, images, inputs, tiny
 from vlrouting.bottleneck import BottleneckConfig, Routed, attach
 from vlrouting.config import ROUTINGS as REGISTERED
-from vlrouting.config.bottleneck import POSITIONS
+from vlrouting.config.kinds import POSITIONS
 
 FAMILIES = ("bert", "roberta", "gpt2", "bart", "t5", "llama", "qwen2", "qwen3")
 ROUTINGS = REGISTERED.names()
 RANK = 4
 CONFIGS = {
-    **{f"lora-{routing}": BottleneckConfig("lora", RANK, routing=routing) for routing in ROUTINGS},
-    **{f"adapter-{p}": BottleneckConfig("adapter", RANK, routing="mul", position=p) for p in POSITIONS},
-    "adapter-shared": BottleneckConfig("adapter", RANK, routing="gram", shared=True),
-    "lora-own-down": BottleneckConfig("lora", RANK, routing="mul", shared_down=False),
-    "lora-after-up": BottleneckConfig("lora", RANK, routing="mul", place="after_up", targets=["query"]),
+    **{f"lora-{routing}": BottleneckConfig("lora", rank=RANK, routing=routing) for routing in ROUTINGS},
+    **{f"adapter-{p}": BottleneckConfig("adapter", rank=RANK, routing="mul", position=p) for p in POSITIONS},
+    "adapter-shared": BottleneckConfig("adapter", rank=RANK, routing="gram", shared=True),
+    "lora-own-down": BottleneckConfig("lora", rank=RANK, routing="mul", shared_down=False),
+    "lora-after-up": BottleneckConfig("lora", rank=RANK, routing="mul", place="after_up", targets=["query"]),
 }
 
 # Every configuration on one model with separate and one with fused projections; the other families with a few.
@@ -72,7 +72,7 @@ def test_one_step_moves_every_up_and_no_frozen_tensor(family: str, case: str) ->
 
 
 def test_without_residual_up_keeps_a_linears_initialisation() -> None:
-    routed = attach(tiny("bert"), BottleneckConfig("adapter", RANK, routing="mul", residual=False))
+    routed = attach(tiny("bert"), BottleneckConfig("adapter", rank=RANK, routing="mul", residual=False))
     assert all(b.up.weight.abs().max() > 0 for b in routed.bottlenecks.values())
     assert all(b.up.weight.abs().max() <= RANK**-0.5 for b in routed.bottlenecks.values())
 
@@ -81,7 +81,7 @@ R, D = RANK, WIDTH
 NORMS = 2 * 2 * 2 * D  # layers, norms per layer, weight and bias
 COUNTS = [
     ("bert", BottleneckConfig("lora", rank=R, routing="mul"), 2 * 2 * 2 * R * D + NORMS),
-    ("bert", BottleneckConfig("lora", rank=R), 2 * 2 * 2 * R * D),
+    ("bert", BottleneckConfig("lora", rank=R), 2 * 2 * 2 * R * D + NORMS),
     ("bert", BottleneckConfig("lora", rank=R, layers=[1]), 2 * 2 * R * D + NORMS // 2),
     ("bert", BottleneckConfig("adapter", rank=R, routing="mul"), 2 * 2 * (2 * R * D + R + D) + NORMS),
     ("gpt2", BottleneckConfig("adapter", rank=R, routing="add", shared=True), 2 * (2 * R * D + R + D) + NORMS),
@@ -94,7 +94,7 @@ COUNTS = [
 
 @pytest.mark.parametrize(("family", "config", "count"), COUNTS)
 def test_trained_parameters_by_the_closed_formula(family: str, config: BottleneckConfig, count: int) -> None:
-    assert attach(tiny(family), config).trained_parameters == count
+    assert attach(tiny(family), config).trainable_parameters == count
 
 
 def test_bottlenecks_are_named_after_their_modules_in_model_order() -> None:
@@ -131,7 +131,7 @@ def test_patterns_reach_a_model_without_a_family() -> None:
     [
         (BottleneckConfig("lora", rank=R, targets=["self.qeury"]), r"'self.qeury' matches no.*near names: self.query"),
         (BottleneckConfig("lora", rank=R, layers=[1, 7]), r"no block \[7\]; its blocks are 0 to 1"),
-        (BottleneckConfig("lora", rank=R, targets=["LayerNorm"]), r"LoRA goes onto Linear and Conv1D modules, not Lay"),
+        (BottleneckConfig("lora", rank=R, targets=["LayerNorm"]), r"expected a Linear or Conv1D module, not Lay"),
         (BottleneckConfig("lora", rank=R, routing="mul", targets=["down"]), r"takes 48 features and the image has 24"),
         (BottleneckConfig("lora", rank=R, routing="mul", targets=["up"], place="after_up"), r"as wide as the visual"),
         (BottleneckConfig("lora", rank=0), r"rank: 0 is below 1"),
@@ -199,5 +199,5 @@ def test_merging_plain_lora_keeps_the_outputs(family: str) -> None:
 def test_merging_what_depends_on_the_image_raises() -> None:
     with pytest.raises(ValueError, match=r"query: routing 'mul' depends on the image and cannot be merged"):
         attach(tiny("bert"), BottleneckConfig("lora", rank=R, routing="mul")).merge()
-    with pytest.raises(ValueError, match="an adapter is not linear and cannot be merged"):
+    with pytest.raises(ValueError, match="kind 'adapter' cannot be merged"):
         attach(tiny("bert"), BottleneckConfig("adapter", rank=R)).merge()

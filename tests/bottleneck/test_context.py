@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from tests.tiny_models import WIDTH, images, inputs, tiny
-from vlrouting.bottleneck import BottleneckConfig, Routed, VisualContext, attach
+from vlrouting.bottleneck import BottleneckConfig, ForwardContext, Routed, attach
 
 RANK = 4
 
@@ -35,8 +35,8 @@ def gradients(routed: Routed, family: str, inside: bool) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     "config",
     [
-        BottleneckConfig("lora", RANK, routing="mul"),
-        BottleneckConfig("adapter", RANK, routing="gram", shared=True),
+        BottleneckConfig("lora", rank=RANK, routing="mul"),
+        BottleneckConfig("adapter", rank=RANK, routing="gram", shared=True),
     ],
     ids=["lora", "adapter"],
 )
@@ -58,7 +58,7 @@ def test_gradients_with_and_without_checkpointing(family: str, config: Bottlenec
 
 
 def test_checkpointing_recomputes_with_the_image_of_its_own_forward() -> None:
-    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    routed = trained("bert", BottleneckConfig("lora", rank=RANK, routing="mul"))
     routed.model.train()
 
     def two_forwards() -> dict[str, Tensor]:
@@ -83,18 +83,18 @@ def test_checkpointing_recomputes_with_the_image_of_its_own_forward() -> None:
 def projections(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Counts how often an image is projected."""
     calls: list[int] = []
-    project = VisualContext._project
+    project = ForwardContext._project
 
-    def counted(self: VisualContext) -> None:
+    def counted(self: ForwardContext) -> None:
         calls.append(1)
         project(self)
 
-    monkeypatch.setattr(VisualContext, "_project", counted)
+    monkeypatch.setattr(ForwardContext, "_project", counted)
     return calls
 
 
 def test_the_image_is_projected_once_per_generate_call(projections: list[int]) -> None:
-    routed = trained("gpt2", BottleneckConfig("lora", RANK, routing="mul"))
+    routed = trained("gpt2", BottleneckConfig("lora", rank=RANK, routing="mul"))
     with routed.look_at(images(1)):
         ids = inputs("gpt2", batch=1)
         out = routed.model.generate(**ids, max_new_tokens=8, min_new_tokens=8, do_sample=False, pad_token_id=1)
@@ -103,7 +103,7 @@ def test_the_image_is_projected_once_per_generate_call(projections: list[int]) -
 
 
 def test_the_image_is_projected_anew_for_every_training_forward(projections: list[int]) -> None:
-    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    routed = trained("bert", BottleneckConfig("lora", rank=RANK, routing="mul"))
     optimizer = torch.optim.SGD([p for p in routed.model.parameters() if p.requires_grad], lr=0.1)
     losses = []
     with routed.look_at(images()):
@@ -121,7 +121,7 @@ def test_the_image_is_projected_anew_for_every_training_forward(projections: lis
 
 
 def test_a_forward_with_gradients_after_one_without_still_trains_through_the_image() -> None:
-    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    routed = trained("bert", BottleneckConfig("lora", rank=RANK, routing="mul"))
     visual = images().requires_grad_()
     with torch.no_grad():
         scope = routed.look_at(visual)
@@ -133,8 +133,8 @@ def test_a_forward_with_gradients_after_one_without_still_trains_through_the_ima
 
 def test_one_batched_product_equals_every_bottlenecks_own() -> None:
     for config in (
-        BottleneckConfig("adapter", RANK, routing="mul"),
-        BottleneckConfig("lora", RANK, routing="mul", shared_down=False),
+        BottleneckConfig("adapter", rank=RANK, routing="mul"),
+        BottleneckConfig("lora", rank=RANK, routing="mul", shared_down=False),
     ):
         routed = trained("bert", config)
         visual = images(visual_tokens=3)
@@ -146,7 +146,7 @@ def test_one_batched_product_equals_every_bottlenecks_own() -> None:
 
 
 def test_bf16_model_with_float32_bottlenecks_and_autocast() -> None:
-    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    routed = trained("bert", BottleneckConfig("lora", rank=RANK, routing="mul"))
     with torch.no_grad(), routed.look_at(images()):
         reference = routed.model(**inputs("bert"))[0]
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -163,7 +163,7 @@ def test_bf16_model_with_float32_bottlenecks_and_autocast() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_torch_compile_gives_the_same_outputs() -> None:
-    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    routed = trained("bert", BottleneckConfig("lora", rank=RANK, routing="mul"))
     compiled = torch.compile(routed.model, backend="eager")
     for seed in (7, 8):
         with torch.no_grad(), routed.look_at(images(seed=seed)):
@@ -172,7 +172,7 @@ def test_torch_compile_gives_the_same_outputs() -> None:
 
 
 def test_the_image_changes_the_text() -> None:
-    routed = trained("bert", BottleneckConfig("lora", RANK, routing="mul"))
+    routed = trained("bert", BottleneckConfig("lora", rank=RANK, routing="mul"))
     with torch.no_grad(), routed.look_at(images(visual_tokens=1)):
         one = routed.model(**inputs("bert"))[0]
     with torch.no_grad(), routed.look_at(torch.zeros(3, 1, WIDTH)):

@@ -9,9 +9,10 @@ import transformers
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from vlrouting.bottleneck import BottleneckConfig, attach
-from vlrouting.bottleneck.context import ContextSlot, VisualContext
+from vlrouting.bottleneck import BottleneckConfig, Site, Target, attach
+from vlrouting.bottleneck.context import ContextSlot, ForwardContext
 from vlrouting.bottleneck.kinds.lora import LoRA
+from vlrouting.config import LoraConfig
 from vlrouting.models.encoder_classifier import answer_head
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -32,9 +33,10 @@ def test_layers(layer: str, routing: str) -> None:
     base.load_state_dict({"weight": a["weight"], "bias": a["bias"]})
     columns = (range(width),) if layer == "linear" else (range(width), range(2 * width, 3 * width))
     slot = ContextSlot()
-    lora = LoRA("layer", BottleneckConfig(rank=RANK, alpha=12, routing=routing), base, columns, width, slot)
+    config = LoraConfig(rank=RANK, alpha=12, routing=routing)
+    lora = LoRA(config, Site("layer", Target("layer", ("layer",), columns), (base,), base, width, slot))
     lora.load_state_dict({"down.weight": a["A"], "up.weight": a["B"]})
-    with slot.holding(VisualContext(a["v"], {"layer": lora})):
+    with slot.holding(ForwardContext(a["v"], {"layer": lora})):
         torch.testing.assert_close(lora(a["x"], base(a["x"])), a["y"], atol=1e-5, rtol=0)
 
 
@@ -60,8 +62,8 @@ def load_backbone(model: nn.Module, parameters: dict[str, Tensor], strip: str = 
 @pytest.mark.parametrize(
     ("prefix", "config"),
     [
-        ("gpt2.lora.mul", BottleneckConfig("lora", RANK, alpha=6, routing="mul")),
-        ("gpt2.adapter_post_module.add", BottleneckConfig("adapter", RANK, routing="add", shared=True)),
+        ("gpt2.lora.mul", BottleneckConfig("lora", rank=RANK, alpha=6, routing="mul")),
+        ("gpt2.adapter_post_module.add", BottleneckConfig("adapter", rank=RANK, routing="add", shared=True)),
     ],
 )
 def test_gpt2(prefix: str, config: BottleneckConfig) -> None:
@@ -98,7 +100,7 @@ def test_every_model_of_the_fixture_is_covered() -> None:
 def test_roberta_with_its_answer_head() -> None:
     a = arrays("reference_models.npz", "roberta.lora.add")
     model = roberta()
-    routed = attach(model, BottleneckConfig("lora", RANK, alpha=6, routing="add"))
+    routed = attach(model, BottleneckConfig("lora", rank=RANK, alpha=6, routing="add"))
     load_backbone(model, {key: value for key, value in a.items() if key.startswith("param.")}, strip="roberta.")
     head = answer_head(24, 7)
     head.load_state_dict({k.removeprefix("param.classifier."): v for k, v in a.items() if "classifier" in k})

@@ -92,14 +92,17 @@ def score_by_hand(hypotheses: dict[Any, str], references: dict[Any, list[str]], 
 
 
 @pytest.fixture(scope="module")
-def by_hand() -> CaptionScores:
-    return score_by_hand(*captions_of(IMAGES), meteor=True)
+def by_hand(path_with_meteor: str) -> CaptionScores:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", path_with_meteor)
+        return score_by_hand(*captions_of(IMAGES), meteor=True)
 
 
 @pytest.fixture(scope="module")
-def ours() -> CaptionScores:
+def ours(path_with_meteor: str) -> CaptionScores:
     """Under a locale that has ASCII only: what the captions are must not depend on it."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", path_with_meteor)
         for name in ("LANG", "LC_ALL", "LC_CTYPE"):
             patch.setenv(name, "C")
         return score(*captions_of(IMAGES))
@@ -409,14 +412,8 @@ open(written, "w").write({scores!r} or json.dumps(answer))
     put_java(patch, folder, script)
 
 
-def without_meteor(patch: pytest.MonkeyPatch) -> None:
-    """Seconds saved where METEOR is not what is tested."""
-    patch.setattr(caption_meteor, "_ARGUMENTS", ("-version:none",))
-
-
 def test_spice_is_computed_where_it_can_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spice_runs(monkeypatch, tmp_path)
-    without_meteor(monkeypatch)
     scores = score({"1": "a", 1: "b"}, {"1": ["a", "b"], 1: ["a", "b", "c"]}, spice=True)
     assert {image: values["SPICE"] for image, values in scores.per_image.items()} == {"1": 1 / 3, 1: 1 / 4}
     assert scores.corpus["SPICE"] == pytest.approx(7 / 24)
@@ -426,7 +423,6 @@ def test_spice_is_computed_where_it_can_run(tmp_path: Path, monkeypatch: pytest.
 
 def test_spice_of_an_image_without_a_score_is_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spice_runs(monkeypatch, tmp_path)
-    without_meteor(monkeypatch)
     scores = score({1: "a"}, {1: ["a"]}, spice=True)
     assert scores.per_image[1]["SPICE"] != scores.per_image[1]["SPICE"]
 
@@ -434,7 +430,6 @@ def test_spice_of_an_image_without_a_score_is_no_number(tmp_path: Path, monkeypa
 @pytest.mark.parametrize("version", ["17.0.15", "21"])
 def test_spice_needs_an_old_java(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spice_runs(monkeypatch, tmp_path, version)
-    without_meteor(monkeypatch)
     scores = score({1: "a"}, {1: ["a"]}, spice=True)
     assert f"runs on Java 8 or 11, not on {version.split('.')[0]}" in scores.not_computed["SPICE"]
     assert "SPICE" not in scores.corpus
@@ -448,7 +443,6 @@ def test_spice_runs_on_java_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_spice_that_writes_nonsense_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spice_runs(monkeypatch, tmp_path, scores="[{}]")
-    without_meteor(monkeypatch)
     assert "cannot be read" in score({1: "a"}, {1: ["a"]}, spice=True).not_computed["SPICE"]
 
 

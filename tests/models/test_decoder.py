@@ -199,11 +199,11 @@ def test_without_the_context_a_routed_model_does_not_write() -> None:
 
 
 def test_the_image_is_projected_once_per_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vlrouting.bottleneck.context import VisualContext
+    from vlrouting.bottleneck.context import ForwardContext
 
     model, calls = make(), []
-    project = VisualContext._project
-    monkeypatch.setattr(VisualContext, "_project", lambda self: (calls.append(1), project(self))[1])
+    project = ForwardContext._project
+    monkeypatch.setattr(ForwardContext, "_project", lambda self: (calls.append(1), project(self))[1])
     model.generate(*no_prompt(2), GenerateConfig(max_new_tokens=6, beams=3), END, features=images(2))
     assert len(calls) == 1
 

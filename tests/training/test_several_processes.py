@@ -63,7 +63,7 @@ original = ScoredTask.training_step
 def training_step(self, batch, batch_index):
     if batch_index == 5 and os.environ["RANK"] == "1" and not Path("noticed").exists():
         Path("noticed").touch()
-        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR2)
     return original(self, batch, batch_index)
 
 ScoredTask.training_step = training_step

@@ -161,6 +161,7 @@ def _compute(
         (folder / "features.npy").open("wb") as file,
         tqdm(total=len(paths), desc="visual features", unit="image") as bar,
         torch.inference_mode(),
+        torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # the key does not say which device computed
     ):
         for pixels in loader:
             features = encoder(pixels.to(device, memory_format=torch.channels_last)).float().cpu().numpy()  # (B, V, Dv)
@@ -170,5 +171,6 @@ def _compute(
                 np.lib.format.write_array_header_1_0(file, header)
             file.write(np.ascontiguousarray(features, dtype="<f4").tobytes())
             bar.update(len(features))
+    encoder.to("cpu")  # a GPU's memory is for training
     index = {"encoder": encoder.name, "revision": encoder.revision, "images": paths}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")

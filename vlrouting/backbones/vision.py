@@ -152,7 +152,7 @@ def _load_file_into(model: nn.Module, file: Path, config: VisionConfig) -> None:
         raise BackboneError(f"vision.weights: {file}: no such file")
     weights: Any
     try:
-        weights = load_file(file) if file.suffix == ".safetensors" else torch.load(file, weights_only=True)
+        weights = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
     except Exception as error:
         raise BackboneError(f"vision.weights: {file} cannot be read ({_first_line(error)})") from None
     weights = weights.get("state_dict", weights)

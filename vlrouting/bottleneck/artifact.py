@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-SCHEMA_VERSION = 1
+from vlrouting.config import KINDS
+from vlrouting.config.bottleneck import LAYER_NORMS
+from vlrouting.config.experiment import SINGLE
+
+SCHEMA_VERSION = 2
+"""Version 2 says which targets were adapted. Version 1 is still read (see `_from_version_1`)."""
 CONFIG_FILE = "adapter_config.json"
 TENSOR_FILE = "adapter_model.safetensors"
 
@@ -22,9 +28,9 @@ class ArtifactError(ValueError):
     """An artifact that cannot be used: what is wrong with which file."""
 
 
-def learned_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Name -> tensor of everything that was learned from data: what trains, and the buffers of modules that say
-    `measured = True`, such as statistics of the training images."""
+def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Name -> tensor of everything that comes from the training data: the trainable parameters, and the buffers of
+    modules that say `measured = True`, such as statistics of the training images."""
     found = {name: parameter.data for name, parameter in module.named_parameters() if parameter.requires_grad}
     for name, child in module.named_modules():
         if getattr(child, "measured", False):
@@ -33,13 +39,13 @@ def learned_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def load_learned_tensors(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copy `tensors` into the module's `learned_tensors`; nothing is changed unless all of them fit.
+def load_trained_tensors(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Copy `tensors` into the module's `trained_tensors`; nothing is changed unless all of them fit.
 
     Raises:
         ArtifactError: a key is missing or unexpected, or a shape differs; the message names them and `source`.
     """
-    wanted = learned_tensors(module)
+    wanted = trained_tensors(module)
     problems = _listed("missing", wanted.keys() - tensors.keys()) + _listed(
         "unexpected", tensors.keys() - wanted.keys()
     )
@@ -59,10 +65,10 @@ def _listed(what: str, keys: Iterable[str]) -> list[str]:
 
 
 def write_artifact(directory: Path, module: nn.Module, config: Mapping[str, Any]) -> None:
-    """Write the learned tensors of `module` and `config`; each file appears whole or not at all."""
+    """Write the trained tensors of `module` and `config`; each file appears whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
     temporary = directory / f"{TENSOR_FILE}.tmp"
-    temporary.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in learned_tensors(module).items()}))
+    temporary.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in trained_tensors(module).items()}))
     os.replace(temporary, directory / TENSOR_FILE)
     temporary = directory / f"{CONFIG_FILE}.tmp"
     temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **config}, indent=2) + "\n")
@@ -87,6 +93,19 @@ def read_artifact(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{directory}: damaged artifact ({error}); train the point again or copy it again"
         ) from None
     version = config.get("schema_version")
+    if version == 1:
+        return _from_version_1(config), tensors
     if version != SCHEMA_VERSION:
-        raise ArtifactError(f"{config_file}: schema_version {version}, this version reads {SCHEMA_VERSION}")
+        raise ArtifactError(f"{config_file}: schema_version {version}, this version reads 1 and {SCHEMA_VERSION}")
     return config, tensors
+
+
+def _from_version_1(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration as version 2 has it. Version 1 had one bottleneck, with the keys of all kinds."""
+    if "bottleneck" not in config:
+        return config
+    keys = dict(config["bottleneck"])
+    norms = keys.pop("train_layer_norm", True)
+    known = {field.name for field in fields(KINDS.facts(keys["kind"]))}
+    bottleneck = {key: value for key, value in keys.items() if key in known}
+    return {**config, "bottlenecks": {SINGLE: bottleneck}, "unfreeze": [LAYER_NORMS] if norms else []}

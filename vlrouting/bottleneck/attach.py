@@ -1,65 +1,103 @@
-"""Puts bottlenecks into any transformers model, fresh ones or those of an artifact."""
+"""Puts bottlenecks into any transformers or timm model, new ones or those of an artifact."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
-from vlrouting.bottleneck.artifact import ArtifactError, load_learned_tensors, read_artifact
-from vlrouting.bottleneck.routed import CHILD, Routed
-from vlrouting.bottleneck.targets import find_places
-from vlrouting.config import BottleneckConfig
+from vlrouting.bottleneck.artifact import ArtifactError, load_trained_tensors, read_artifact
+from vlrouting.bottleneck.base import Bottleneck
+from vlrouting.bottleneck.routed import Routed
+from vlrouting.bottleneck.targets import Target, refuse_bypassed
+from vlrouting.bottleneck.unfreeze import parameters_to_unfreeze
+from vlrouting.config import KINDS, BottleneckConfig
 from vlrouting.config.bottleneck import LAYER_NORMS
+from vlrouting.config.experiment import SINGLE
+
+Places = Mapping[str, Sequence[Target | str]]
 
 
 def attach(
     model: nn.Module,
-    config: BottleneckConfig,
-    visual_width: int | None = None,
+    config: BottleneckConfig | Mapping[str, BottleneckConfig],
+    *,
+    places: Places | None = None,
     unfreeze: Sequence[str] = (LAYER_NORMS,),
+    visual_width: int | None = None,
 ) -> Routed:
-    """Freeze a transformers model and put a bottleneck at every place that the configuration names.
+    """Freeze a model and put a bottleneck on every target that the configuration names.
 
     Args:
-        model: changed in place; `Routed.detach` restores it.
-        config: what to attach, and where.
+        model: of transformers or timm; changed in place. `Routed.detach` restores it.
+        config: what to attach; several configurations by name.
+        places: name of the configuration (`bottleneck` for a single one) -> targets or module names, in place of the
+            configuration's own choice.
+        unfreeze: what else trains: `layer_norms`, `biases`, `all`, or patterns of parameter names.
         visual_width: width D of the visual features. Default: the model's hidden width.
 
     Raises:
         ValueError: an impossible configuration, a target that matches nothing, or a model that has bottlenecks
             already.
     """
-    problems = config.problems()
+    configs = {SINGLE: config} if isinstance(config, BottleneckConfig) else dict(config)
+    problems = [str(problem) for each in configs.values() for problem in each.problems()]
     if problems:
-        raise ValueError("; ".join(map(str, problems)))
-    taken = next((name for name, _ in model.named_modules() if name.split(".")[-1] == CHILD), None)
-    if taken is not None:
-        raise ValueError(f"the model has bottlenecks already ({taken}); call detach() on what attach returned first")
-    places = find_places(model, config)
-    routed = Routed(model, config, visual_width or int(model.config.hidden_size))  # type: ignore[union-attr, arg-type]
+        raise ValueError("; ".join(problems))
+    attached = next((name for name, module in model.named_modules() if isinstance(module, Bottleneck)), None)
+    if attached is not None:
+        raise ValueError(f"the model has bottlenecks already ({attached}); call detach() on what attach returned first")
+    targets = {name: _targets(model, each, (places or {}).get(name)) for name, each in configs.items()}
+    adapted = {layer for found in targets.values() for target in found for layer in (target.name, *target.base_layers)}
+    for layer in sorted(adapted):
+        refuse_bypassed(model, layer)
+    unfrozen = parameters_to_unfreeze(model, unfreeze, adapted)
+    routed = Routed(model, configs, visual_width or _hidden_width(model))
     model.requires_grad_(False)
     try:
-        for place in places:
-            routed.add(place)
+        for name, found in targets.items():
+            for target in found:
+                routed.add(name, target)
     except ValueError:
         routed.detach()
         raise
-    if unfreeze:
-        routed.free_norms()
+    routed.unfreeze(unfreeze, unfrozen)
     return routed
 
 
+def _targets(model: nn.Module, config: BottleneckConfig, given: Sequence[Target | str] | None) -> list[Target]:
+    """The targets of one configuration in model order."""
+    order = {name: number for number, (name, _) in enumerate(model.named_modules())}
+    kind: type[Bottleneck] = KINDS.load(config.kind)
+    if given is None:
+        return sorted(kind.find_targets(model, config), key=lambda target: order[target.name])
+    found = [target for target in given if isinstance(target, Target)]
+    names = [name for name in given if isinstance(name, str)]
+    if names:
+        found += kind.find_targets(model, replace(config, targets=names, layers=None))
+    missing = [layer for target in found for layer in (target.name, *target.base_layers) if layer not in order]
+    if missing:
+        raise ValueError(f"places: the model has no module '{missing[0]}'")
+    return sorted(found, key=lambda target: order[target.name])
+
+
+def _hidden_width(model: Any) -> int:
+    """D of a transformers or timm model."""
+    return int(model.config.hidden_size if hasattr(model, "config") else model.num_features)
+
+
 def load(directory: str | Path, backbone: nn.Module) -> Routed:
-    """Attach an artifact that `save` wrote to a fresh backbone.
+    """Attach an artifact that `save` wrote to a fresh backbone, on exactly the targets that it was trained on.
 
     Raises:
         ArtifactError: a file is missing or damaged, or a tensor is missing, unexpected or of another shape.
     """
     config, tensors = read_artifact(Path(directory))
-    if "bottleneck" not in config or "visual_width" not in config:
+    if "visual_width" not in config:
         raise ArtifactError(
             f"{directory}: written by `vlrouting train` for a whole vision-language model; "
             "load it with vlrouting.training.predictor.load_trained"
@@ -67,10 +105,24 @@ def load(directory: str | Path, backbone: nn.Module) -> Routed:
     saved, name = config["backbone"]["name"], getattr(getattr(backbone, "config", None), "_name_or_path", "")
     if name and saved != name:
         warnings.warn(f"{directory}: trained on backbone '{saved}', loaded onto '{name}'", stacklevel=2)
-    routed = attach(backbone, BottleneckConfig(**config["bottleneck"]), config["visual_width"])
+    configs = {key: BottleneckConfig(**keys) for key, keys in config["bottlenecks"].items()}
+    routed = attach(
+        backbone,
+        configs,
+        places=stored_places(config),
+        unfreeze=config["unfreeze"],
+        visual_width=config["visual_width"],
+    )
     try:
-        load_learned_tensors(backbone, tensors, str(directory))
+        load_trained_tensors(backbone, tensors, str(directory))
     except ArtifactError:
         routed.detach()
         raise
     return routed
+
+
+def stored_places(config: Mapping[str, Any]) -> dict[str, list[Target]] | None:
+    """The targets that an artifact was trained on; None for an artifact of schema version 1, which does not say."""
+    if "places" not in config:
+        return None
+    return {name: [Target.from_json(target) for target in targets] for name, targets in config["places"].items()}

@@ -1,75 +1,120 @@
-"""What the bottlenecks of one model may know of the current forward: the image, projected once for all of them."""
+"""What bottlenecks can read about the current forward pass: the image, its mask, each position's modality, the task."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vlrouting.bottleneck.layers import Bottleneck
+if TYPE_CHECKING:
+    from vlrouting.bottleneck.base import Bottleneck
+
+PADDING, TEXT, IMAGE = 0, 1, 2
+"""Codes of `ForwardContext.modality`."""
 
 
-class VisualContext:
-    """The facts of one forward, or of one `generate` call.
+class ForwardContext:
+    """The facts of one forward pass, or of one `generate` call.
 
     Attributes:
-        visual: (B, V, D) visual features.
-        projected: module name -> what its routing function sees, (B, V, R) (or `visual` itself with
-            `place: after_up`).
+        visual: (B, V, D) visual features; None without an image.
+        mask: (B, V), true for real visual tokens; None where all are real.
+        modality: (B, T) int64 of `PADDING`, `TEXT`, `IMAGE`, one code per position of the sequence; None if unknown.
+        task: name of the batch's task or dataset; None if unknown.
+        projected: bottleneck key -> its view of the image, (B, V, R), or (B, V, D) where it does not project.
     """
 
-    def __init__(self, visual: Tensor, bottlenecks: Mapping[str, Bottleneck]) -> None:
-        self.visual = visual
+    def __init__(
+        self,
+        visual: Tensor | None,
+        bottlenecks: Mapping[str, Bottleneck],
+        *,
+        mask: Tensor | None = None,
+        modality: Tensor | None = None,
+        task: str | None = None,
+    ) -> None:
+        self.visual, self.mask, self.modality, self.task = visual, mask, modality, task
         self.projected: dict[str, Tensor] = {}
-        self._bottlenecks = bottlenecks
+        self._routed = {key: bottleneck for key, bottleneck in bottlenecks.items() if bottleneck.config.routed}
         self._versions: tuple[int, ...] = ()
         self._with_gradients = False
         self._used = False
         self._project()
 
     def begin_forward(self) -> None:
-        """Project again where the projections would be stale: a new graph is wanted, or the weights have moved.
+        """Project again where the projections are stale: a new autograd graph is needed, or the weights have changed.
 
-        While generating, neither is the case, so the image is projected once per call and not once per token.
+        While text is generated neither is the case, so the image is projected once per call and not once per token.
         """
         stale = torch.is_grad_enabled() and (self._used or not self._with_gradients)
         if stale or self._versions != self._weight_versions():
             self._project()
         self._used = True
 
-    def _projections(self) -> dict[str, nn.Linear]:
-        return {name: b.image_projection for name, b in self._bottlenecks.items() if b.image_projection is not None}
+    def image_for(self, key: str, rows: int) -> tuple[Tensor, Tensor | None]:
+        """The projected image and its mask, one row per row of text: (rows, V, R), (rows, V).
+
+        Rows that belong to one image stand next to each other, as beams do.
+
+        Raises:
+            ValueError: the number of rows is no multiple of the number of images.
+        """
+        x_v = self.projected[key]
+        if rows % len(x_v):
+            raise ValueError(f"{key}: {rows} rows of text but {len(x_v)} images; give one image per row")
+        return _repeated(x_v, rows), None if self.mask is None else _repeated(self.mask, rows)
+
+    def modality_for(self, rows: int, tokens: int) -> Tensor | None:
+        """(rows, tokens) codes; None if unknown. A decoding step with a cache sees text only."""
+        if self.modality is None:
+            return None
+        if tokens != self.modality.shape[1]:
+            return self.modality.new_full((rows, tokens), TEXT)
+        return _repeated(self.modality, rows)
+
+    def _linear_projections(self) -> dict[str, nn.Linear]:
+        found = {key: bottleneck.image_projection for key, bottleneck in self._routed.items()}
+        return {key: layer for key, layer in found.items() if layer is not None}
 
     def _weight_versions(self) -> tuple[int, ...]:
-        return tuple(layer.weight._version for layer in self._projections().values())
+        return tuple(layer.weight._version for layer in self._linear_projections().values())
 
     def _project(self) -> None:
-        """One product for all layers: visual (B, V, D) times the stacked down-projections (ΣR, D)."""
-        layers = self._projections()
-        self.projected = {name: self.visual for name in self._bottlenecks}
+        """Project the image for every bottleneck; the linear projections are one product with stacked weights."""
+        self._versions = self._weight_versions()
+        self._with_gradients = torch.is_grad_enabled()
+        self._used = False
+        if self.visual is None:
+            return
+        layers = self._linear_projections()
+        self.projected = {
+            key: bottleneck.project_image(self.visual) for key, bottleneck in self._routed.items() if key not in layers
+        }
         if layers:
             weight = torch.cat([layer.weight for layer in layers.values()])  # (ΣR, D)
             stacked = functional.linear(self.visual.to(weight.dtype), weight)  # (B, V, ΣR)
             widths = [layer.out_features for layer in layers.values()]
-            for (name, layer), part in zip(layers.items(), torch.split(stacked, widths, dim=-1), strict=True):
-                self.projected[name] = part if layer.bias is None else part + layer.bias.to(part.dtype)
-        self._versions = self._weight_versions()
-        self._with_gradients = torch.is_grad_enabled()
-        self._used = False
+            for (key, layer), part in zip(layers.items(), torch.split(stacked, widths, dim=-1), strict=True):
+                self.projected[key] = part if layer.bias is None else part + layer.bias.to(part.dtype)
+
+
+def _repeated(tensor: Tensor, rows: int) -> Tensor:
+    return tensor if len(tensor) == rows else tensor.repeat_interleave(rows // len(tensor), dim=0)
 
 
 class ContextSlot:
-    """The one place where a model's bottlenecks find the current VisualContext, or None."""
+    """Holds the current `ForwardContext` of one model, or None."""
 
     def __init__(self) -> None:
-        self.current: VisualContext | None = None
+        self.current: ForwardContext | None = None
 
     @contextmanager
-    def holding(self, context: VisualContext | None) -> Iterator[None]:
-        """Make `context` the current one; the one before comes back at the end."""
+    def holding(self, context: ForwardContext | None) -> Iterator[None]:
+        """Make `context` the current one inside the block."""
         before, self.current = self.current, context
         try:
             yield

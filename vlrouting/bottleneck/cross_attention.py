@@ -17,8 +17,9 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
 
-    def forward(self, x_t: Tensor, x_v: Tensor) -> Tensor:
-        """(B, T, R), (B, V, R) -> (B, T, R)."""
-        attended = functional.scaled_dot_product_attention(self.query(x_t), self.key(x_v), self.value(x_v))
+    def forward(self, x_t: Tensor, x_v: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, T, R), (B, V, R), (B, V) -> (B, T, R)."""
+        real = None if mask is None else mask.bool().unsqueeze(1)  # (B, 1, V)
+        attended = functional.scaled_dot_product_attention(self.query(x_t), self.key(x_v), self.value(x_v), real)
         routed: Tensor = x_t + self.out(attended)
         return routed

@@ -1,19 +1,27 @@
-"""Where bottlenecks go: per family of transformers models, module names relative to a block (shell-style patterns).
+"""Module names per family of models, relative to a block (shell-style patterns).
 
 A block is what a numbered module list holds: `encoder.layer.3` in BERT, `transformer.h.3` in GPT-2.
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
+
+from torch import nn
+from transformers.activations import ACT2FN
 
 
 @dataclass(frozen=True)
 class SubLayer:
-    """A block's attention or MLP: the module that ends it, and its norm (before it or after it, as the family has)."""
+    """A block's attention or MLP."""
 
     module: str
+    """Its last module."""
     norm: str
+    """Its norm, before or after it, as the family has."""
+    entry: str
+    """A module that reads the sub-layer's input."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class Family:
 
     Attributes:
         roles: role (query, key, value, output, up, down) -> patterns of projections.
-        sub_layers: where adapters go.
+        sub_layers: attention and MLP.
         fused: a projection that computes several roles at once -> those roles, in the order of its output columns.
     """
 
@@ -41,8 +49,8 @@ BERT = Family(
         "down": ("output.dense",),
     },
     sub_layers=(
-        SubLayer("attention.output.dense", "attention.output.LayerNorm"),
-        SubLayer("output.dense", "output.LayerNorm"),
+        SubLayer("attention.output.dense", "attention.output.LayerNorm", "attention.self.query"),
+        SubLayer("output.dense", "output.LayerNorm", "intermediate.dense"),
     ),
 )
 
@@ -55,7 +63,7 @@ GPT2 = Family(
         "up": ("mlp.c_fc",),
         "down": ("mlp.c_proj",),
     },
-    sub_layers=(SubLayer("attn.c_proj", "ln_1"), SubLayer("mlp.c_proj", "ln_2")),
+    sub_layers=(SubLayer("attn.c_proj", "ln_1", "attn.c_attn"), SubLayer("mlp.c_proj", "ln_2", "mlp.c_fc")),
     fused={"attn.c_attn": ("query", "key", "value")},
 )
 
@@ -69,9 +77,9 @@ BART = Family(
         "down": ("fc2",),
     },
     sub_layers=(
-        SubLayer("self_attn.out_proj", "self_attn_layer_norm"),
-        SubLayer("encoder_attn.out_proj", "encoder_attn_layer_norm"),
-        SubLayer("fc2", "final_layer_norm"),
+        SubLayer("self_attn.out_proj", "self_attn_layer_norm", "self_attn.q_proj"),
+        SubLayer("encoder_attn.out_proj", "encoder_attn_layer_norm", "encoder_attn.q_proj"),
+        SubLayer("fc2", "final_layer_norm", "fc1"),
     ),
 )
 
@@ -85,11 +93,11 @@ T5 = Family(
         "down": ("layer.*.DenseReluDense.wo",),
     },
     sub_layers=(
-        SubLayer("layer.0.SelfAttention.o", "layer.0.layer_norm"),
-        SubLayer("layer.1.EncDecAttention.o", "layer.1.layer_norm"),
+        SubLayer("layer.0.SelfAttention.o", "layer.0.layer_norm", "layer.0.SelfAttention.q"),
+        SubLayer("layer.1.EncDecAttention.o", "layer.1.layer_norm", "layer.1.EncDecAttention.q"),
         # The MLP is layer 1 of an encoder block and layer 2 of a decoder block.
-        SubLayer("layer.1.DenseReluDense.wo", "layer.1.layer_norm"),
-        SubLayer("layer.2.DenseReluDense.wo", "layer.2.layer_norm"),
+        SubLayer("layer.1.DenseReluDense.wo", "layer.1.layer_norm", "layer.1.DenseReluDense.wi*"),
+        SubLayer("layer.2.DenseReluDense.wo", "layer.2.layer_norm", "layer.2.DenseReluDense.wi*"),
     ),
 )
 
@@ -103,10 +111,24 @@ LLAMA = Family(
         "down": ("mlp.down_proj",),
     },
     sub_layers=(
-        SubLayer("self_attn.o_proj", "input_layernorm"),
-        SubLayer("mlp.down_proj", "post_attention_layernorm"),
+        SubLayer("self_attn.o_proj", "input_layernorm", "self_attn.q_proj"),
+        SubLayer("mlp.down_proj", "post_attention_layernorm", "mlp.up_proj"),
     ),
 )
+
+VIT = Family(
+    roles={
+        "query": ("*attn.qkv", "*attn.q_proj"),
+        "key": ("*attn.qkv", "*attn.k_proj"),
+        "value": ("*attn.qkv", "*attn.v_proj"),
+        "output": ("*attn.proj",),
+        "up": ("*mlp.fc1",),
+        "down": ("*mlp.fc2",),
+    },
+    sub_layers=(SubLayer("*attn.proj", "*norm1", "*attn.q*"), SubLayer("*mlp.fc2", "*norm2", "*mlp.fc1")),
+    fused={"*attn.qkv": ("query", "key", "value")},
+)
+"""Transformers of timm: ViT, DeiT, EVA, Swin, with a fused or separate projections."""
 
 FAMILIES = {
     "bert": BERT,
@@ -121,3 +143,28 @@ FAMILIES = {
 """Keyed by `model.config.model_type`."""
 
 ROLES = ("query", "key", "value", "output", "up", "down")
+
+
+def family_of(model: nn.Module) -> Family | None:
+    """The family of a transformers or timm model; None where the table does not have it."""
+    if hasattr(model, "pretrained_cfg"):  # timm
+        return VIT if any(name.endswith((".attn.qkv", ".attn.q_proj")) for name, _ in model.named_modules()) else None
+    return FAMILIES.get(getattr(getattr(model, "config", None), "model_type", ""))
+
+
+def activation_of(model: nn.Module) -> nn.Module:
+    """A new module of the model's own activation function.
+
+    Raises:
+        ValueError: it is not known.
+    """
+    config = getattr(model, "config", None)
+    for key in ("hidden_act", "activation_function", "dense_act_fn"):
+        if isinstance(getattr(config, key, None), str):
+            activation: nn.Module = ACT2FN[getattr(config, key)]
+            return activation
+    for name, module in model.named_modules():
+        if name.endswith("mlp.act"):  # timm
+            copied: nn.Module = copy.deepcopy(module)
+            return copied
+    raise ValueError(f"{type(model).__name__}: the activation function for the adapters is not known")

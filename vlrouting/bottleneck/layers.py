@@ -1,17 +1,15 @@
-"""The parts that LoRA and Adapter share: a down-projection, a routing function, an up-projection."""
+"""What the kinds with a down- and an up-projection share: down, routing function, activation, up."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vlrouting.config import ROUTINGS, BottleneckConfig
-
-if TYPE_CHECKING:
-    from vlrouting.bottleneck.context import ContextSlot
+from vlrouting.bottleneck.base import Bottleneck, Site
+from vlrouting.config import ROUTINGS, LowRankConfig
 
 
 class GroupedLinear(nn.Module):
@@ -42,37 +40,39 @@ class GroupedLinear(nn.Module):
         return y if self.bias is None else y + self.bias.to(y.dtype)
 
 
-class Bottleneck(nn.Module):
+class LowRankBottleneck(Bottleneck):
     """Down-projection D -> R, routing function, activation, up-projection R -> D'.
 
     Attributes:
-        down: Linear (R, D); text and image go through it alike.
+        down: Linear (R, D), for text and image alike.
         image_down: the image's own down-projection with `shared_down: false`, else None.
         up: GroupedLinear.
-        name: the module that it acts on, for messages.
+        attention: the routing function, where it has parameters, else None.
     """
+
+    config: LowRankConfig
 
     def __init__(
         self,
-        name: str,
-        config: BottleneckConfig,
+        config: LowRankConfig,
+        site: Site,
+        *,
         input_width: int,
         outputs: tuple[int, ...],
-        visual_width: int,
-        slot: ContextSlot,
         bias: bool,
         activation: nn.Module | None = None,
     ) -> None:
-        super().__init__()
-        self.name, self.config, self._slot = name, config, slot
+        super().__init__(config, site)
         rows = len(outputs) * config.rank
-        self._check_widths(input_width, outputs, visual_width)
+        self._check_widths(input_width, outputs, site.visual_width)
         self.down = nn.Linear(input_width, rows, bias=bias)
         self.up = GroupedLinear(config.rank, outputs, bias)
         own = config.routed and not config.shared_down
-        self.image_down = nn.Linear(visual_width, rows, bias=bias) if own else None
+        self.image_down = nn.Linear(site.visual_width, rows, bias=bias) if own else None
         routing = ROUTINGS.load(config.routing)
-        self.routing = routing(rows) if ROUTINGS.facts(config.routing).has_parameters else routing
+        self.attention: nn.Module | None = routing(rows) if ROUTINGS.facts(config.routing).has_parameters else None
+        self._routing = None if self.attention is not None else routing
+        self._takes_mask = "mask" in inspect.signature(self.attention.forward if self.attention else routing).parameters
         self.activation = activation or nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
 
@@ -82,49 +82,44 @@ class Bottleneck(nn.Module):
         if self.config.place == "after_up":
             if sum(outputs) != visual_width:
                 raise ValueError(
-                    f"{self.name}: place: after_up needs an output as wide as the visual features ({visual_width}), "
+                    f"{self.key}: place: after_up needs an output as wide as the visual features ({visual_width}), "
                     f"not {sum(outputs)}; choose other targets"
                 )
         elif self.config.shared_down and input_width != visual_width:
             raise ValueError(
-                f"{self.name}: takes {input_width} features and the image has {visual_width}, so they cannot share "
+                f"{self.key}: takes {input_width} features and the image has {visual_width}, so they cannot share "
                 "the down-projection; choose other targets or set shared_down: false"
             )
 
     @property
-    def image_projection(self) -> nn.Linear | None:
-        """The Linear that the image goes through, or None where the image is not projected."""
+    def image_projection(self) -> nn.Linear | None:  # type: ignore[override]
+        """The Linear that projects the image; None where the image is not projected."""
         if not self.config.routed or self.config.place == "after_up":
             return None
         return self.image_down or self.down
 
-    def visual_for(self, rows: int) -> Tensor:
-        """What the routing function sees of the image, (B, V, R).
+    def route(self, x_t: Tensor) -> Tensor:
+        """(B, T, R) -> (B, T, R).
 
         Raises:
-            RuntimeError: the model runs outside of `look_at`.
-            ValueError: the image's batch size is not `rows`.
+            RuntimeError: there is no image: the model runs outside of `look_at`, or without one.
+            ValueError: rows and images do not match, or the routing function takes no mask where there is one.
         """
-        context = self._slot.current
-        if context is None:
-            raise RuntimeError(
-                f"{self.name}: routing '{self.config.routing}' needs the image; "
-                "run the model inside `with routed.look_at(visual):`"
-            )
-        x_v = context.projected[self.name]
-        if x_v.shape[0] != rows:
-            raise ValueError(
-                f"{self.name}: {rows} rows of text but {x_v.shape[0]} images; "
-                "give look_at one image per row (repeat the image for beams)"
-            )
-        return x_v
-
-    def route(self, x_t: Tensor) -> Tensor:
-        """(B, T, R) -> (B, T, R)."""
         if not self.config.routed:
             return x_t
-        x_v = self.visual_for(x_t.shape[0]).to(x_t.dtype)
-        routed: Tensor = self.routing(x_t, x_v)
+        context = self.slot.current
+        if context is None or context.visual is None:
+            raise RuntimeError(
+                f"{self.key}: routing '{self.config.routing}' needs the image; "
+                "run the model inside `with routed.look_at(visual):`"
+            )
+        x_v, mask = context.image_for(self.key, x_t.shape[0])
+        x_v = x_v.to(x_t.dtype)
+        function = self.attention or self._routing
+        assert function is not None
+        if mask is not None and not self._takes_mask:
+            raise ValueError(f"routing '{self.config.routing}' takes no mask of visual tokens: give it `mask=None`")
+        routed: Tensor = function(x_t, x_v) if mask is None else function(x_t, x_v, mask=mask)
         return routed
 
     def update(self, x: Tensor) -> Tensor:

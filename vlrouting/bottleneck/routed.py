@@ -1,9 +1,9 @@
-"""A model with bottlenecks: shows them the image, saves them, merges them, takes them out again."""
+"""A model with bottlenecks: gives them the image, saves them, merges them, takes them out again."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
-from transformers.activations import ACT2FN
 
 from vlrouting.bottleneck.activation_checkpointing import carry_context, drop_context
 from vlrouting.bottleneck.artifact import write_artifact
-from vlrouting.bottleneck.context import ContextSlot, VisualContext
-from vlrouting.bottleneck.kinds.adapter import Adapter
-from vlrouting.bottleneck.kinds.lora import LoRA, projection_widths
-from vlrouting.bottleneck.layers import Bottleneck
-from vlrouting.bottleneck.targets import Place, block_of
-from vlrouting.config import BottleneckConfig
-
-CHILD = "bottleneck"
-"""Name under which a bottleneck is registered on its module, so that `model.parameters()` holds it."""
+from vlrouting.bottleneck.base import Bottleneck, Site
+from vlrouting.bottleneck.context import ContextSlot, ForwardContext
+from vlrouting.bottleneck.targets import Target
+from vlrouting.config import KINDS, BottleneckConfig
+from vlrouting.config.experiment import SINGLE
 
 
 class Routed:
@@ -31,146 +26,141 @@ class Routed:
 
     Attributes:
         model: the model, changed in place.
-        config: the bottlenecks' configuration.
-        bottlenecks: module name -> bottleneck, in model order; each has `.down` and `.up`.
+        configs: name -> configuration; a single one is called `bottleneck`.
+        bottlenecks: module name -> bottleneck, in model order; with several configurations the key is `name:module`.
+        places: name -> targets of the bottlenecks of that configuration.
+        unfrozen: what was unfrozen, as `attach` was told.
         visual_width: width D of the visual features that `look_at` takes.
     """
 
-    def __init__(self, model: nn.Module, config: BottleneckConfig, visual_width: int) -> None:
-        self.model, self.config, self.visual_width = model, config, visual_width
+    def __init__(self, model: nn.Module, configs: Mapping[str, BottleneckConfig], visual_width: int) -> None:
+        self.model, self.configs, self.visual_width = model, dict(configs), visual_width
         self.bottlenecks: dict[str, Bottleneck] = {}
+        self.places: dict[str, list[Target]] = {name: [] for name in configs}
+        self.unfrozen: tuple[str, ...] = ()
+        self._owners: dict[str, tuple[str, str]] = {}  # key -> (module name, attribute) of a bottleneck
         self._slot = ContextSlot()
         self._handles: list[RemovableHandle] = [model.register_forward_pre_hook(self._begin_forward)]
-        self._norms_before: dict[str, Tensor] = {}
-        self._required_grad = [name for name, p in model.named_parameters() if p.requires_grad]
+        self._values_before: dict[str, Tensor] = {}
+        self._required_grad = {name for name, p in model.named_parameters() if p.requires_grad}
 
     @property
-    def trained_parameters(self) -> int:
-        """How many numbers train: bottlenecks and, with `train_layer_norm`, the blocks' norms."""
+    def trainable_parameters(self) -> int:
+        """Number of trainable parameters: bottlenecks and what was unfrozen."""
         return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
 
     @contextmanager
-    def look_at(self, visual: Tensor) -> Iterator[VisualContext]:
-        """Every bottleneck reads this image until the end of the block.
+    def look_at(
+        self,
+        visual: Tensor | None,
+        *,
+        mask: Tensor | None = None,
+        modality: Tensor | None = None,
+        task: str | None = None,
+    ) -> Iterator[ForwardContext]:
+        """Every bottleneck reads this image, and the other facts, inside the block.
 
         Args:
-            visual: (B, V, D), one image per row of the batch that the model will get.
+            visual: (B, V, D), one image for each row of the batch, or for several rows that stand next to each other
+                (beams). None where there is no image.
+            mask: (B, V), true for real visual tokens; None where all are real.
+            modality: (B, T) code of every position of the sequence (`vlrouting.bottleneck.context`).
+            task: of the batch.
 
         Raises:
-            ValueError: not of that shape.
+            ValueError: the image or its mask is not of that shape.
         """
-        if visual.dim() != 3 or visual.shape[-1] != self.visual_width:
+        if visual is not None and (visual.dim() != 3 or visual.shape[-1] != self.visual_width):
             raise ValueError(
                 f"look_at takes visual features (B, V, {self.visual_width}), not {tuple(visual.shape)}; "
                 "project them to the width of the language model first"
             )
+        if mask is not None and (visual is None or mask.shape != visual.shape[:2]):
+            raise ValueError(f"look_at takes a mask (B, V) of the visual features, not {tuple(mask.shape)}")
         carry_context(self.model, self._slot)
-        context = VisualContext(visual, self.bottlenecks)
+        context = ForwardContext(visual, self.bottlenecks, mask=mask, modality=modality, task=task)
         with self._slot.holding(context):
             yield context
 
     def save(self, directory: str | Path) -> None:
-        """Write the bottlenecks and trained norms; `vlrouting.bottleneck.load` reads them."""
+        """Write the trained tensors and what was attached where; `vlrouting.bottleneck.load` reads them."""
         backbone = getattr(self.model, "config", None)
         config = {
             "backbone": {
                 "name": getattr(backbone, "_name_or_path", "") or type(self.model).__name__,
                 "revision": getattr(backbone, "_commit_hash", None),
             },
-            "bottleneck": dataclasses.asdict(self.config),
             "visual_width": self.visual_width,
+            **self.attached(),
         }
         write_artifact(Path(directory), self.model, config)
 
+    def attached(self) -> dict[str, Any]:
+        """Configurations, targets and unfrozen parameters, as adapter_config.json has them."""
+        return {
+            "bottlenecks": {name: dataclasses.asdict(config) for name, config in self.configs.items()},
+            "places": {name: [target.to_json() for target in targets] for name, targets in self.places.items()},
+            "unfreeze": list(self.unfrozen),
+        }
+
     def detach(self) -> nn.Module:
-        """Take the bottlenecks out and give the model back as it was before `attach`, trained norms included."""
+        """Take the bottlenecks out and give the model back as it was before `attach`, unfrozen parameters included."""
         with torch.no_grad():
-            for name, before in self._norms_before.items():
+            for name, before in self._values_before.items():
                 self.model.get_parameter(name).copy_(before)
         self._remove_bottlenecks()
         for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name in set(self._required_grad))
+            parameter.requires_grad_(name in self._required_grad)
         return self.model
 
     def merge(self) -> nn.Module:
-        """Fold plain LoRA into the frozen weights and give the model back without bottlenecks; trained norms stay.
+        """Fold the bottlenecks into the frozen weights and give the model back without them.
 
         Raises:
-            ValueError: a routed bottleneck or an adapter, which no weight can stand for. Nothing is changed then.
+            ValueError: a bottleneck that no weight can stand for; the text says why. Nothing is changed then.
         """
-        if self.config.kind != "lora":
-            raise ValueError("an adapter is not linear and cannot be merged; only kind: lora with routing: none can")
-        if self.config.routed:
-            first = next(iter(self.bottlenecks))
-            raise ValueError(
-                f"{first}: routing '{self.config.routing}' depends on the image and cannot be merged; "
-                "only routing: none can"
-            )
-        for name, bottleneck in self.bottlenecks.items():
-            assert isinstance(bottleneck, LoRA)
-            bottleneck.merge_into(self.model.get_submodule(name))
+        for bottleneck in self.bottlenecks.values():
+            bottleneck.check_mergeable()
+        for key, bottleneck in self.bottlenecks.items():
+            bottleneck.merge_into(self.model.get_submodule(self._owners[key][0]))
         self._remove_bottlenecks()
         return self.model
+
+    def add(self, name: str, target: Target) -> None:
+        """Build one bottleneck and put it in; `attach` calls this for every target."""
+        config = self.configs[name]
+        owner = self.model.get_submodule(target.name)
+        base_layers = tuple(self.model.get_submodule(layer) for layer in target.base_layers)
+        key = target.name if len(self.configs) == 1 else f"{name}:{target.name}"
+        child = SINGLE if name == SINGLE else f"{SINGLE}_{name}"
+        if hasattr(owner, child):
+            raise ValueError(f"the model has bottlenecks already ({target.name}.{child}); call detach() first")
+        site = Site(key, target, base_layers, self.model, self.visual_width, self._slot)
+        bottleneck: Bottleneck = KINDS.load(config.kind)(config, site)
+        self._handles += bottleneck.install(base_layers)
+        bottleneck.to(next(base_layers[0].parameters()).device)
+        bottleneck.train(owner.training)
+        owner.add_module(child, bottleneck)
+        self.bottlenecks[key] = bottleneck
+        self.places[name].append(target)
+        self._owners[key] = (target.name, child)
+
+    def unfreeze(self, what: Sequence[str], names: Sequence[str]) -> None:
+        """Let parameters of the frozen model train; `attach` calls this. `detach` restores their values."""
+        self.unfrozen = tuple(what)
+        for name in names:
+            parameter = self.model.get_parameter(name)
+            self._values_before[name] = parameter.detach().clone()
+            parameter.requires_grad_(True)
 
     def _remove_bottlenecks(self) -> None:
         for handle in self._handles:
             handle.remove()
-        for name in self.bottlenecks:
-            delattr(self.model.get_submodule(name), CHILD)
+        for module, child in self._owners.values():
+            delattr(self.model.get_submodule(module), child)
         drop_context(self.model)
-        self.bottlenecks, self._handles = {}, []
+        self.bottlenecks, self._handles, self._owners = {}, [], {}
 
     def _begin_forward(self, _model: nn.Module, _inputs: Any) -> None:
         if self._slot.current is not None:
             self._slot.current.begin_forward()
-
-    def add(self, place: Place) -> None:
-        """Put one bottleneck in; `attach` calls this for every place."""
-        owner = self.model.get_submodule(place.name)
-        first_host = self.model.get_submodule(place.hosts[0])
-        if self.config.kind == "lora":
-            lora = LoRA(place.name, self.config, first_host, place.columns, self.visual_width, self._slot)
-            self._handles.append(lora.install(first_host))
-            bottleneck: Bottleneck = lora
-        else:
-            width = _width(place.hosts[0], first_host, after=self.config.position != "pre_norm")
-            activation = ACT2FN[_activation_name(self.model)]
-            adapter = Adapter(place.name, self.config, width, self.visual_width, self._slot, activation)
-            self._handles += adapter.install([self.model.get_submodule(host) for host in place.hosts])
-            bottleneck = adapter
-        reference = next(first_host.parameters())
-        bottleneck.to(reference.device)
-        bottleneck.train(owner.training)
-        owner.add_module(CHILD, bottleneck)
-        self.bottlenecks[place.name] = bottleneck
-
-    def free_norms(self) -> None:
-        """Let the norms train that lie in a block with a bottleneck."""
-        blocks = {block_of(name)[0] for name in self.bottlenecks} - {""}
-        for name, module in self.model.named_modules():
-            if type(module).__name__.endswith("Norm") and block_of(name)[0] in blocks:
-                for key, parameter in module.named_parameters(recurse=False):
-                    parameter.requires_grad_(True)
-                    self._norms_before[f"{name}.{key}"] = parameter.detach().clone()
-
-
-def _width(name: str, host: nn.Module, after: bool) -> int:
-    """Width of what goes into the host, or comes out of it."""
-    try:
-        return projection_widths(host)[1 if after else 0]
-    except TypeError:
-        parameter = next(host.parameters(), None)
-        if parameter is None or parameter.dim() != 1:
-            raise ValueError(
-                f"{name}: an adapter goes onto a Linear, a Conv1D or a norm, not {type(host).__name__}"
-            ) from None
-        return parameter.numel()  # a norm
-
-
-def _activation_name(model: nn.Module) -> str:
-    """The model's own activation, by the name that its configuration gives it."""
-    config = model.config
-    for key in ("hidden_act", "activation_function", "dense_act_fn"):
-        if isinstance(getattr(config, key, None), str):
-            return str(getattr(config, key))
-    raise ValueError(f"{type(model).__name__}: the configuration names no activation for the adapters")

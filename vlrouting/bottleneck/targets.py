@@ -1,35 +1,45 @@
-"""Finds the places in a model: from the family table, or from patterns of module names."""
+"""Finds the base layers that are adapted: by role in the family table, or by patterns of module names."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import nn
 
-from vlrouting.bottleneck.families import FAMILIES, ROLES, Family
-from vlrouting.bottleneck.kinds.lora import projection_widths
-from vlrouting.config import BottleneckConfig
-
-DEFAULT_TARGETS = ("query", "value")
+from vlrouting.bottleneck.families import FAMILIES, ROLES, Family, family_of
+from vlrouting.bottleneck.projections import projection_widths
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one bottleneck goes.
+class Target:
+    """What one bottleneck adapts.
 
     Attributes:
         name: the module that the bottleneck is named after and registered on.
-        hosts: the modules whose input or output it changes.
-        columns: LoRA's adapted output columns of the host, one range per target; empty for adapters.
+        base_layers: the modules whose input or output it changes.
+        columns: adapted output columns of a fused projection, one range per role; empty where all are meant.
     """
 
     name: str
-    hosts: tuple[str, ...]
+    base_layers: tuple[str, ...]
     columns: tuple[range, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As adapter_config.json has it."""
+        columns = [[group.start, group.stop] for group in self.columns]
+        return {"name": self.name, "base_layers": list(self.base_layers), "columns": columns}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Target:
+        """The inverse of `to_json`."""
+        columns = tuple(range(start, stop) for start, stop in stored["columns"])
+        return cls(stored["name"], tuple(stored["base_layers"]), columns)
 
 
 def block_of(name: str) -> tuple[str, str]:
@@ -39,42 +49,122 @@ def block_of(name: str) -> tuple[str, str]:
 
 
 def block_number(name: str) -> int | None:
-    """Which block of its stack a module is in; None outside of the blocks."""
+    """The number of a module's block in its stack; None outside of the blocks."""
     block, _ = block_of(name)
     return int(block.rsplit(".", 1)[-1]) if block else None
 
 
-def find_places(model: nn.Module, config: BottleneckConfig) -> list[Place]:
-    """All places that the configuration asks for, in model order.
+def projection_targets(model: nn.Module, targets: Sequence[str], layers: Sequence[int] | None) -> list[Target]:
+    """One target per projection that a role or a pattern names; roles of a fused projection share one.
+
+    Args:
+        model: to search.
+        targets: roles, or patterns of module names.
+        layers: block numbers; None for all.
 
     Raises:
         ValueError: a pattern, role or layer matches nothing, or the model's family is not in the table.
     """
-    names = [name for name, _ in model.named_modules() if name]
-    if config.layers is not None:
-        names = _in_layers(names, config.layers)
-    if config.kind == "lora":
-        places = _lora_places(model, names, config.targets)
+    names = module_names(model, layers)
+    columns: dict[str, list[range]] = defaultdict(list)
+    for target in targets:
+        if target in ROLES:
+            matched = _role_columns(model, names, target)
+        else:
+            matched = {name: output_columns(model, name) for name in match(target, names)}
+        for name, group in matched.items():
+            if group not in columns[name]:
+                columns[name].append(group)
+    # Groups have the order of the output's columns, whatever the order of the targets.
+    return [Target(name, (name,), tuple(sorted(groups, key=lambda r: r.start))) for name, groups in columns.items()]
+
+
+def sub_layer_targets(
+    model: nn.Module,
+    targets: Sequence[str] | None,
+    layers: Sequence[int] | None,
+    *,
+    part: str,
+    shared: bool,
+) -> list[Target]:
+    """One target per sub-layer (attention, MLP), or one per block.
+
+    Args:
+        model: to search.
+        targets: patterns of module names in place of the family's own.
+        layers: block numbers; None for all.
+        part: what of a sub-layer is adapted: its last `module`, or its `norm`.
+        shared: one target per block, with all of its sub-layers.
+
+    Raises:
+        ValueError: see `projection_targets`; or a shared target is in no block.
+    """
+    names = module_names(model, layers)
+    if targets:
+        found = {name for target in targets for name in match(target, names)}
     else:
-        places = _adapter_places(model, names, config)
-    order = {name: i for i, name in enumerate(names)}
-    return sorted(places, key=lambda place: order[place.name])
+        wanted = {getattr(sub_layer, part) for sub_layer in known_family(model).sub_layers}
+        found = {name for name in names if block_of(name)[0] and any(fnmatchcase(block_of(name)[1], w) for w in wanted)}
+    single = [Target(name, (name,)) for name in names if name in found]
+    return _one_per_block(single) if shared else single
 
 
-def _in_layers(names: list[str], layers: list[int]) -> list[str]:
-    numbers = {block_number(name) for name in names} - {None}
+def parallel_targets(model: nn.Module, layers: Sequence[int] | None, *, shared: bool) -> list[Target]:
+    """One target per sub-layer, or one per block: pairs of the module that reads its input and its last module.
+
+    Raises:
+        ValueError: the model's family is not in the table, or it has no such block.
+    """
+    names = module_names(model, layers)
+    sub_layers = known_family(model).sub_layers
+    found: list[Target] = []
+    for block in dict.fromkeys(block_of(name)[0] for name in names):
+        inside = [name for name in names if block and name.startswith(f"{block}.")]
+        for sub_layer in sub_layers:
+            entry = next((name for name in inside if fnmatchcase(block_of(name)[1], sub_layer.entry)), None)
+            last = next((name for name in inside if fnmatchcase(block_of(name)[1], sub_layer.module)), None)
+            if entry and last:
+                found.append(Target(last, (entry, last)))
+    return _one_per_block(found) if shared else found
+
+
+def _one_per_block(targets: Sequence[Target]) -> list[Target]:
+    """The targets of a block as one, named after the block.
+
+    Raises:
+        ValueError: a target is in no block.
+    """
+    blocks: dict[str, list[str]] = defaultdict(list)
+    for target in targets:
+        blocks[block_of(target.name)[0]] += target.base_layers
+    if "" in blocks:
+        raise ValueError(f"shared: {blocks[''][0]} is in no block, so it cannot share a block's adapter")
+    return [Target(block, tuple(members)) for block, members in blocks.items()]
+
+
+def module_names(model: nn.Module, layers: Sequence[int] | None) -> list[str]:
+    """Names of all modules, or of those in some blocks, in model order.
+
+    Raises:
+        ValueError: the model has no such block.
+    """
+    names = [name for name, _ in model.named_modules() if name]
+    if layers is None:
+        return names
+    numbers = {number for name in names if (number := block_number(name)) is not None}
     missing = sorted(set(layers) - numbers)
     if missing:
-        raise ValueError(f"layers: the model has no block {missing}; its blocks are 0 to {max(numbers, default=-1)}")  # type: ignore[type-var]
+        raise ValueError(f"layers: the model has no block {missing}; its blocks are 0 to {max(numbers, default=-1)}")
     return [name for name in names if block_number(name) in layers]
 
 
-def _family(model: nn.Module) -> Family | None:
-    return FAMILIES.get(getattr(getattr(model, "config", None), "model_type", ""))
+def known_family(model: nn.Module) -> Family:
+    """The model's entry in the family table.
 
-
-def _known_family(model: nn.Module) -> Family:
-    family = _family(model)
+    Raises:
+        ValueError: it has none.
+    """
+    family = family_of(model)
     if family is None:
         kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
         raise ValueError(
@@ -84,21 +174,12 @@ def _known_family(model: nn.Module) -> Family:
     return family
 
 
-def _lora_places(model: nn.Module, names: list[str], targets: list[str] | None) -> list[Place]:
-    columns: dict[str, list[range]] = defaultdict(list)
-    for target in targets or DEFAULT_TARGETS:
-        if target in ROLES:
-            matched = _role_columns(model, names, target)
-        else:
-            matched = {name: _all_columns(model, name) for name in _match(target, names)}
-        for name, group in matched.items():
-            if group not in columns[name]:
-                columns[name].append(group)
-    # Groups stand in the order of the output's columns, whatever the order of the targets.
-    return [Place(name, (name,), tuple(sorted(groups, key=lambda r: r.start))) for name, groups in columns.items()]
+def output_columns(model: nn.Module, name: str) -> range:
+    """All output columns of a projection.
 
-
-def _all_columns(model: nn.Module, name: str) -> range:
+    Raises:
+        ValueError: the module is no projection.
+    """
     try:
         return range(projection_widths(model.get_submodule(name))[1])
     except TypeError as error:
@@ -106,42 +187,24 @@ def _all_columns(model: nn.Module, name: str) -> range:
 
 
 def _role_columns(model: nn.Module, names: list[str], role: str) -> dict[str, range]:
-    """Module name -> the columns of its output that play the role."""
-    family = _known_family(model)
+    """Module name -> the columns of its output that have the role."""
+    family = known_family(model)
     found = {}
     for name in names:
         _, rest = block_of(name)
         if any(fnmatchcase(rest, pattern) for pattern in family.roles[role]):
-            columns = _all_columns(model, name)
-            if rest in family.fused:
-                parts = family.fused[rest]
-                width = len(columns) // len(parts)
-                columns = range(parts.index(role) * width, (parts.index(role) + 1) * width)
+            columns = output_columns(model, name)
+            roles = next((roles for pattern, roles in family.fused.items() if fnmatchcase(rest, pattern)), None)
+            if roles is not None:
+                width = len(columns) // len(roles)
+                columns = range(roles.index(role) * width, (roles.index(role) + 1) * width)
             found[name] = columns
     if not found:
-        raise ValueError(f"targets: no module of this model plays the role '{role}'")
+        raise ValueError(f"targets: no module of this model has the role '{role}'")
     return found
 
 
-def _adapter_places(model: nn.Module, names: list[str], config: BottleneckConfig) -> list[Place]:
-    if config.targets:
-        hosts = [name for target in config.targets for name in _match(target, names)]
-    else:
-        sub_layers = _known_family(model).sub_layers
-        wanted = {sub.module if config.position == "post_module" else sub.norm for sub in sub_layers}
-        hosts = [name for name in names if block_of(name)[1] in wanted and block_of(name)[0]]
-    hosts = [name for name in names if name in set(hosts)]
-    if not config.shared:
-        return [Place(name, (name,)) for name in hosts]
-    blocks: dict[str, list[str]] = defaultdict(list)
-    for name in hosts:
-        blocks[block_of(name)[0]].append(name)
-    if "" in blocks:
-        raise ValueError(f"shared: {blocks[''][0]} is in no block, so it cannot share a block's adapter")
-    return [Place(block, tuple(members)) for block, members in blocks.items()]
-
-
-def _match(pattern: str, names: list[str]) -> list[str]:
+def match(pattern: str, names: Sequence[str], what: str = "targets", thing: str = "module") -> list[str]:
     """Names that the pattern matches as a whole or at the end.
 
     Raises:
@@ -156,4 +219,19 @@ def _match(pattern: str, names: list[str]) -> list[str]:
         endings[".".join(parts[-(pattern.count(".") + 1) :])] = True
     near = difflib.get_close_matches(pattern, endings, n=3, cutoff=0.4)
     hint = f"; near names: {', '.join(near)}" if near else ""
-    raise ValueError(f"targets: '{pattern}' matches no module of the model{hint}")
+    raise ValueError(f"{what}: '{pattern}' matches no {thing} of the model{hint}")
+
+
+def refuse_bypassed(model: nn.Module, name: str) -> None:
+    """Some timm attentions (BEiT, EVA with a fused qkv) read the weight of `qkv` without calling the module.
+
+    Raises:
+        ValueError: this is one of them: no hook on it would ever run.
+    """
+    parent, _, child = name.rpartition(".")
+    if child == "qkv" and getattr(model.get_submodule(parent), "q_bias", None) is not None:
+        reader = type(model.get_submodule(parent)).__name__
+        raise ValueError(
+            f"{name}: {reader} reads this layer's weight without calling the layer, "
+            "so it cannot be adapted; choose other targets, such as attn.proj and mlp.fc1, or a model without q_bias"
+        )

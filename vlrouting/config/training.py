@@ -165,8 +165,8 @@ class GenerateConfig:
             keys = ("sample", "temperature", "top_p")
             found.append(Problem(keys, "the last two are for sampling", "set generate.sample: true"))
         if self.beams == 1 and self.length_penalty != 1:
-            keys = ("beams", "length_penalty")
-            found.append(Problem(keys, "the penalty is for beam search", "set generate.beams above 1"))
+            beam_keys = ("beams", "length_penalty")
+            found.append(Problem(beam_keys, "the penalty is for beam search", "set generate.beams above 1"))
         return found
 
 

@@ -130,7 +130,7 @@ def _sizes(config: ExperimentConfig, where: Surroundings) -> Sizes:
     frozen = sum(p.numel() for p in model.language.parameters() if not p.requires_grad)
     layers = max(1, int(language.num_hidden_layers))
     in_blocks = sum(p.numel() for n, p in model.language.named_parameters() if block_of(n)[0] and not p.requires_grad)
-    wide, norms = _kept(model, layers, config.bottleneck.dropout > 0)
+    wide, norms = _kept(model, layers, any(getattr(b, "dropout", 0) > 0 for b in config.named_bottlenecks.values()))
     return Sizes(
         trained=model.trained_parameters,
         frozen=frozen,

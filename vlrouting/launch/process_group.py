@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 import time
@@ -15,7 +14,10 @@ from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 LOST_STATUS = 255
 """Of a process whose server died, from multiprocessing."""
@@ -43,12 +45,16 @@ class ProcessGroup:
             environment: variables for all of them.
             log: file that their output is appended to.
         """
-        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(processes)}
-        address["VLROUTING_GROUP"] = secrets.token_hex(8)
+        self._store = host_store() if processes > 1 else None
+        group = {"WORLD_SIZE": str(processes), "VLROUTING_GROUP": secrets.token_hex(8)}
+        if self._store is not None:
+            # torchrun's variable: every rank connects to the launcher's store, and none opens a port of its own.
+            group |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_ADDR": "127.0.0.1"}
+            group |= {"MASTER_PORT": str(self._store.port)}
         self._processes = []
         for rank in range(processes):
-            place = {**environment, **address, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            process = _CONTEXT.Process(target=_work, args=(directory, place, threads, log))
+            variables = {**environment, **group, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            process = _CONTEXT.Process(target=_work, args=(directory, variables, threads, log))
             process.start()
             self._processes.append(process)
         self._kill_at: float | None = None
@@ -91,11 +97,15 @@ def warm_up() -> None:
     forkserver.ensure_running()
 
 
-def free_port() -> int:
-    """A port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def host_store() -> TCPStore:
+    """A server through which the processes of one group find each other.
+
+    The system chooses the port while it opens it. A port that is looked up first and opened later by rank 0 can be
+    given to two groups that start at once.
+    """
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 
 
 def run_apart(function: Any, *arguments: Any) -> int:

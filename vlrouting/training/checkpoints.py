@@ -104,6 +104,10 @@ class RunCheckpoints(lightning.Callback):
         self.interruption.install()
         self.interruption.patient = True
 
+    def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Take the signals again: Lightning's handler of TERM broadcasts, which waits for ever for the other ranks."""
+        self.interruption.install()
+
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import lightning
 
-from vlrouting.bottleneck.artifact import load_learned_tensors, read_artifact
+from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.training.assembly import build_point
@@ -43,7 +43,7 @@ def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> Non
 def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
     built = build_point(point.config, inputs)
     _, tensors = read_artifact(run.artifact)
-    load_learned_tensors(built.task.model, tensors, str(run.artifact))
+    load_trained_tensors(built.task.model, tensors, str(run.artifact))
     quiet_lightning()
     trainer = lightning.Trainer(
         accelerator=point.config.train.accelerator,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +90,7 @@ class SharedInputs:
         """
         if config.model.visual_input == "none":
             return Visual(None, None, None, None)
-        encoder: VisionEncoder = self._once(
-            ("vision", astuple(config.vision)), lambda: load_vision_encoder(config.vision)
-        )
+        encoder: VisionEncoder = self._once(("vision", repr(config.vision)), lambda: load_vision_encoder(config.vision))
         record = {"name": encoder.name, "revision": encoder.revision}
         images = len(examples[config.data.test][0].images)
         if config.model.visual_input != "image":
@@ -117,7 +115,7 @@ class SharedInputs:
                 encoder, images, folder, load_image, config.evaluate.batch_size, config.train.workers, self.device
             )
 
-        cache: FeatureCache = self._once(("cache", repr(config.data), astuple(config.vision)), make)
+        cache: FeatureCache = self._once(("cache", repr(config.data), repr(config.vision)), make)
         return cache
 
     def _once(self, key: Any, make: Any) -> Any:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+PREEMPTION_SIGNALS = (signal.SIGUSR2, signal.SIGUSR1)
+"""A scheduler's notice. Job scripts ask for SIGUSR2, because some versions of NCCL catch SIGUSR1
+(https://github.com/NVIDIA/nccl/issues/704). Scripts that were queued earlier still send SIGUSR1."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *PREEMPTION_SIGNALS)
 PREEMPTED_STATUS = 75
 """Exit status of a point that was preempted: EX_TEMPFAIL of sysexits.h, try again."""
 
@@ -53,7 +56,7 @@ class Interruption:
         """
         self.patient = False
         self.requested: int | None = None
-        self._preempting = (signal.SIGUSR1, signal.SIGTERM) if scheduled else (signal.SIGUSR1,)
+        self._preempting = (*PREEMPTION_SIGNALS, *([signal.SIGTERM] if scheduled else []))
 
     def install(self) -> None:
         """Take the signals over. Lightning sets handlers of its own when training starts: call it again then."""

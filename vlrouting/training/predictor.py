@@ -15,7 +15,7 @@ from vlrouting.backbones.feature_cache import PixelSource
 from vlrouting.backbones.language import LanguageModel, load_language_model
 from vlrouting.backbones.vision import load_vision_encoder
 from vlrouting.bottleneck import ArtifactError
-from vlrouting.bottleneck.artifact import load_learned_tensors, read_artifact
+from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
 from vlrouting.config import ExperimentConfig
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
@@ -123,7 +123,7 @@ def load_trained(artifact: Path) -> Trained:
     vision = load_vision_encoder(config.vision) if config.model.visual_input == "image" else None
     shape = tuple(stored["visual_shape"]) if stored["visual_shape"] else None
     model = build_model(config, language, stored["answers"], Visual(None, shape, vision, None))  # type: ignore[arg-type]
-    load_learned_tensors(model, tensors, str(artifact))
+    load_trained_tensors(model, tensors, str(artifact))
     source = PixelSource(vision.transform, load_image) if vision is not None else None
     return Trained(artifact, config, model.eval(), language, source, stored["answers"])
 

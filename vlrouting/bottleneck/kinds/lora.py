@@ -3,55 +3,45 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from vlrouting.bottleneck.context import ContextSlot
-from vlrouting.bottleneck.layers import Bottleneck
-from vlrouting.config import BottleneckConfig
+from vlrouting.bottleneck.base import Site
+from vlrouting.bottleneck.layers import LowRankBottleneck
+from vlrouting.bottleneck.projections import projection_widths
+from vlrouting.bottleneck.targets import Target, projection_targets
+from vlrouting.config import BottleneckConfig, LoraConfig
+
+DEFAULT_TARGETS = ("query", "value")
 
 
-def projection_widths(projection: nn.Module) -> tuple[int, int]:
-    """(inputs, outputs) of an nn.Linear or of a transformers `Conv1D`, which stores its weight the other way round.
-
-    Raises:
-        TypeError: the module is neither.
-    """
-    if isinstance(projection, nn.Linear):
-        return projection.in_features, projection.out_features
-    if type(projection).__name__ == "Conv1D":
-        weight: Tensor = projection.weight  # type: ignore[assignment]
-        return weight.shape[0], weight.shape[1]
-    raise TypeError(f"LoRA goes onto Linear and Conv1D modules, not {type(projection).__name__}")
-
-
-class LoRA(Bottleneck):
+class LoRA(LowRankBottleneck):
     """base(x) + scale · up(route(down(x), down(v))), with scale = alpha / rank.
 
     `columns` are the output columns of a fused projection that are adapted, one range per target; the targets form one
     bottleneck of len(columns) · R channels, on which routing acts jointly.
     """
 
+    config: LoraConfig
     columns: Tensor
 
-    def __init__(
-        self,
-        name: str,
-        config: BottleneckConfig,
-        projection: nn.Module,
-        columns: tuple[range, ...],
-        visual_width: int,
-        slot: ContextSlot,
-    ) -> None:
-        inputs, _ = projection_widths(projection)
-        super().__init__(name, config, inputs, tuple(map(len, columns)), visual_width, slot, bias=False)
+    def __init__(self, config: LoraConfig, site: Site) -> None:
+        inputs, _ = projection_widths(site.base_layers[0])
+        outputs = tuple(map(len, site.target.columns))
+        super().__init__(config, site, input_width=inputs, outputs=outputs, bias=False)
         self.scale = (config.alpha if config.alpha is not None else config.rank) / config.rank
-        index = torch.tensor([column for group in columns for column in group])
+        index = torch.tensor([column for group in site.target.columns for column in group])
         self.register_buffer("columns", index, persistent=False)
         nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
         self.up.reset_parameters(zero=True)
+
+    @classmethod
+    def find_targets(cls, model: nn.Module, config: BottleneckConfig) -> list[Target]:
+        """See `Bottleneck`. Default: query and value of every block."""
+        return projection_targets(model, config.targets or DEFAULT_TARGETS, config.layers)
 
     def forward(self, x: Tensor, base_output: Tensor) -> Tensor:
         """(B, T, D), base(x) (B, T, D') -> (B, T, D')."""
@@ -60,32 +50,23 @@ class LoRA(Bottleneck):
             return base_output + delta
         return base_output.index_add(-1, self.columns, delta)
 
-    def install(self, host: nn.Module) -> RemovableHandle:
-        """Add the update to what `host` returns."""
-        return host.register_forward_hook(self._on_output)
+    def install(self, base_layers: Sequence[nn.Module]) -> list[RemovableHandle]:
+        """Add the update to the output of the base layer."""
+        return [base_layers[0].register_forward_hook(self._on_output)]
 
     # A method rather than a closure: a deep copy of the model then calls its own bottleneck.
-    def _on_output(self, _host: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def _on_output(self, _base_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         adapted: Tensor = self(inputs[0], output)
         return adapted
 
     @torch.no_grad()
-    def merge_into(self, projection: nn.Module) -> None:
-        """Fold the update into the projection's weight.
-
-        Raises:
-            ValueError: the bottleneck is routed, so its update depends on the image.
-        """
-        if self.config.routed:
-            raise ValueError(
-                f"{self.name}: routing '{self.config.routing}' depends on the image and cannot be merged; "
-                "only routing: none can"
-            )
+    def merge_into(self, base_layer: nn.Module) -> None:
+        """Add scale · up · down to the weight."""
         downs = torch.split(self.down.weight, self.config.rank)
         ups = torch.split(self.up.weight, self.up.outputs)
         update = self.scale * torch.cat([up @ down for up, down in zip(ups, downs, strict=True)])  # (Σ outputs, D)
-        weight: Tensor = projection.weight  # type: ignore[assignment]
-        if isinstance(projection, nn.Linear):
+        weight: Tensor = base_layer.weight  # type: ignore[assignment]
+        if isinstance(base_layer, nn.Linear):
             weight.index_add_(0, self.columns, update.to(weight.dtype))
         else:
             weight.index_add_(1, self.columns, update.T.to(weight.dtype))

@@ -182,7 +182,7 @@ def _begin_worker(worker: int) -> None:
     of every library, and so copy them, over 100 MB a worker. And keep it alive when a scheduler, or Ctrl-C, tells all
     processes to stop: its parent needs the batch to end the step and save, and ends it then."""
     gc.freeze()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
 
 

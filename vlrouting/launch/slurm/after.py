@@ -24,8 +24,8 @@ from vlrouting.launch.slurm.scheduler import JobState
 from vlrouting.training.process_rank import scheduler_job
 
 PREEMPTED_STATUS, MISTAKE_STATUS = 75, 2
-EARLY_NOTICE_STATUS = 128 + signal.SIGUSR1
-"""Of a process that was told to save before it could listen."""
+EARLY_NOTICE_STATUSES = (128 + signal.SIGUSR2, 128 + signal.SIGUSR1)
+"""Of a process that got the notice before it had a handler. Scripts of earlier versions send SIGUSR1."""
 FRUITLESS_PREEMPTIONS = 5
 """So many in a row without one more step: to go on would only take the machines from others."""
 
@@ -112,14 +112,14 @@ def note_end(run: RunDirectory, status: int, begun: int, job: str | None) -> Non
     """
     attempts = Attempts(run.attempts)
     known = attempts.read()
-    early = status in (PREEMPTED_STATUS, EARLY_NOTICE_STATUS)
+    early = status in (PREEMPTED_STATUS, *EARLY_NOTICE_STATUSES)
     if len(known) <= begun:
         said = _last_words(run).removeprefix("vlrouting: ")
         mistake = status == MISTAKE_STATUS
         reason = said if mistake else f"ended with status {_spelled(status)} before the training began: {said}"
         attempts.begin(socket.gethostname(), job)
         attempts.end(PREEMPTED if early else FAILED, 0, "" if early else reason)
-    elif status == EARLY_NOTICE_STATUS and known[-1].outcome == KILLED:
+    elif status in EARLY_NOTICE_STATUSES and known[-1].outcome == KILLED:
         attempts.end(PREEMPTED, known[-1].first_step)
     elif known[-1].outcome in (KILLED, PREEMPTED, COMPLETE) and not early and not _stopped(status, known[-1]):
         # The first process may have saved in peace while another one died.
@@ -203,7 +203,7 @@ def _say(text: str) -> None:
 
 def main() -> None:
     """Entry point."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     if len(sys.argv) != 4:
         print("usage: python -m vlrouting.launch.slurm.after RUN_DIRECTORY STATUS ATTEMPTS_BEFORE", file=sys.stderr)

@@ -93,9 +93,9 @@ begun=$(grep -cs '"begin"' "$run/attempts.jsonl")
 
 # A notice is for the processes that srun started, which save and stop. This shell lives on, waits for them and decides
 # whether the point goes back to the queue.
-trap ':' TERM USR1
+trap ':' TERM USR2
 decide() {{
-  trap '' TERM USR1
+  trap '' TERM USR2
   exec {after} "$run" "$1" "${{begun:-0}}"
 }}
 """
@@ -137,7 +137,7 @@ def _options(submission: Submission) -> Iterator[str]:
     yield f"--output={shlex.quote(str(submission.output / '%A_%a.out'))}"
     yield "--open-mode=append"
     yield "--requeue"
-    yield f"--signal=USR1@{cluster.signal_seconds}"
+    yield f"--signal=USR2@{cluster.signal_seconds}"  # not USR1, which some versions of NCCL catch
 
 
 def _body(submission: Submission) -> str:

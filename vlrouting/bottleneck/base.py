@@ -1,0 +1,97 @@
+"""The interface of a kind of bottleneck."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from vlrouting.bottleneck.context import ContextSlot
+from vlrouting.bottleneck.targets import Target
+from vlrouting.config import KINDS, BottleneckConfig
+
+Kind = TypeVar("Kind", bound="type[Bottleneck]")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that a bottleneck is built from."""
+
+    key: str
+    """Key of the bottleneck in `Routed.bottlenecks`."""
+    target: Target
+    base_layers: tuple[nn.Module, ...]
+    """The modules of `target.base_layers`."""
+    model: nn.Module
+    """The frozen model that they belong to."""
+    visual_width: int
+    """Width D of the visual features."""
+    slot: ContextSlot
+
+
+class Bottleneck(nn.Module, ABC):
+    """A trained module on one target of a frozen model. Each kind is a subclass.
+
+    Attributes:
+        key: its key in `Routed.bottlenecks`.
+        config: the bottleneck's configuration.
+        image_projection: the Linear that projects the image; None where there is none.
+    """
+
+    image_projection: nn.Linear | None = None
+
+    def __init__(self, config: BottleneckConfig, site: Site) -> None:
+        super().__init__()
+        self.config, self.key, self.slot = config, site.key, site.slot
+
+    @classmethod
+    @abstractmethod
+    def find_targets(cls, model: nn.Module, config: BottleneckConfig) -> list[Target]:
+        """Which targets of the model get a bottleneck, in any order.
+
+        Raises:
+            ValueError: a role, pattern or layer of the configuration matches nothing.
+        """
+
+    @abstractmethod
+    def install(self, base_layers: Sequence[nn.Module]) -> list[RemovableHandle]:
+        """Register the hooks on the base layers that make the bottleneck take effect."""
+
+    def project_image(self, visual: Tensor) -> Tensor:
+        """(B, V, D) -> what the bottleneck routes by. Not called where there is an `image_projection`."""
+        return visual
+
+    def merge_into(self, base_layer: nn.Module) -> None:
+        """Fold the bottleneck into the weight of its base layer. `check_mergeable` says whether that is possible."""
+        raise NotImplementedError
+
+    def check_mergeable(self) -> None:
+        """
+        Raises:
+            ValueError: no weight of the base layer can stand for this bottleneck; the text says why.
+        """
+        if self.config.routed:
+            raise ValueError(
+                f"{self.key}: routing '{self.config.routing}' depends on the image and cannot be merged; "
+                "only routing: none can"
+            )
+        if type(self).merge_into is Bottleneck.merge_into:
+            raise ValueError(f"{self.key}: a bottleneck of kind '{self.config.kind}' cannot be merged into a weight")
+
+
+def register_kind(name: str, config: type[BottleneckConfig]) -> Callable[[Kind], Kind]:
+    """Class decorator that makes `bottleneck.kind: name` available, with the keys of `config`.
+
+    Raises:
+        ValueError: the name is taken by another class.
+    """
+
+    def register(kind: Kind) -> Kind:
+        KINDS.register(name, config, kind)
+        return kind
+
+    return register
