@@ -69,15 +69,14 @@ class ProcessGroup:
             self._first = next(status for status in statuses if status)
             self.stop(signal.SIGTERM)
         if self._kill_at is not None and time.monotonic() > self._kill_at:
-            for process in self._processes:
-                process.kill()
+            self.stop(signal.SIGKILL)
         return None
 
     def stop(self, number: int) -> None:
         """Send a signal to all; those that do not end within 30 s are killed."""
         self._kill_at = self._kill_at or time.monotonic() + GRACE_SECONDS
         for process in self._processes:
-            if process.is_alive() and process.pid is not None:
+            if _status(process) is None and process.pid is not None:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, number)
 
