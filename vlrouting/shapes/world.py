@@ -12,8 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from vlrouting.config import SplitConfig
+from vlrouting.config import Problem, SplitConfig
 from vlrouting.data.datasets.json_records import read_json
+from vlrouting.data.datasets.manifest import lost_files
 from vlrouting.data.example import DataError
 
 _NAMES = ("train", "val", "test")
@@ -51,15 +52,14 @@ _PATHS = (
 )
 
 
-def problems(root: Path) -> list[str]:
-    """Sentences why the files are not there and cannot be made either; empty when all is well."""
+def problems(root: Path) -> list[Problem]:
+    """Why the files are not there and cannot be made either; empty when all is well."""
     try:
         if _stamp(root) is None:
             return []
     except DataError as error:
-        return [str(error)]
-    lost = [path for path in _PATHS if not (root / path).exists()]
-    return [f"{root} lacks {', '.join(lost)}; remove the folder, and it is made anew"] if lost else []
+        return [Problem((), str(error), depends_on=("data.root",))]
+    return lost_files(root, _PATHS)
 
 
 def prepare(root: Path) -> None:

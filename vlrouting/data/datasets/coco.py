@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
+from vlrouting.config.names import listed
 from vlrouting.data.datasets.captions import captioned
 from vlrouting.data.datasets.format import DatasetFormat
 from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders, image_key
-from vlrouting.data.datasets.json_records import name_record, read_json, some, take
+from vlrouting.data.datasets.json_records import name_record, read_json, take
 from vlrouting.data.datasets.karpathy import FOLDERS, folders_of, karpathy_examples
 from vlrouting.data.datasets.manifest import absent
 from vlrouting.data.example import DataError, Example
@@ -45,9 +46,11 @@ def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
     """
     key = f"data.splits.{split_name}"
     if split.questions:
-        raise DataError(f"{key}.questions: has no meaning for captions; name the captions file under annotations")
+        raise DataError.about(
+            f"{key}.questions", "has no meaning for captions", "name the captions file under annotations"
+        )
     if not split.annotations:
-        raise DataError(f"{key}.annotations: is empty; give the name of the captions file")
+        raise DataError.about(f"{key}.annotations", "is empty", "give the name of the captions file")
     return {split.annotations: f"{key}.annotations"}
 
 
@@ -72,7 +75,7 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
     (file,) = files = split_files(split_name, split)
     missing = absent("coco", root, files)
     if missing:
-        raise DataError("\n".join(missing))
+        raise DataError.of_missing(missing)
     template = ImageTemplate(split_name, split, PLACEHOLDERS)
     content = read_json(root / file, object_hook=_caption_text)
     if not isinstance(content, dict) or not isinstance(content.get("images"), list) or not content["images"]:
@@ -122,9 +125,9 @@ def _check_pairs(captions: dict[int, list[str]], unknown: dict[int, None], path:
     bare = [image_id for image_id, texts in captions.items() if not texts]
     found = []
     if unknown:
-        found.append(f"{path}: captions of images that the file does not list: image_id {some(unknown)}")
+        found.append(f"{path}: captions of images that the file does not list: image_id {listed(unknown)}")
     if bare:
-        found.append(f"{path}: images without a caption: {some(bare)}")
+        found.append(f"{path}: images without a caption: {listed(bare)}")
     if found:
         raise DataError("\n".join([*found, "Fetch the file again, or remove these records."]))
 

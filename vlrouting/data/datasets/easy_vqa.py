@@ -20,8 +20,9 @@ from typing import Any
 from filelock import FileLock
 from tqdm import tqdm
 
-from vlrouting.config import SplitConfig
+from vlrouting.config import Problem, SplitConfig
 from vlrouting.data.datasets.json_records import read_json
+from vlrouting.data.datasets.manifest import lost_files
 from vlrouting.data.example import DataError
 
 SPLITS: dict[str, dict[str, SplitConfig]] = {
@@ -61,14 +62,14 @@ Question = tuple[str, str, int]
 """Text, answer, image number of the package."""
 
 
-def problems(root: Path) -> list[str]:
-    """Sentences why the files are not there and cannot be made either; empty when all is well."""
+def problems(root: Path) -> list[Problem]:
+    """Why the files are not there and cannot be made either; empty when all is well."""
     if (root / STAMP).exists():
-        lost = [path for path in _PATHS if not (root / path).exists()]
-        return [f"{root} lacks {', '.join(lost)}; remove the folder, and it is made anew"] if lost else []
+        return lost_files(root, _PATHS)
     if importlib.util.find_spec("easy_vqa") is not None:
         return []
-    return [f"{root} is not there yet and is made from the package easy-vqa, which is not installed; run: {_INSTALL}"]
+    message = f"{root} is not there yet and is made from the package easy-vqa, which is not installed"
+    return [Problem((), message, f"run: {_INSTALL}", depends_on=("data.root",))]
 
 
 def prepare(root: Path, seed: int = 0) -> None:
@@ -94,7 +95,7 @@ def prepare(root: Path, seed: int = 0) -> None:
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise DataError(f"{root}: holds files that this recipe did not make; move them away, or change data.root")
         if problems(root):
-            raise DataError(problems(root)[0])
+            raise DataError(str(problems(root)[0]))
         unfinished = root.with_name(f"{root.name}.unfinished")
         if unfinished.exists():
             shutil.rmtree(unfinished)

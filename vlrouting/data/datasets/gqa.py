@@ -39,9 +39,8 @@ def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
     """
     key = f"data.splits.{split_name}"
     if not split.questions:
-        raise DataError(
-            f"{key}.questions: is empty; give the name of the questions file, or of the folder of its chunks"
-        )
+        remedy = "give the name of the questions file, or of the folder of its chunks"
+        raise DataError.about(f"{key}.questions", "is empty", remedy)
     files = {split.questions: f"{key}.questions"}
     return files | ({split.annotations: f"{key}.annotations"} if split.annotations else {})
 
@@ -63,7 +62,7 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> GQAExamples:
     """
     missing = absent("gqa", root, split_files(split_name, split))
     if missing:
-        raise DataError("\n".join(missing))
+        raise DataError.of_missing(missing)
     template = ImageTemplate(split_name, split, PLACEHOLDERS)
     choices = root / split.annotations if split.annotations else None
     return GQAExamples(_chunks(root / split.questions), choices, root, template)

@@ -54,7 +54,7 @@ class ImageTemplate:
         self.template = placeholders.chosen(split)
         problem = placeholders.problem(self.template)
         if problem is not None:
-            raise DataError(f"{image_key(split_name)}: {problem}")
+            raise DataError.about(image_key(split_name), problem)
         self.used = frozenset(_used(self.template))
         """Names of the placeholders that it has."""
 

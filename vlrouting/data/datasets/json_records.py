@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ FETCH_AGAIN = "the file was cut short or damaged: fetch it again (and unpack it,
 _ID_KEYS = ("question_id", "cocoid", "id")
 """By which a record is named, the first that it has: of VQAv2, Karpathy's COCO, the official COCO."""
 _LAST_ID = re.compile(rf'"({"|".join(_ID_KEYS)})"\s*:\s*"?([\w-]+)')
-_NAMED = 5
 
 
 def read_json(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
@@ -101,10 +100,3 @@ def take(record: Any, key: str, kinds: tuple[type, ...], path: Path, place: int 
         present = ", ".join(map(str, record))
         raise DataError(f"{where}: has no key '{key}' (its keys: {present}); compare with the official file format")
     raise DataError(f"{where}: '{key}' must be a non-empty {expected}, not {value!r:.60}; repair or remove the record")
-
-
-def some(ids: Iterable[object]) -> str:
-    """The first few of many ids, and how many more there are."""
-    listed = list(ids)
-    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-    return ", ".join(map(str, listed[:_NAMED])) + more

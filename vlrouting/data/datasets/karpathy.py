@@ -6,11 +6,11 @@ Source: https://cs.stanford.edu/people/karpathy/deepimagesent (CVPR 2015). The n
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any
 
+from vlrouting.config.names import nearest_names
 from vlrouting.data.datasets.captions import captioned
 from vlrouting.data.datasets.image_paths import ImageTemplate
 from vlrouting.data.datasets.json_records import name_record, take
@@ -70,8 +70,7 @@ def _example(
 
 
 def _no_such_split(path: Path, split_name: str, splits: set[str]) -> str:
-    near = difflib.get_close_matches(split_name, splits, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = "".join(f"; did you mean '{near}'?" for near in nearest_names(split_name, splits))
     return (
         f"{path}: has no image of a split '{split_name}', only of {', '.join(sorted(splits))}{hint}; the name under "
         "data.splits chooses the records of this file"

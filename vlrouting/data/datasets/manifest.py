@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from importlib.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from vlrouting.config import Problem
 
-def absent(dataset: str, root: Path, files: Mapping[str, str]) -> list[str]:
-    """A sentence, with the command that fetches it, for each file that does not exist.
 
-    `files`: path below root -> the key of the configuration that names it.
+def absent(dataset: str, root: Path, files: Mapping[str, str], depends_on: tuple[str, ...] = ()) -> list[Problem]:
+    """A problem, with the command that fetches it, for each file that does not exist.
+
+    Args:
+        dataset: name of its manifest.
+        root: folder of the files.
+        files: path below root -> the key of the configuration that names it.
+        depends_on: see `Problem`.
     """
     return [
-        f"{root / relative} is missing ({key}); {how_to_fetch(dataset, root, relative)}"
+        Problem((key,), f"{root / relative} is missing", how_to_fetch(dataset, root, relative), depends_on=depends_on)
         for relative, key in files.items()
         if not (root / relative).exists()
     ]
+
+
+def lost_files(root: Path, paths: Sequence[str]) -> list[Problem]:
+    """A problem when files that a recipe made under `root` are gone."""
+    lost = [path for path in paths if not (root / path).exists()]
+    message, remedy = f"{root} lacks {', '.join(lost)}", "remove the folder, and it is made anew"
+    return [Problem((), message, remedy, depends_on=("data.root",))] if lost else []
 
 
 def how_to_fetch(dataset: str, root: Path, relative: str) -> str:

@@ -44,9 +44,10 @@ def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
     """
     key = f"data.splits.{split_name}"
     if split.annotations:
-        raise DataError(f"{key}.annotations: has no meaning for NLVR2, whose records carry their labels; remove it")
+        message = "has no meaning for NLVR2, whose records carry their labels"
+        raise DataError.about(f"{key}.annotations", message, "remove it")
     if not split.questions:
-        raise DataError(f"{key}.questions: is empty; give the name of the JSON Lines file")
+        raise DataError.about(f"{key}.questions", "is empty", "give the name of the JSON Lines file")
     return {split.questions: f"{key}.questions"}
 
 
@@ -73,7 +74,7 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
     """
     missing = absent("nlvr2", root, split_files(split_name, split))
     if missing:
-        raise DataError("\n".join(missing))
+        raise DataError.of_missing(missing)
     template = ImageTemplate(split_name, split, PLACEHOLDERS)
     path = root / split.questions
     examples: list[Example] = []

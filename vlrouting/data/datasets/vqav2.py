@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
+from vlrouting.config.names import listed
 from vlrouting.data.datasets.format import DatasetFormat
-from vlrouting.data.datasets.json_records import read_json, some, take
+from vlrouting.data.datasets.json_records import read_json, take
 from vlrouting.data.datasets.manifest import absent
 from vlrouting.data.datasets.per_split_list import list_examples
 from vlrouting.data.datasets.vqa_annotations import (
@@ -52,7 +53,7 @@ def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
     """
     key = f"data.splits.{split_name}"
     if not split.questions:
-        raise DataError(f"{key}.questions: is empty; give the name of the questions file")
+        raise DataError.about(f"{key}.questions", "is empty", "give the name of the questions file")
     files = {split.questions: f"{key}.questions"}
     return files | ({split.annotations: f"{key}.annotations"} if split.annotations else {})
 
@@ -75,7 +76,7 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
     """
     missing = absent("vqav2", root, split_files(split_name, split))
     if missing:
-        raise DataError("\n".join(missing))
+        raise DataError.of_missing(missing)
     images = ImagePaths(root, split_name, split)
     path = root / split.questions
     annotations = read_annotations(root / split.annotations) if split.annotations else None
@@ -127,10 +128,10 @@ def _check_pairs(examples: list[Example], path: Path, annotations: Annotations) 
     unasked = [question_id for question_id in annotations.by_question if question_id not in asked]
     found = []
     if unasked:
-        found.append(f"{annotations.path}: annotation without its question in {path}: question_id {some(unasked)}")
+        found.append(f"{annotations.path}: annotation without its question in {path}: question_id {listed(unasked)}")
     if unanswered:
         where = f"{path}: question without its annotation in {annotations.path}"
-        found.append(f"{where}: question_id {some(unanswered)}")
+        found.append(f"{where}: question_id {listed(unanswered)}")
     if found:
         raise DataError("\n".join([*found, "Fetch both files of the split again, or remove these records from both."]))
 
