@@ -62,7 +62,7 @@ WRONG = {
     "data.name=flagz": "'flagz' is not one of vqav2, coco, gqa, nlvr2, flags. Did you mean 'flags'?",
     "task=captioning": "captioning is for coco, not for flags",
     "data.root=elsewhere": "elsewhere/train.csv is missing (data.splits.train.questions); put it there, or correct",
-    "data.train=trian": "did you mean 'train'?",
+    "data.train=trian": "Did you mean 'train'?",
 }
 """Override -> part of what is said."""
 CHECK_WRONG = """

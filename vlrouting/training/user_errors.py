@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vlrouting.backbones.location import BackboneError, missing_backbones
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.example import DataError
 from vlrouting.experiment import UserError
@@ -28,7 +28,7 @@ _LASTING = {
 """What a user must fix; a network disk that does not answer may do so the next time."""
 
 
-def missing_files_of(config: ExperimentConfig) -> list[str]:
+def missing_files_of(config: ExperimentConfig) -> list[Problem]:
     """For each missing file, image folder and backbone of a point: what is missing, and the remedy."""
     return missing_files(config.data, images=config.model.visual_input == "image") + missing_backbones(config)
 

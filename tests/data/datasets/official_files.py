@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image
 
 from vlrouting.config import DataConfig
+from vlrouting.data.datasets.presence import missing_files
 
 COLORS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200), "yellow": (200, 200, 0)}
 """Answer -> pixels."""
@@ -29,6 +30,11 @@ QUESTIONS = (
 FIRST_IMAGE = {"train2014": 100, "val2014": 5_000, "test2015": 9_000}
 IMAGES = 4
 """Images of a split, if nothing else is said."""
+
+
+def missing_sentences(data: DataConfig, splits: list[str] | None = None, images: bool = True) -> list[str]:
+    """What `missing_files` finds, as a reader's error says it."""
+    return [problem.sentence for problem in missing_files(data, splits, images)]
 
 
 def header(subtype: str) -> dict[str, Any]:

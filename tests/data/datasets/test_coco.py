@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.data.datasets.official_files import edit_json, write_json
+from tests.data.datasets.official_files import edit_json, missing_sentences, write_json
 from vlrouting.config import DataConfig, SplitConfig
 from vlrouting.data.datasets import karpathy
 from vlrouting.data.datasets.captions import clean_caption, training_pairs
 from vlrouting.data.datasets.coco import DEFAULT_SPLITS, image_folders, read_split
-from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError, Example
 
@@ -155,18 +154,18 @@ def test_training_pairs(root: Path) -> None:
 
 def test_through_the_configuration(root: Path) -> None:
     data = DataConfig(name="coco", root=str(root), train="train", validation="val", test="test")
-    assert missing_files(data) == []
+    assert missing_sentences(data) == []
     assert {name: len(examples) for name, examples in read_splits(data).items()} == {"train": 3, "val": 1, "test": 1}
 
 
 def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
     data = DataConfig(name="coco", root=str(tmp_path), train="train", test="test")
-    captions, *images = missing_files(data)
+    captions, *images = missing_sentences(data)
     assert captions.startswith(f"{tmp_path / KARPATHY} is missing") and "caption_datasets.zip" in captions
     assert [Path(sentence.partition(" is missing")[0]).name for sentence in images] == ["train2014", "val2014"]
     official = DataConfig(name="coco", root=str(tmp_path), train="train2017", test="val2014")
     names = ("captions_train2017.json", "train2017", "captions_val2014.json", "val2014")
-    found = [Path(sentence.partition(" is missing")[0]).name for sentence in missing_files(official)]
+    found = [Path(sentence.partition(" is missing")[0]).name for sentence in missing_sentences(official)]
     assert sorted(found) == sorted(names)
     with pytest.raises(DataError, match="annotations_trainval2014"):
         read(tmp_path, "val2014")
@@ -200,7 +199,8 @@ def test_files_of_a_split(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=rf"^data\.splits\.mine\.{key}"):
             read(tmp_path, "mine", split)
         data = DataConfig(name="coco", root=str(tmp_path), train="mine", test="mine", splits={"mine": split})
-        assert any(key in sentence for sentence in missing_files(data))
+        name, said = key.split(": ")
+        assert any(f"{said} " in text and f"mine.{name})" in text for text in missing_sentences(data))
 
 
 def test_a_whole_file_has_the_real_numbers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,8 +247,8 @@ def test_unknown_split(root: Path) -> None:
     with pytest.raises(DataError, match=r"a split 'tets', only of restval, test, train, val; .* Did you mean 'test'"):
         read(root, "tets", split)
     data = DataConfig(name="coco", root=str(root), train="trian", test="test")
-    (sentence,) = missing_files(data)
-    assert "'trian' is not one of train, val, test, train2014" in sentence and "did you mean 'train'?" in sentence
+    (sentence,) = missing_sentences(data)
+    assert "'trian' is not one of train, val, test, train2014" in sentence and "Did you mean 'train'?" in sentence
 
 
 Change = Callable[[Any], object]

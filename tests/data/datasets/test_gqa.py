@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.data.datasets.official_files import edit_json, write_json
+from tests.data.datasets.official_files import edit_json, missing_sentences, write_json
 from vlrouting.config import DataConfig, SplitConfig
 from vlrouting.data.datasets.gqa import DEFAULT_SPLITS, read_records, read_split
 from vlrouting.data.datasets.gqa_examples import GQAExamples
-from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError, Example
 from vlrouting.metrics.gqa_evaluation import evaluate
@@ -145,16 +144,18 @@ def test_choices_for_the_metric(root: Path) -> None:
 
 def test_through_the_configuration(root: Path) -> None:
     data = DataConfig(name="gqa", root=str(root), train="val_balanced", test="val_balanced")
-    assert missing_files(data) == []
+    assert missing_sentences(data) == []
     assert len(read_splits(data)["val_balanced"]) == 4
     own = SplitConfig(VAL, "val_choices.json")
-    (sentence,) = missing_files(DataConfig(name="gqa", root=str(root), train="mine", test="mine", splits={"mine": own}))
+    (sentence,) = missing_sentences(
+        DataConfig(name="gqa", root=str(root), train="mine", test="mine", splits={"mine": own})
+    )
     assert "val_choices.json is missing (data.splits.mine.annotations)" in sentence and "eval.zip" in sentence
 
 
 def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
     data = DataConfig(name="gqa", root=str(tmp_path), train="train_all", test="testdev_balanced")
-    sentences = missing_files(data)
+    sentences = missing_sentences(data)
     names = [Path(sentence.partition(" is missing")[0]).name for sentence in sentences]
     assert names == ["train_all_questions", "images", "testdev_balanced_questions.json"]
     assert "questions1.2.zip" in sentences[0] and "images.zip" in sentences[1]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.data.datasets.official_files import missing_sentences
 from vlrouting.config import DataConfig, SplitConfig
 from vlrouting.data.datasets.nlvr2 import DEFAULT_SPLITS, read_split
-from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.images import load_image
@@ -106,16 +106,16 @@ def test_blank_lines_and_odd_line_breaks(root: Path) -> None:
 
 def test_through_the_configuration(root: Path) -> None:
     data = DataConfig(name="nlvr2", root=str(root), train="train", test="dev")
-    assert missing_files(data) == []
+    assert missing_sentences(data) == []
     assert {name: len(examples) for name, examples in read_splits(data).items()} == {"train": 1, "dev": 2}
     (root / "dev").rename(root / "elsewhere")
     own = {"mine": SplitConfig("dev.json")}
-    (sentence,) = missing_files(DataConfig(name="nlvr2", root=str(root), train="train", test="mine", splits=own))
+    (sentence,) = missing_sentences(DataConfig(name="nlvr2", root=str(root), train="train", test="mine", splits=own))
     assert f"{root / 'dev'} is missing (data.splits.mine.images)" in sentence
 
 
 def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
-    sentences = missing_files(DataConfig(name="nlvr2", root=str(tmp_path), train="train", test="test1"))
+    sentences = missing_sentences(DataConfig(name="nlvr2", root=str(tmp_path), train="train", test="test1"))
     missing = [sentence.partition(" is missing")[0] for sentence in sentences]
     assert missing == [str(tmp_path / path) for path in ("train.json", "images/train", "test1.json", "test1")]
     assert "nlvr2/data/train.json" in sentences[0] and "curl" in sentences[0]

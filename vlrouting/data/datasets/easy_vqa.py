@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vlrouting.config import SplitConfig
+from vlrouting.config import Problem, SplitConfig
 from vlrouting.data.datasets.recipe_folder import STAMP, folder_problems, make_once
 from vlrouting.data.example import DataError
 from vlrouting.progress_bar import progress_bar
@@ -58,13 +58,14 @@ Question = tuple[str, str, int]
 """Text, answer, the package's image number."""
 
 
-def problems(root: Path) -> list[str]:
+def problems(root: Path) -> list[Problem]:
     """Why the files neither exist nor can be made; empty if they exist or can be made."""
     if (root / STAMP).exists():
         return folder_problems(root, _MADE_AS, _PATHS)
     if importlib.util.find_spec("easy_vqa") is not None:
         return []
-    return [f"{root} does not exist and is made from the package easy-vqa, which is not installed; run: {_INSTALL}"]
+    message = f"{root} does not exist and is made from the package easy-vqa, which is not installed"
+    return [Problem((), message, f"run: {_INSTALL}", depends_on=("data.root",))]
 
 
 def prepare(root: Path, seed: int = 0) -> None:
@@ -81,7 +82,7 @@ def prepare(root: Path, seed: int = 0) -> None:
 
     def make(folder: Path) -> Mapping[str, object]:
         if problems(root):
-            raise DataError(problems(root)[0])
+            raise DataError(str(problems(root)[0]))
         return _convert(folder, seed)
 
     make_once(root, {**_MADE_AS, "seed": seed}, make)
