@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.experiment.writing import error_lines, write
-from vlrouting.config import ExperimentConfig, Problem
+from vlrouting.config import BottleneckConfig, ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import missing_files
+from vlrouting.experiment import load
 
 
 def missing_data(config: ExperimentConfig) -> list[Problem]:
@@ -132,3 +133,16 @@ def test_a_reference_that_depends_on_a_swept_key_keeps_its_points(experiments: P
     write(experiments, "x", "extends: [base/short]\nsweep: {grid: {train.batch_size: [4, 8]}}\n")
     points = load("x", ["evaluate.batch_size=${train.batch_size}"]).points
     assert [point.config.evaluate.batch_size for point in points] == [4, 8]
+
+
+def test_a_later_file_that_chooses_another_kind_replaces_the_keys_of_the_earlier_one(experiments: Path) -> None:
+    write(experiments, "base/a", "bottleneck: {kind: lora, rank: 32, alpha: 8, layers: [0]}\n")
+    start = "extends: [base/short, base/a]\n"
+    write(experiments, "x", f"{start}bottleneck: {{kind: ia3}}\n")
+    assert load("x").points[0].config.bottleneck == BottleneckConfig("ia3", layers=[0])
+    assert error_lines(overrides=("bottleneck.alpha=4",)) == [
+        "command line: bottleneck.alpha: kind of bottleneck 'ia3' has no key 'alpha'. "
+        "Its keys: kind, tower, routing, targets, layers."
+    ]
+    write(experiments, "x", f"{start}bottlenecks: {{text: {{kind: adapter, rank: 4}}}}\n")
+    assert load("x").points[0].config.named_bottlenecks == {"text": BottleneckConfig("adapter", rank=4)}

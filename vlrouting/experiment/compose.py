@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vlrouting.config.names import did_you_mean, nearest_names
@@ -31,6 +31,8 @@ class Composition:
     incomplete: bool = False
     """A file could not be read, so that what is not set may be only out of sight."""
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    layers: int = 0
+    """Documents merged so far."""
 
     def every_leaf(self) -> list[Leaf]:
         """All given values, those of the sweep included."""
@@ -106,16 +108,21 @@ def _collect(composition: Composition, path: Path, experiments_dir: Path, chain:
 
 
 def _merge(composition: Composition, document: Document) -> None:
-    composition.leaves |= document.leaves
-    composition.sweep.grid |= document.sweep.grid
-    _merge_named(composition.sweep.cases, document.sweep.cases)
-    _merge_named(composition.sweep.points, document.sweep.points)
+    composition.layers += 1
+
+    def layered(leaves: Mapping[str, Leaf]) -> dict[str, Leaf]:
+        return {key: replace(leaf, layer=composition.layers) for key, leaf in leaves.items()}
+
+    composition.leaves |= layered(document.leaves)
+    for key, axis in document.sweep.grid.items():
+        composition.sweep.grid[key] = tuple(replace(leaf, layer=composition.layers) for leaf in axis)
+    for mine, theirs in (
+        (composition.sweep.cases, document.sweep.cases),
+        (composition.sweep.points, document.sweep.points),
+    ):
+        for name, leaves in theirs.items():
+            mine[name] = mine.get(name, {}) | layered(leaves)
     composition.diagnostics += document.diagnostics
-
-
-def _merge_named(into: dict[str, dict[str, Leaf]], more: dict[str, dict[str, Leaf]]) -> None:
-    for name, leaves in more.items():
-        into[name] = into.get(name, {}) | leaves
 
 
 def _near_part(name: str, experiments_dir: Path) -> str:

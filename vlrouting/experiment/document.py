@@ -35,6 +35,8 @@ class Leaf:
     line: int | None
     path: str
     """Where it stands in the YAML: the key, or `sweep.grid.` and the key."""
+    layer: int = field(default=0, compare=False)
+    """Number of its file among those that the experiment is composed of; a later one is laid over the earlier."""
 
     @property
     def place(self) -> str:

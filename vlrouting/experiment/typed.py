@@ -32,8 +32,8 @@ def build_as(root: type[_Config], leaves: Mapping[str, Leaf]) -> tuple[_Config, 
     """The same for any dataclass whose fields the leaves are."""
     plain: type = root  # mypy does not take a type variable for hashable
     tree = deepcopy(_defaults(plain))
-    failed, unjudged = _choose_variants(tree, leaves, root)
-    leaves = {key: leaf for key, leaf in leaves.items() if key not in failed.keys() | unjudged}
+    failed, left_out = _choose_variants(tree, leaves, root)
+    leaves = {key: leaf for key, leaf in leaves.items() if key not in failed.keys() | left_out}
     wrong = {key: diagnostic for key, leaf in leaves.items() if (diagnostic := _put(tree, leaf, root))}
     for key, leaf in leaves.items():
         # `${data.root}/features` shows only now whether it leads anywhere.
@@ -60,28 +60,33 @@ def _choose_variants(
 
     Returns:
         What is wrong, by key: a choice that is not registered, a key that the chosen variant does not have. And the
-        keys that cannot be judged, because their section's variant is not known.
+        keys to leave out: their section's variant is not known, or is another than the file meant that gives them.
     """
     failed: dict[str, Diagnostic] = {}
-    unjudged: set[str] = set()
+    left_out: set[str] = set()
     sections: dict[str, list[Leaf]] = {}
     for key, leaf in leaves.items():
         section = next((part for part in (key, key.rpartition(".")[0]) if schema.is_variant(part, root)), None)
         if section is not None:
             sections.setdefault(section, []).append(leaf)
     for section, members in sections.items():
-        variant, wrong = _variant(section, members, root)
+        variant, wrong, replaced = _variant(section, members, root)
         failed |= wrong
+        left_out |= replaced
         if variant is None:
-            unjudged |= {leaf.key for leaf in members}
+            left_out |= {leaf.key for leaf in members}
         else:
             _make_room(tree, f"{section}.", root)
             OmegaConf.update(tree, section, variant, merge=False)
-    return failed, unjudged
+    return failed, left_out
 
 
-def _variant(section: str, members: list[Leaf], root: type) -> tuple[Any | None, dict[str, Diagnostic]]:
-    """A section's default configuration, of the variant that its leaves choose; and what is wrong with their keys."""
+def _variant(section: str, members: list[Leaf], root: type) -> tuple[Any | None, dict[str, Diagnostic], set[str]]:
+    """A section's default configuration, of the variant that its leaves choose; and what is wrong with their keys.
+
+    Third, keys that an extended file gives for its own variant, in place of which a later file chooses another: they
+    have no effect.
+    """
     base = schema.section_of(section, root)
     assert base is not None
     registry, chooser = schema.CHOICES[base]
@@ -99,13 +104,18 @@ def _variant(section: str, members: list[Leaf], root: type) -> tuple[Any | None,
             problem = Problem((), f"the section needs a {chooser}: one of {', '.join(registry)}")
         at = given.get(chooser, members[0])
         wrong[f"{section}.{chooser}".rstrip(".")] = at.diagnostic(problem.message, problem.advice)
-        return None, wrong
+        return None, wrong, set()
     variant: Any = registry.facts(name)
     known = [field.name for field in dataclasses.fields(variant)]
+    replaced: set[str] = set()
     for key, leaf in given.items():
-        if key not in known and leaf.key not in wrong:
+        if key in known or leaf.key in wrong:
+            continue
+        if chooser in given and leaf.layer < given[chooser].layer:
+            replaced.add(leaf.key)
+        else:
             wrong[leaf.key] = leaf.diagnostic(*no_such_key(f"{registry.what} '{name}'", key, known))
-    return variant(**({chooser: name} if chooser else {})), wrong
+    return variant(**({chooser: name} if chooser else {})), wrong, replaced
 
 
 def value_at(config: ExperimentConfig, key: str) -> object:

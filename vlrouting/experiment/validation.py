@@ -59,10 +59,15 @@ def _of_point(
 
 
 def _two_forms(leaves: Mapping[str, Leaf]) -> list[Problem]:
-    """`bottleneck` is the short form of `bottlenecks` with one entry."""
+    """`bottleneck` is the short form of `bottlenecks` with one entry, which takes its place in an extending file."""
     keys = ("bottlenecks", "bottleneck")
-    both = all(_given(leaves, [key]) for key in keys)
+    several, single = (max((leaf.layer for leaf in leaves.values() if _below(leaf, key)), default=0) for key in keys)
+    both = several and single and single >= several
     return [Problem(keys, "give one of the two sections", "name every bottleneck under bottlenecks")] if both else []
+
+
+def _below(leaf: Leaf, section: str) -> bool:
+    return leaf.key.startswith(f"{section}.")
 
 
 def _placed(problem: Problem, leaves: Mapping[str, Leaf], source: str) -> tuple[Diagnostic, list[Leaf]]:
