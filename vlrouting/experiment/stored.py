@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
-from vlrouting.config import BottleneckConfig, ExperimentConfig
+from vlrouting.config import KINDS, ExperimentConfig
 from vlrouting.config.bottleneck import LAYER_NORMS
 from vlrouting.config.names import no_such_key
 from vlrouting.experiment.schema import CHOICES, hints_of, without_none
@@ -23,7 +23,8 @@ def config_from_dict(stored: Mapping[str, Any]) -> ExperimentConfig:
     bottleneck = stored.get("bottleneck", {})
     if "train_layer_norm" in bottleneck:
         unfreeze = [LAYER_NORMS] if bottleneck["train_layer_norm"] else []
-        known = hints_of(type(BottleneckConfig(kind=bottleneck["kind"])))
+        variant: type = KINDS.facts(bottleneck["kind"])
+        known = hints_of(variant)
         own = {key: value for key, value in bottleneck.items() if key in known}
         stored = {**stored, "bottleneck": own, "model": {**stored.get("model", {}), "unfreeze": unfreeze}}
     config: ExperimentConfig = _section(ExperimentConfig, stored, "an experiment")
