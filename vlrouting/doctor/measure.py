@@ -66,7 +66,7 @@ def run_step(config: ExperimentConfig, size: ModelSize, device: torch.device) ->
     from vlrouting.backbones.language import load_language_model
     from vlrouting.backbones.vision import load_vision_encoder
     from vlrouting.tasks.optimization import make_optimizer
-    from vlrouting.training.precision import precision_of
+    from vlrouting.training.device import precision_of
 
     encodes = config.uses_image and not config.vision.cache
     encoder = load_vision_encoder(replace(config.vision, weights="random")) if encodes else None
