@@ -62,13 +62,13 @@ WRONG = {
     "data.name=flagz": "'flagz' is not one of vqav2, coco, gqa, nlvr2, flags. Did you mean 'flags'?",
     "task=captioning": "captioning is for coco, not for flags",
     "data.root=elsewhere": "elsewhere/train.csv is missing (data.splits.train.questions); put it there, or correct",
-    "data.train=trian": "did you mean 'train'?",
+    "data.train=trian": "Did you mean 'train'?",
 }
 """Override -> part of what is said."""
 CHECK_WRONG = """
 import sys
 from vlrouting.experiment import ExperimentErrors, load
-from vlrouting.training.required_files import missing_files_of
+from vlrouting.training.user_errors import missing_files_of
 for override in sys.argv[1:]:
     try:
         load("flags", [override], check_files=missing_files_of)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.tiny_backbones import save_tiny_bert, save_tiny_gpt2, save_tiny_llama, save_tiny_roberta
 from vlrouting.backbones.location import missing_backbones
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import missing_files
 from vlrouting.experiment import Experiment, Point, RunDirectory, known_experiments, load
 from vlrouting.launch.in_process import train
@@ -69,7 +69,7 @@ def small(name: str, world: Path, backbones: dict[str, Path]) -> Experiment:
     return load(name, overrides, FOLDER, check_files=files_of)
 
 
-def files_of(config: ExperimentConfig) -> list[str]:
+def files_of(config: ExperimentConfig) -> list[Problem]:
     return missing_files(config.data) + missing_backbones(config)
 
 

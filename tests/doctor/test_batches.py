@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import amiss, look, the_one
 
 
 def test_fewer_examples_than_a_batch_takes(tiny: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import amiss, look, the_one
 from vlrouting.doctor import data
 from vlrouting.doctor.data import json_problem
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import amiss, look, the_one
 from vlrouting.doctor import devices
 from vlrouting.doctor.devices import Gpu
 

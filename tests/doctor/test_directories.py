@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.doctor.looking import amiss, experiment_in, look, the_one
+from tests.doctor.checking import amiss, experiment_in, look, the_one
 from vlrouting.experiment import RunDirectory, to_yaml
 
 

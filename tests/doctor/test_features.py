@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.doctor.looking import amiss, experiment_in, look, the_one
+from tests.doctor.checking import amiss, experiment_in, look, the_one
 from vlrouting.doctor import Finding
 from vlrouting.training.inputs import SharedInputs
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.doctor.looking import amiss, experiment_in, look, the_one
+from tests.doctor.checking import amiss, experiment_in, look, the_one
 from tests.tiny_backbones import save_tiny_bert, save_tiny_gpt2, save_tiny_llama
 from vlrouting.backbones.language import load_language_model
 from vlrouting.config import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lightning.fabric.plugins.environments import SLURMEnvironment
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import amiss, look, the_one
 from vlrouting.doctor import network
 
 JOB = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.doctor.looking import amiss, experiment_in, the_one
+from tests.doctor.checking import amiss, experiment_in, the_one
 from tests.doctor.test_network import JOB
 from vlrouting.doctor import node_findings
 

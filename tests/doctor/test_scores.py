@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.looking import amiss, look
+from tests.doctor.checking import amiss, look
 from tests.tiny_experiment import write_caption_experiment
 
 pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")

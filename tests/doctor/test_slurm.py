@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import amiss, look, the_one
 from tests.doctor.test_network import JOB
 from vlrouting.doctor import devices, node_findings, slurm
 from vlrouting.doctor.devices import Gpu

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import amiss, look, the_one
 
 HUB = ("language.name=someone/some-roberta",)
 

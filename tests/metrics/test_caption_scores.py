@@ -225,7 +225,7 @@ def test_a_full_disk_raises_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (
             {n: "a" for n in range(9)},
             {0: ["a"]},
-            r"a caption to score but no references: 8 \(1, 2, 3, 4, 5, …\)",
+            r"a caption to score but no references: 8 \(1, 2, 3, 4, 5 and 3 more\)",
         ),
         ({1: "a", 2: "b"}, {1: ["a"], 2: []}, r"an empty list of references: 1 \(2\)"),
         ({1: "a"}, {1: "a reference"}, r"no list of strings: 1 \(1\)"),

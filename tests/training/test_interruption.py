@@ -35,7 +35,7 @@ def test_lightning_replaces_no_handler(
 
         monkeypatch.setattr(ScoredTask, name, noted)
     run(experiment(train={"max_steps": 2, "validate_every_steps": 2}))
-    assert found == dict.fromkeys(("training_step", "validation_step", "test_step"), {Interruption._handle})
+    assert found == {step: {Interruption._handle} for step in ("training_step", "validation_step", "test_step")}
 
 
 @pytest.mark.parametrize("number", PREEMPTION_SIGNALS)

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from vlrouting.config import Problem
 
 
 class DataError(ValueError):
     """Invalid or missing data. The message names the file, the record and the remedy; users need no traceback."""
 
+    problem: Problem | None = None
+    """The error as an object, where it is about a key of the configuration."""
+
     def __init__(self, message: str) -> None:
         # A DataLoader re-raises a worker's error with the formatted traceback as message; keep only the last part.
         super().__init__(message.rpartition(f"\n{__name__}.{type(self).__name__}: ")[2].rstrip("\n"))
+
+    @classmethod
+    def about(cls, key: str, message: str, remedy: str = "") -> DataError:
+        """An error in a key of the configuration."""
+        problem = Problem((key,), message, remedy)
+        error = cls(str(problem))
+        error.problem = problem
+        return error
+
+    @classmethod
+    def of_missing(cls, problems: Iterable[Problem]) -> DataError:
+        """An error with a line for each thing that is missing."""
+        return cls("\n".join(problem.sentence for problem in problems))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def looks_at_images(config: ExperimentConfig) -> bool:
 def files(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
     """The files and image folders of every split are there, or can be made."""
     problems = missing_files(config.data, images=looks_at_images(config))
-    yield from (from_sentence(FAULT, PLACE, problem) for problem in problems)
+    yield from (from_sentence(FAULT, PLACE, problem.sentence) for problem in problems)
     if not problems:
         splits = ", ".join(chosen_splits(config.data))
         state = f"will be made by the recipe {config.data.prepare}" if _to_be_made(config.data) else "are there"

@@ -38,7 +38,7 @@ class Surroundings:
     @property
     def in_job(self) -> bool:
         """Whether this process runs inside of a SLURM job that starts the ranks."""
-        # A local launcher may work inside an allocation; its variables count first, as in `Place`.
+        # A local launcher may work inside an allocation; its variables count first, as in `ProcessRank`.
         apart = self.launcher in (LOCAL, PROCESS) or "RANK" in self.environment
         return "SLURM_JOB_ID" in self.environment and not apart
 

@@ -41,11 +41,11 @@ class Source:
 def weights(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
     """Both backbones can be loaded, as far as their files tell."""
     problems = missing_backbones(config)
-    yield from (from_sentence(FAULT, PLACE, problem) for problem in problems)
+    yield from (from_sentence(FAULT, PLACE, str(problem)) for problem in problems)
     language = language_source(config.language)
-    if not any(problem.startswith("language.") for problem in problems):
+    if not any(problem.keys[0].startswith("language.") for problem in problems):
         yield from where.once(language, lambda: list(_look(language, where)))
-    if config.model.visual_input == "none" or any(problem.startswith("vision.") for problem in problems):
+    if config.model.visual_input == "none" or any(problem.keys[0].startswith("vision.") for problem in problems):
         return
     vision = where.once(("vision", repr(config.vision)), lambda: vision_source(config))
     if isinstance(vision, Finding):

@@ -1,4 +1,4 @@
-"""What the points of a sweep share, made once before several of them start: data that are generated, image features."""
+"""Makes what the points of a sweep share before several of them start: generated data, image features."""
 
 from __future__ import annotations
 
@@ -6,36 +6,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from vlrouting.config import ExperimentConfig
-from vlrouting.experiment.plugins import import_plugins
-from vlrouting.training.allocator import keep_freed_memory
-from vlrouting.training.device import choose_device
-from vlrouting.training.inputs import SharedInputs
+from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.training.interruption import Cancelled, catch_signals
-from vlrouting.training.user_errors import USER_MISTAKES, disk_errors_told
+from vlrouting.training.process import set_up_process
+from vlrouting.training.user_errors import USER_ERRORS, disk_errors_as_user_errors
 
 
 def prepare(configs: Sequence[ExperimentConfig], threads: int) -> None:
-    """Read, generate and encode, with all of the machine. For a process of its own.
+    """Read, generate and encode, with all of the machine, in a process of its own.
 
     Raises:
-        SystemExit: 2 for a user's mistake, 128 + n for a signal.
+        SystemExit: USER_ERROR, or 128 + n for signal n.
     """
-    torch.set_num_threads(threads)
-    inputs = SharedInputs(choose_device(configs))
-    if inputs.device.type == "cpu":
-        keep_freed_memory()
     try:
         with catch_signals():
+            inputs = set_up_process(configs, threads=threads)
             for config in configs:
-                import_plugins(config.plugins)
-                with disk_errors_told(config.data.name, Path(config.data.root)):
+                with disk_errors_as_user_errors(config.data.name, Path(config.data.root)):
                     examples = inputs.examples(config.data, images=config.model.visual_input == "image")
                     inputs.visual(config, examples)
     except Cancelled as stop:
         raise SystemExit(stop.exit_status) from None
-    except USER_MISTAKES as error:
+    except USER_ERRORS as error:
         print(f"vlrouting: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(int(ExitStatus.USER_ERROR)) from None

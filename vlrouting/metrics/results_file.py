@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from vlrouting.config.names import listed
+
 Id = TypeVar("Id", int, str)
-_NAMED = 5
 
 
 def named(ids: Iterable[object]) -> str:
-    """The number of ids, and the first five: `7 (1, 2, 3, 4, 5, …)`."""
-    listed = list(ids)
-    return f"{len(listed)} ({', '.join(map(str, listed[:_NAMED]))}{', …' if len(listed) > _NAMED else ''})"
+    """The number of ids, and the first of them: `7 (1, 2, 3, 4, 5 and 2 more)`."""
+    every = list(ids)
+    return f"{len(every)} ({listed(every)})"
 
 
 def write_results_file(

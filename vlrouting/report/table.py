@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vlrouting.config.names import did_you_mean
 from vlrouting.experiment.atomic import write_text_atomic
-from vlrouting.experiment.errors import UserError, did_you_mean
+from vlrouting.experiment.errors import UserError
 from vlrouting.report.console import standard_output
 from vlrouting.report.rows import Group, Measured, Row, by_setting, has_seeds, metric_keys, titled_keys
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from tqdm import tqdm
-
+from vlrouting.progress_bar import progress_bar
 from vlrouting.shapes import coco_files, gqa_files, nlvr2_files, vqa_questions
 from vlrouting.shapes.caption_sentences import captions
 from vlrouting.shapes.draw import draw
@@ -29,8 +28,8 @@ Some combinations of colour and shape occur only in the test split: half of its 
 class _World:
     """The folder being filled. Records are stored as JSON text, which takes a tenth of the memory."""
 
-    def __init__(self, folder: Path, seed: int, progress: tqdm[Any]) -> None:
-        self.folder, self.seed, self._progress = folder, seed, progress
+    def __init__(self, folder: Path, seed: int, advance: Callable[[int], None]) -> None:
+        self.folder, self.seed, self._advance = folder, seed, advance
         self.captioned: list[str] = []
         """Karpathy's records of all splits."""
         self.scenes: list[str] = []
@@ -43,7 +42,7 @@ class _World:
         (self.folder / path).write_bytes(content.getvalue())
         things = [{field.name: getattr(thing, field.name) for field in fields(Thing)} for thing in scene.things]
         self.scenes.append(_entry(path, {"background": scene.background, "things": things}))
-        self._progress.update()
+        self._advance(1)
 
 
 def write_world(folder: Path, seed: int, images: dict[str, int]) -> None:
@@ -57,8 +56,8 @@ def write_world(folder: Path, seed: int, images: dict[str, int]) -> None:
     sets = {split: _sentence_sets(split, count) for split, count in images.items()}
     total = sum(images.values()) + 2 * nlvr2_files.PAIRS * sum(sets.values())
     (folder / "gqa").mkdir(parents=True)
-    with tqdm(total=total, desc="shapes world", unit="image", disable=None) as progress:
-        world = _World(folder, seed, progress)
+    with progress_bar("shapes world", total, "images") as advance:
+        world = _World(folder, seed, advance)
         for split, count in images.items():
             _write_images(world, split, count)
             _write_pairs(world, split, sets[split])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from vlrouting.config import SplitConfig
+from vlrouting.config import Problem, SplitConfig
 from vlrouting.data.datasets.recipe_folder import folder_problems, is_made, make_once
 from vlrouting.data.example import DataError
 
@@ -46,7 +46,7 @@ _PATHS = (
 )
 
 
-def problems(root: Path) -> list[str]:
+def problems(root: Path) -> list[Problem]:
     """Why the files neither exist nor can be made; empty if they exist or can be made."""
     return folder_problems(root, _MADE_AS, _PATHS)
 

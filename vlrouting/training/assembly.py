@@ -97,7 +97,6 @@ def build_point(config: ExperimentConfig, inputs: SharedInputs) -> Built:
     data = _data_module(config, inputs, {**examples, **scored}, language, visual)
     data.setup()
     steps = total_steps(config, data.steps_per_epoch)
-    data.plan_run(steps * config.train.accumulate)
     model = build_model(config, language, answers, visual)
     if model.standardize is not None and visual.statistics is not None:
         model.standardize.measure(*visual.statistics)

@@ -1,4 +1,4 @@
-"""TensorBoard's curves, written before the checkpoint of the same step: a run that goes on has no gap in them.
+"""TensorBoard's curves, written before the checkpoint of the same step, so that a resumed run has no gap in them.
 
 Steps are optimizer steps, counted from 1.
 """
@@ -13,7 +13,7 @@ import torch
 
 
 class Curves(lightning.Callback):
-    """Loss, learning rate and speed every so many steps; scores after every validation and test."""
+    """Loss, learning rate and speed every few steps; scores after every validation and test."""
 
     def __init__(self, every_steps: int) -> None:
         self.every_steps = every_steps
@@ -24,8 +24,8 @@ class Curves(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log the step's mean loss over all its pieces, the rate it was made with, and the speed since the last log."""
-        self._losses.append(outputs["loss"].detach())  # Lightning has divided it by the number of pieces
+        """Log the step's mean loss over its micro-batches, its learning rate, and the speed since the last log."""
+        self._losses.append(outputs["loss"].detach())  # Lightning has divided it by the number of micro-batches
         self._examples += len(batch) * trainer.world_size
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return

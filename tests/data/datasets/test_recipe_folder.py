@@ -40,7 +40,7 @@ def test_a_folder_made_in_another_way_is_kept(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         make_once(root, {**STAMP, "version": 2, "seed": 3}, never)
     (root / "prepared.json").write_text("[1]")
-    (problem,) = folder_problems(root, STAMP, [])
+    (problem,) = map(str, folder_problems(root, STAMP, []))
     assert "made with recipe None instead of test" in problem and "remove the folder" in problem
 
 
@@ -48,7 +48,7 @@ def test_missing_parts_are_named(tmp_path: Path) -> None:
     root = tmp_path / "test"
     assert folder_problems(root, STAMP, ["images"]) == []
     make_once(root, STAMP, make)
-    (problem,) = folder_problems(root, STAMP, ["questions.json", "images/test", "images/val"])
+    (problem,) = map(str, folder_problems(root, STAMP, ["questions.json", "images/test", "images/val"]))
     assert problem.endswith("lacks images/test, images/val; remove the folder, and it is made again")
 
 

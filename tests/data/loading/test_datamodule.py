@@ -175,7 +175,7 @@ def test_the_ranks_are_those_of_the_trainer(data: DataConfig) -> None:
 
 
 def test_an_unknown_split_is_named(data: DataConfig) -> None:
-    with pytest.raises(DataError, match=r"'val2041' is not one of .*did you mean 'val2014'\?; describe it"):
+    with pytest.raises(DataError, match=r"'val2041' is not one of .*; describe it in .* Did you mean 'val2014'\?"):
         module(replace(data, test="val2041")).setup("test")
 
 

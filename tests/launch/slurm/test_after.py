@@ -221,7 +221,7 @@ def test_a_scheduler_that_does_not_put_it_back(run: RunDirectory, fake: FakeSche
     run.update_run(status="preempted")
     assert after(run.path, 75, 0, ENVIRONMENT) == 75
     status, error = stored(run)
-    assert status == "preempted" and "could not be put back into the queue: scontrol refused" in str(error)
+    assert status == "preempted" and "could not be requeued: scontrol refused" in str(error)
     attempt(run, "failed", 9, reason="boom")
     after(run.path, 1, 1, ENVIRONMENT)
     assert run.status() == "failed"

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
+from vlrouting.config.names import listed
 from vlrouting.data.datasets.captions import captioned
 from vlrouting.data.datasets.format import DatasetFormat
 from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders
-from vlrouting.data.datasets.json_records import name_record, read_ends, read_json, some, take
+from vlrouting.data.datasets.json_records import name_record, read_ends, read_json, take
 from vlrouting.data.datasets.karpathy import FOLDERS, folders_of, karpathy_examples
 from vlrouting.data.datasets.split_files import require_files, split_files
 from vlrouting.data.example import DataError, Example
@@ -98,9 +99,9 @@ def _check_ids(captions: dict[int, list[str]], unknown: dict[int, None], path: P
     without_caption = [image_id for image_id, texts in captions.items() if not texts]
     problems = []
     if unknown:
-        problems.append(f"{path}: captions of images that the file does not list: image_id {some(unknown)}")
+        problems.append(f"{path}: captions of images that the file does not list: image_id {listed(unknown)}")
     if without_caption:
-        problems.append(f"{path}: images without a caption: {some(without_caption)}")
+        problems.append(f"{path}: images without a caption: {listed(without_caption)}")
     if problems:
         raise DataError("\n".join([*problems, "Fetch the file again, or remove these records."]))
 

@@ -16,11 +16,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from vlrouting.config import SplitConfig
+from vlrouting.config import Problem, SplitConfig
 from vlrouting.data.datasets.recipe_folder import STAMP, folder_problems, make_once
 from vlrouting.data.example import DataError
+from vlrouting.progress_bar import progress_bar
 
 SPLITS: dict[str, dict[str, SplitConfig]] = {
     "vqav2": {
@@ -59,13 +58,14 @@ Question = tuple[str, str, int]
 """Text, answer, the package's image number."""
 
 
-def problems(root: Path) -> list[str]:
+def problems(root: Path) -> list[Problem]:
     """Why the files neither exist nor can be made; empty if they exist or can be made."""
     if (root / STAMP).exists():
         return folder_problems(root, _MADE_AS, _PATHS)
     if importlib.util.find_spec("easy_vqa") is not None:
         return []
-    return [f"{root} does not exist and is made from the package easy-vqa, which is not installed; run: {_INSTALL}"]
+    message = f"{root} does not exist and is made from the package easy-vqa, which is not installed"
+    return [Problem((), message, f"run: {_INSTALL}", depends_on=("data.root",))]
 
 
 def prepare(root: Path, seed: int = 0) -> None:
@@ -82,7 +82,7 @@ def prepare(root: Path, seed: int = 0) -> None:
 
     def make(folder: Path) -> Mapping[str, object]:
         if problems(root):
-            raise DataError(problems(root)[0])
+            raise DataError(str(problems(root)[0]))
         return _convert(folder, seed)
 
     make_once(root, {**_MADE_AS, "seed": seed}, make)
@@ -150,7 +150,9 @@ def _annotation(text: str, answer: str, image_id: int, question_id: int) -> dict
 
 def _copy_images(folder: Path, wanted: set[int], paths: Mapping[int, str], offset: int) -> None:
     folder.mkdir(parents=True)
-    for image in tqdm(sorted(wanted), desc=f"easy-VQA {folder.name} images", unit="image", disable=None):
-        if image not in paths:
-            raise DataError(f"the package easy-vqa lacks image {image} ({folder.name}); reinstall it: {_INSTALL}")
-        shutil.copyfile(paths[image], folder / f"{image + offset}.png")
+    with progress_bar(f"easy-VQA {folder.name}", len(wanted), "images") as advance:
+        for image in sorted(wanted):
+            if image not in paths:
+                raise DataError(f"the package easy-vqa lacks image {image} ({folder.name}); reinstall it: {_INSTALL}")
+            shutil.copyfile(paths[image], folder / f"{image + offset}.png")
+            advance(1)

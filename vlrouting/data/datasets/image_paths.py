@@ -51,7 +51,7 @@ class ImageTemplate:
         self.template = placeholders.default if split.images == _COMMON else split.images
         problem = placeholders.problem(self.template)
         if problem is not None:
-            raise DataError(f"{self.key}: {problem}")
+            raise DataError.about(self.key, problem)
         self.used = frozenset(_used(self.template))
         """Names of the placeholders in the template."""
 

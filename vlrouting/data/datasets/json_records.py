@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ FETCH_AGAIN = "the file was cut short or damaged: fetch it again (and unpack it,
 _ID_KEYS = ("question_id", "cocoid", "id")
 """Keys of a record's id, in order of preference: VQAv2, Karpathy's COCO, the official COCO."""
 _LAST_ID = re.compile(rf'"({"|".join(_ID_KEYS)})"\s*:\s*"?([\w-]+)')
-_LISTED = 5
 _END = 65_536
 """Bytes that `read_ends` reads at each end of a file."""
 
@@ -115,10 +114,3 @@ def take(record: Any, key: str, kinds: tuple[type, ...], path: Path, place: int 
         present = ", ".join(map(str, record))
         raise DataError(f"{where}: has no key '{key}' (its keys: {present}); compare with the official file format")
     raise DataError(f"{where}: '{key}' must be a non-empty {expected}, not {value!r:.60}; repair or remove the record")
-
-
-def some(ids: Iterable[object]) -> str:
-    """The first five ids, and the number of the others: `1, 2, 3, 4, 5 and 7 more`."""
-    listed = list(ids)
-    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-    return ", ".join(map(str, listed[:_LISTED])) + more

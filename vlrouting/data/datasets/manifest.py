@@ -9,14 +9,20 @@ from importlib.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from vlrouting.config import Problem
 
-def absent(dataset: str, root: Path, files: Mapping[str, str]) -> list[str]:
-    """A message for each file that does not exist, with the command that fetches it.
 
-    `files`: path below root -> the configuration key that names it.
+def absent(dataset: str, root: Path, files: Mapping[str, str], depends_on: tuple[str, ...] = ()) -> list[Problem]:
+    """A problem, with the command that fetches it, for each file that does not exist.
+
+    Args:
+        dataset: name of its manifest.
+        root: folder of the files.
+        files: path below root -> the configuration key that names it.
+        depends_on: see `Problem`.
     """
     return [
-        f"{root / relative} is missing ({key}); {how_to_fetch(dataset, root, relative)}"
+        Problem((key,), f"{root / relative} is missing", how_to_fetch(dataset, root, relative), depends_on=depends_on)
         for relative, key in files.items()
         if not (root / relative).exists()
     ]

@@ -27,7 +27,7 @@ def read_splits(
     names = chosen_splits(data) if splits is None else splits
     missing = missing_files(data, names, images)
     if missing:
-        raise DataError("\n".join(missing))
+        raise DataError.of_missing(missing)
     root, recipe = Path(data.root), recipe_of(data)
     if recipe is not None:
         recipe.prepare(root)

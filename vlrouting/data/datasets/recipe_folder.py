@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from vlrouting.config import Problem
 from vlrouting.data.datasets.json_records import read_json
 from vlrouting.data.example import DataError
 
@@ -71,10 +72,13 @@ def make_once(root: Path, wanted: Stamp, make: Callable[[Path], Stamp]) -> None:
         os.replace(unfinished, root)
 
 
-def folder_problems(root: Path, wanted: Stamp, paths: Iterable[str]) -> list[str]:
+def folder_problems(root: Path, wanted: Stamp, paths: Iterable[str]) -> list[Problem]:
     """What is wrong with a folder that exists: made in another way, or with missing `paths`."""
     try:
         missing = [path for path in paths if not (root / path).exists()] if is_made(root, wanted) else []
     except DataError as error:
-        return [str(error)]
-    return [f"{root} lacks {', '.join(missing)}; remove the folder, and it is made again"] if missing else []
+        return [Problem((), str(error), depends_on=("data.root",))]
+    if not missing:
+        return []
+    message, remedy = f"{root} lacks {', '.join(missing)}", "remove the folder, and it is made again"
+    return [Problem((), message, remedy, depends_on=("data.root",))]

@@ -26,9 +26,10 @@ def split_files(
     """
     key = f"data.splits.{split_name}"
     if unused and getattr(split, unused):
-        raise DataError(f"{key}.{unused}: has no meaning for this dataset; name {description} under {required} alone")
+        remedy = f"name {description} under {required} alone"
+        raise DataError.about(f"{key}.{unused}", "has no meaning for this dataset", remedy)
     if not getattr(split, required):
-        raise DataError(f"{key}.{required}: is empty; give the name of {description}")
+        raise DataError.about(f"{key}.{required}", "is empty", f"give the name of {description}")
     fields = {f"{key}.questions": split.questions, f"{key}.annotations": split.annotations}
     return {path: field for field, path in fields.items() if path}
 
@@ -41,4 +42,4 @@ def require_files(dataset: str, root: Path, files: dict[str, str]) -> None:
     """
     missing = absent(dataset, root, files)
     if missing:
-        raise DataError("\n".join(missing))
+        raise DataError.of_missing(missing)

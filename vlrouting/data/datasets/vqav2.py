@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
+from vlrouting.config.names import listed
 from vlrouting.data.datasets.format import DatasetFormat
-from vlrouting.data.datasets.json_records import read_json, some, take
+from vlrouting.data.datasets.json_records import read_json, take
 from vlrouting.data.datasets.per_split_list import list_examples
 from vlrouting.data.datasets.split_files import require_files, split_files
 from vlrouting.data.datasets.vqa_annotations import (
@@ -112,7 +113,7 @@ def _check_ids(examples: list[Example], path: Path, annotations: Annotations) ->
         f"{annotations.path}: annotation without its question in {path}": [i for i in annotated if i not in questions],
         f"{path}: question without its annotation in {annotations.path}": [i for i in questions if i not in annotated],
     }
-    problems = [f"{what}: question_id {some(sorted(ids))}" for what, ids in extra.items() if ids]
+    problems = [f"{what}: question_id {listed(sorted(ids))}" for what, ids in extra.items() if ids]
     if problems:
         remedy = "Fetch both files of the split again, or remove these records from both."
         raise DataError("\n".join([*problems, remedy]))

@@ -1,4 +1,4 @@
-"""What a submission leaves in `runs/<experiment>/.sweep/`: its job's number, and which task is which point."""
+"""Records of submissions in `runs/<experiment>/.sweep/`: the job's id, and which task is which point."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def active_tasks(experiment_runs: Path) -> dict[str, Task]:
 
 
 def mark_cancelled(experiment_runs: Path, points: Iterable[str]) -> None:
-    """Note that the user wants these points to end: a job that is told to stop cannot know who told it."""
+    """Record that the user wants these points to end: a job cannot tell who sent it a signal."""
     for point in points:
         mark = _mark(experiment_runs, point)
         mark.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Submission:
-    """Everything that the script says."""
+    """Everything that the script depends on."""
 
     experiment: str
     runs: tuple[Path, ...]
@@ -40,7 +40,7 @@ class Submission:
 
     @property
     def job_name(self) -> str:
-        """Never `bash` or `interactive`, from which Lightning would conclude that somebody is watching."""
+        """Never `bash` or `interactive`, which Lightning takes for an interactive session."""
         return f"vlrouting-{self.experiment.replace('/', '-')}"
 
 
@@ -91,8 +91,8 @@ task="${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 echo "== $(date '+%F %T') task $task, start $((${{SLURM_RESTART_COUNT:-0}} + 1)), on $SLURM_JOB_NODELIST"
 begun=$(grep -cs '"begin"' "$run/attempts.jsonl")
 
-# A notice is for the processes that srun started, which save and stop. This shell lives on, waits for them and decides
-# whether the point goes back to the queue.
+# The processes that srun started save and stop after a signal. This shell ignores it, waits for them and decides
+# whether the point is requeued.
 trap ':' TERM USR2
 decide() {{
   trap '' TERM USR2

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.doctor.looking import amiss, look
+from tests.doctor.checking import amiss, look
 from tests.tiny_experiment import write_caption_experiment, write_experiment, write_written_answers
 from vlrouting.doctor import FAULT, OK
 
