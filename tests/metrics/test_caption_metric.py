@@ -53,7 +53,7 @@ PLAIN = {1: ["a red circle", "one circle"], 2: ["a blue square left of a star"],
 
 
 @pytest.mark.usefixtures("no_java")
-def test_split_is_scored_over_batches() -> None:
+def test_a_split_is_scored_over_batches() -> None:
     metric = CaptionMetric(PLAIN)
     assert metric.last is None
     captions: dict[int | str, str] = {"x": "star", 2: "a blue square", 1: "a circle"}
@@ -68,7 +68,7 @@ def test_split_is_scored_over_batches() -> None:
 
 
 @pytest.mark.usefixtures("no_java")
-def test_reset_starts_anew_and_the_last_scores_stay() -> None:
+def test_reset_clears_captions_but_keeps_the_last_scores() -> None:
     metric = CaptionMetric(PLAIN)
     metric.update({1: "a red circle", 2: "a blue square left of a star", "x": "a star"})
     right = metric.compute()
@@ -79,14 +79,14 @@ def test_reset_starts_anew_and_the_last_scores_stay() -> None:
     assert metric.compute()["CIDEr"] < 1 < 5 < right["CIDEr"]
 
 
-def test_image_without_a_caption_is_an_error_that_names_it() -> None:
+def test_an_image_without_a_caption_is_an_error() -> None:
     metric = CaptionMetric({**PLAIN, **{number: ["a"] for number in range(10, 20)}})
     metric.update({1: "a", 12: "b"})
     with pytest.raises(ValueError, match=r"without a caption: 11 ids \(2, 10, 11, 13, 14, …\)"):
         metric.compute()
 
 
-def test_caption_of_an_unknown_image_is_an_error_and_the_batch_is_not_taken() -> None:
+def test_a_caption_of_an_unknown_image_is_an_error_and_the_batch_is_ignored() -> None:
     metric = CaptionMetric(PLAIN)
     with pytest.raises(ValueError, match=r"the split does not have: 2 ids \(3, '1'\)"):
         metric.update({1: "a", "1": "b", 3: "c"})
@@ -95,15 +95,15 @@ def test_caption_of_an_unknown_image_is_an_error_and_the_batch_is_not_taken() ->
 
 @pytest.mark.parametrize(
     ("references", "message"),
-    [({}, "no caption to score"), ({1: ["a"], 2: []}, r"\(2\)"), ({1: "a"}, r"no list of strings: 1 image \(1\)")],
+    [({}, "no caption to score"), ({1: ["a"], 2: []}, r"\(2\)"), ({1: "a"}, r"no list of strings: 1 \(1\)")],
 )
-def test_bad_references_are_refused_at_once(references: Any, message: str) -> None:
+def test_invalid_references_are_rejected_at_once(references: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         CaptionMetric(references)
 
 
 @pytest.mark.usefixtures("no_java")
-def test_spice_is_asked_for() -> None:
+def test_spice_is_optional() -> None:
     metric = CaptionMetric(PLAIN, spice=True)
     metric.update({1: "a", 2: "b", "x": "c"})
     metric.compute()
@@ -120,8 +120,8 @@ SHARES = {
 }
 
 
-def be_one_of_two(rank: int, folder: Path) -> None:
-    """Score both cases, and tell what this process got."""
+def run_process(rank: int, folder: Path) -> None:
+    """Score both cases in one process, and write its result to a file."""
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder / 'store'}", rank=rank, world_size=2, timeout=timedelta(seconds=240)
     )
@@ -149,7 +149,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def both(folder: Path) -> list[dict[str, Any]]:
-    """Two processes, whose starts of Java are written down."""
+    """Results of two processes; a wrapper logs every start of Java."""
     java = folder / "java"
     java.write_text(f'#!/bin/sh\necho "$*" >> {folder}/starts\nexec {shutil.which("java")} "$@"\n')
     java.chmod(0o755)
@@ -171,7 +171,7 @@ def both(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alone() -> CaptionScores:
-    """The scores of one process."""
+    """Scores of a single process."""
     metric = CaptionMetric(REFERENCES)
     metric.update(CAPTIONS)
     metric.compute()
@@ -179,7 +179,7 @@ def alone() -> CaptionScores:
     return metric.last
 
 
-def test_two_processes_give_the_scores_of_one_exactly(both: list[dict[str, Any]], alone: CaptionScores) -> None:
+def test_two_processes_give_exactly_the_scores_of_one(both: list[dict[str, Any]], alone: CaptionScores) -> None:
     assert set(alone.corpus) == set(SCORE_NAMES)
     assert [found["padded"] for found in both] == [alone.corpus, alone.corpus]
     expected = [[image, values] for image, values in alone.per_image.items()]
@@ -187,19 +187,19 @@ def test_two_processes_give_the_scores_of_one_exactly(both: list[dict[str, Any]]
     assert [found["not computed"] for found in both] == [{}, {}]
 
 
-def test_images_are_in_the_order_of_their_ids(both: list[dict[str, Any]]) -> None:
+def test_images_are_sorted_by_id(both: list[dict[str, Any]]) -> None:
     assert [image for image, _ in both[1]["per image"]] == [1, 3, 5, 7, 12, 391895, "007"]
 
 
-def test_missing_image_is_an_error_on_both_processes(both: list[dict[str, Any]]) -> None:
+def test_a_missing_image_is_an_error_on_both_processes(both: list[dict[str, Any]]) -> None:
     assert [found["missing"] for found in both] == ["images of the split without a caption: 1 id (5)"] * 2
 
 
-def test_java_is_started_by_one_process(both: list[dict[str, Any]], folder: Path) -> None:
+def test_only_one_process_starts_java(both: list[dict[str, Any]], folder: Path) -> None:
     starts = (folder / "starts").read_text().splitlines()
     assert len(starts) == 2
     assert [name in start for name, start in zip(("PTBTokenizer", "meteor-1.5.jar"), starts, strict=True)] == [True] * 2
 
 
 if __name__ == "__main__":
-    be_one_of_two(int(sys.argv[1]), Path(sys.argv[2]))
+    run_process(int(sys.argv[1]), Path(sys.argv[2]))

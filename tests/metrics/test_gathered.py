@@ -25,7 +25,7 @@ WORLD = 2
 
 
 class Lengths(GatheredPredictions):
-    """Sum of the texts' lengths, with who evaluated."""
+    """Evaluates to the sum of the texts' lengths and the evaluating process."""
 
     def evaluate(self, predictions: dict[int | str, str]) -> dict[str, Any]:
         if "" in predictions.values():
@@ -48,7 +48,7 @@ def test_batches_are_gathered_and_sorted_by_id() -> None:
     assert metric.compute()["sum"] == 16
 
 
-def test_ids_and_texts_come_back_as_they_were() -> None:
+def test_ids_and_texts_are_unchanged() -> None:
     predictions: dict[int | str, str] = {
         2930152: "a",
         "2930152": "b",
@@ -65,13 +65,13 @@ def test_ids_and_texts_come_back_as_they_were() -> None:
     assert {type(identity) for identity in list(metric.gathered())[:2]} == {int}
 
 
-def test_id_predicted_twice_alike_counts_once() -> None:
+def test_an_id_predicted_twice_counts_once() -> None:
     metric = Lengths()
     update_all(metric, {1: "one", 2: "two"}, {2: "two"}, {1: "one"})
     assert metric.compute()["sum"] == 6
 
 
-def test_id_predicted_twice_with_different_texts_is_an_error() -> None:
+def test_two_predictions_for_one_id_are_an_error() -> None:
     metric = Lengths()
     update_all(metric, {1: "one", "b": "x", 2: "two"}, {2: "zwei", "b": "y", 1: "one"})
     with pytest.raises(ValueError, match=r"2 ids \(2, 'b'\) predicted more than once, with different texts"):
@@ -88,14 +88,14 @@ def test_id_predicted_twice_with_different_texts_is_an_error() -> None:
         ({1: "a", 2: None}, "id 2: the prediction is no string but None"),
     ],
 )
-def test_broken_prediction_is_named_and_nothing_of_the_batch_is_taken(batch: Any, message: str) -> None:
+def test_an_invalid_prediction_is_reported_and_the_batch_is_ignored(batch: Any, message: str) -> None:
     metric = Lengths()
     with pytest.raises(ValueError, match=message):
         metric.update(batch)
     assert metric.gathered() == {}
 
 
-def test_reset_forgets() -> None:
+def test_reset_clears_predictions() -> None:
     metric = Lengths()
     metric.update({1: "one"})
     metric.compute()
@@ -124,7 +124,7 @@ def test_metric_survives_pickling_and_conversion_to_half() -> None:
 
 
 def two_processes(program: str, folder: Path, seconds: float = 240, **environment: str) -> list[dict[str, Any]]:
-    """Run `program RANK FOLDER` for both ranks; what each wrote to FOLDER/RANK.json. Ended when one hangs."""
+    """Run `program RANK FOLDER` for both ranks and return the content of each FOLDER/RANK.json. Has a time limit."""
     processes = [
         subprocess.Popen(
             [sys.executable, program, str(rank), str(folder)],
@@ -145,7 +145,7 @@ def two_processes(program: str, folder: Path, seconds: float = 240, **environmen
 
 
 def join(rank: int, folder: Path) -> None:
-    """Make this process one of the two."""
+    """Join the process group of two."""
     store = f"file://{folder / 'store'}"
     distributed.init_process_group(
         "gloo", init_method=store, rank=rank, world_size=WORLD, timeout=timedelta(seconds=120)
@@ -160,14 +160,14 @@ def result_of(metric: GatheredPredictions) -> Any:
 
 
 class Unreadable(Exception):
-    """An error that pickle writes and cannot read."""
+    """An error that pickle can write but not read."""
 
     def __init__(self, first: str, second: str) -> None:
         super().__init__(first + second)
 
 
 class Failing(Lengths):
-    """Fails with an error that cannot be sent, or with a result that cannot."""
+    """Raises an error, or returns a result, that cannot be pickled."""
 
     def evaluate(self, predictions: dict[int | str, str]) -> Any:
         if 0 in predictions:
@@ -187,8 +187,8 @@ CASES: dict[str, tuple[list[dict[int | str, str]], list[dict[int | str, str]]]] 
 }
 
 
-def be_one_of_two(rank: int, folder: Path) -> None:
-    """Every case in turn; the same metric before and after a reset."""
+def run_process(rank: int, folder: Path) -> None:
+    """Run every case; the same metric before and after a reset."""
     join(rank, folder)
     found: dict[str, Any] = {"process": os.getpid()}
     metric = Lengths()
@@ -201,7 +201,7 @@ def be_one_of_two(rank: int, folder: Path) -> None:
         failing = Failing()
         failing.update({number: "x"})
         found[name] = result_of(failing)
-    # A metric of one process of the two alone, as for a group of them.
+    # A metric whose process group is one of the two processes.
     alone = Lengths(process_group=[distributed.new_group([each]) for each in range(WORLD)][rank])
     alone.update({rank: "x" * (rank + 1)})
     found["alone"] = result_of(alone)
@@ -225,14 +225,14 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         ("nothing", [], 0),
     ],
 )
-def test_two_processes_evaluate_the_whole_once(
+def test_two_processes_evaluate_all_predictions_once(
     case: str, ids: list[int | str], total: int, both: list[dict[str, Any]]
 ) -> None:
     assert both[0][case] == {"sum": total, "ids": ids, "process": both[0]["process"]}
     assert both[1][case] == both[0][case]
 
 
-def test_each_process_keeps_its_own_share_afterwards(both: list[dict[str, Any]]) -> None:
+def test_each_process_keeps_its_own_predictions(both: list[dict[str, Any]]) -> None:
     assert {found[f"{name}, own"] for found in both for name in CASES} == {True}
 
 
@@ -243,23 +243,23 @@ def test_each_process_keeps_its_own_share_afterwards(both: list[dict[str, Any]])
         ("failing", "ValueError: an empty text"),
     ],
 )
-def test_error_is_raised_on_every_process(case: str, error: str, both: list[dict[str, Any]]) -> None:
+def test_an_error_is_raised_on_every_process(case: str, error: str, both: list[dict[str, Any]]) -> None:
     assert [found[case] for found in both] == [error, error]
 
 
-def test_error_that_cannot_be_sent_is_raised_on_every_process(both: list[dict[str, Any]]) -> None:
+def test_an_error_that_cannot_be_pickled_is_raised_on_every_process(both: list[dict[str, Any]]) -> None:
     assert [found["unsendable error"] for found in both] == ["Unreadable: ab", "RuntimeError: Unreadable: ab"]
     assert all("pickle" in found["unsendable result"] for found in both)
 
 
-def test_group_of_one_process_is_evaluated_there(both: list[dict[str, Any]]) -> None:
+def test_a_group_of_one_process(both: list[dict[str, Any]]) -> None:
     assert [found["alone"]["sum"] for found in both] == [1, 2]
     assert [found["alone"]["process"] for found in both] == [found["process"] for found in both]
 
 
-def test_work_is_done_on_the_first_process(both: list[dict[str, Any]]) -> None:
+def test_the_first_process_evaluates(both: list[dict[str, Any]]) -> None:
     assert [found["first"] for found in both] == [0, 0]
 
 
 if __name__ == "__main__":
-    be_one_of_two(int(sys.argv[1]), Path(sys.argv[2]))
+    run_process(int(sys.argv[1]), Path(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""GQA's score over a split: gathered over batches, every number whose files are there, with the server's file."""
+"""GQA's score over a split: gathered over batches, all computable numbers, and the results file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vlrouting.metrics.gqa_score import GQAScore
 
 
 class Split(list[Any]):
-    """Examples with the official records beside them, as the reader gives them."""
+    """Examples with the official records, like those of the reader."""
 
     def __init__(self, questions: dict[str, dict[str, Any]], choices: dict[str, Any] | None = None) -> None:
         super().__init__(
@@ -45,7 +45,7 @@ def scored(split: Any) -> GQAScore:
     return score
 
 
-def test_a_file_of_all_questions_with_choices_gives_every_number() -> None:
+def test_all_questions_with_choices_give_every_number() -> None:
     score = scored(Split(QUESTIONS, CHOICES))
     expected = evaluate(QUESTIONS, PREDICTIONS, CHOICES)
     assert expected.pop("not_computed") == {} and METRICS.load("gqa") is GQAScore
@@ -55,7 +55,7 @@ def test_a_file_of_all_questions_with_choices_gives_every_number() -> None:
     assert list(score.titles().values()) == ["GQA accuracy", "GQA binary", "GQA open", "GQA consistency"]
 
 
-def test_what_a_balanced_file_cannot_give_is_said_with_the_file_that_it_needs() -> None:
+def test_missing_numbers_name_the_file_that_they_need() -> None:
     score = scored(Split(BALANCED))
     numbers = score.compute()
     assert numbers["accuracy"] == pytest.approx(50)
@@ -66,7 +66,7 @@ def test_what_a_balanced_file_cannot_give_is_said_with_the_file_that_it_needs() 
     assert list(score.titles()) == ["accuracy", "binary", "open"]
 
 
-def test_a_part_of_the_split_is_scored_by_itself() -> None:
+def test_a_subset_of_the_split_is_scored() -> None:
     whole = Split(QUESTIONS, CHOICES)
     part = EvenlySpaced(whole, 4)
     assert [example.id for example in part] == ["0001", "0003", "0005", "0007"]
@@ -76,7 +76,7 @@ def test_a_part_of_the_split_is_scored_by_itself() -> None:
     assert score.not_computed() == {"consistency": "entailed questions are not scored; leave out evaluate.limit"}
 
 
-def test_a_broken_record_is_found_before_anything_is_predicted() -> None:
+def test_an_invalid_record_is_reported_before_training() -> None:
     broken = {**QUESTIONS, "0004": {key: value for key, value in QUESTIONS["0004"].items() if key != "semantic"}}
     with pytest.raises(ValueError, match="question 0004: the record has no 'semantic'"):
         GQAScore(Split(broken), EvaluateConfig())
@@ -85,7 +85,7 @@ def test_a_broken_record_is_found_before_anything_is_predicted() -> None:
         GQAScore(Split(unbalanced), EvaluateConfig())
 
 
-def test_a_missing_prediction_is_named() -> None:
+def test_a_missing_prediction_is_reported() -> None:
     split = Split(QUESTIONS)
     score = GQAScore(split, EvaluateConfig())
     score.update(["yes"], split[:1])
@@ -93,7 +93,7 @@ def test_a_missing_prediction_is_named() -> None:
         score.compute()
 
 
-def test_a_test_file_is_handed_in(tmp_path: Path) -> None:
+def test_results_file_of_a_split_without_answers(tmp_path: Path) -> None:
     hidden: Sequence[Any] = Split({qid: {"isBalanced": True} for qid in QUESTIONS})
     score = scored(hidden)
     assert score.compute() == {}

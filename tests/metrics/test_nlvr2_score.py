@@ -1,4 +1,4 @@
-"""NLVR2's score over a split: gathered over batches, in percent, with the server's file."""
+"""NLVR2's score over a split: gathered over batches, in percent, and the results file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def scored() -> NLVR2Score:
     return score
 
 
-def test_numbers_in_percent_by_hand() -> None:
+def test_numbers_in_percent() -> None:
     score = scored()
     assert METRICS.load("nlvr2") is NLVR2Score
     assert score.compute() == pytest.approx({"accuracy": 100 * 4 / 6, "consistency": 100 * 2 / 4})
@@ -39,13 +39,13 @@ def test_numbers_in_percent_by_hand() -> None:
     assert score.compute() == pytest.approx({name: 100 * value for name, value in fractions.items()})
 
 
-def test_a_statement_counts_once_however_often_it_is_predicted() -> None:
+def test_a_statement_predicted_twice_counts_once() -> None:
     score = scored()
-    score.update(SAID[:2], EXAMPLES[:2])  # what a sampler pads another process's last batch with
+    score.update(SAID[:2], EXAMPLES[:2])  # duplicates, as a sampler adds them to another process's last batch
     assert score.compute() == scored().compute()
 
 
-def test_a_second_pass_starts_anew() -> None:
+def test_reset_before_a_second_evaluation() -> None:
     score = scored()
     score.compute()
     score.metric.reset()
@@ -53,14 +53,14 @@ def test_a_second_pass_starts_anew() -> None:
     assert score.compute() == {"accuracy": 100.0, "consistency": 100.0}
 
 
-def test_a_missing_prediction_is_named() -> None:
+def test_a_missing_prediction_is_reported() -> None:
     score = NLVR2Score(EXAMPLES, EvaluateConfig())
     score.update(SAID[:5], EXAMPLES[:5])
     with pytest.raises(ValueError, match=r"without a prediction: 1 \(test1-850-0-0\)"):
         score.compute()
 
 
-def test_the_hidden_test_set_is_handed_in(tmp_path: Path) -> None:
+def test_results_file_of_the_hidden_test_set(tmp_path: Path) -> None:
     hidden = [example(record["identifier"], "") for record in RECORDS]
     score = NLVR2Score(hidden, EvaluateConfig())
     score.update(SAID, hidden)

@@ -1,1 +1,1 @@
-"""Evaluation rules of the datasets: strings in, numbers out. Needs torchmetrics, and neither Lightning nor YAML."""
+"""Metrics of the datasets: strings in, numbers out. Uses torchmetrics, but neither Lightning nor YAML."""

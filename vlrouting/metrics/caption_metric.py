@@ -1,4 +1,4 @@
-"""Caption scores as a torchmetrics Metric over a split."""
+"""Caption scores of a split as a torchmetrics Metric."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from vlrouting.metrics.gathered import GatheredPredictions, list_ids
 
 
 class CaptionMetric(GatheredPredictions):
-    """BLEU, METEOR, ROUGE-L and CIDEr of a split's captions, each image counted once over all processes.
+    """BLEU, METEOR, ROUGE-L and CIDEr of a split's captions; each image counts once over all processes.
 
     Args:
-        references: image id to its references, for every image of the split.
-        spice: also compute SPICE, where it can run.
-        options: of `torchmetrics.Metric`.
+        references: image id -> references, for every image of the split.
+        spice: also compute SPICE, if possible.
+        options: options of `torchmetrics.Metric`.
 
     Attributes:
-        last: of the last `compute`, on every process: scores per image too, and what could not be computed, and why.
-            None before.
+        last: the full result of the last `compute`, on every process: also scores per image, and the reasons for
+            missing scores. None before the first `compute`.
 
     Raises:
-        ValueError: no references, or an image without any, or references that are no strings.
+        ValueError: there are no references, an image has none, or a reference is not a string.
     """
 
     higher_is_better = True
@@ -35,10 +35,10 @@ class CaptionMetric(GatheredPredictions):
         self.last: CaptionScores | None = None
 
     def update(self, predictions: Mapping[int | str, str]) -> None:
-        """Take a batch's captions: image id to caption.
+        """Add a batch's captions: image id -> caption.
 
         Raises:
-            ValueError: an image without references, or a caption that is no string; nothing of the batch is taken.
+            ValueError: an image has no references, or a caption is not a string; the whole batch is ignored then.
         """
         unknown = predictions.keys() - self.references.keys()
         if unknown:
@@ -57,10 +57,10 @@ class CaptionMetric(GatheredPredictions):
         return score(predictions, {image: self.references[image] for image in predictions}, spice=self.spice)
 
     def compute(self) -> dict[str, float]:
-        """The scores over the split, by name. A score that could not be computed is not among them; see `last`.
+        """The scores of the split by name, without those that could not be computed (see `last`).
 
         Raises:
-            ValueError: an image without a caption, or with two different ones; on every process.
+            ValueError: an image has no caption or two different ones; raised on every process.
         """
         self.last = super().compute()
         return dict(self.last.corpus)

@@ -1,4 +1,4 @@
-"""The easy-VQA recipe: what it writes, that the VQAv2 reader reads it, and that it survives cut-offs and company."""
+"""The easy-VQA recipe: its files, as the VQAv2 reader sees them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def splits(root: Path) -> dict[str, list[Example]]:
     return read_splits(DataConfig(root=str(root), prepare="easy_vqa", train="train", validation="val", test="test"))
 
 
-def test_every_question_is_there_once(splits: dict[str, list[Example]]) -> None:
+def test_every_question_occurs_once(splits: dict[str, list[Example]]) -> None:
     assert len(splits["train"]) + len(splits["val"]) == 38_575
     assert len(splits["test"]) == 9_673
     ids = [example.id for examples in splits.values() for example in examples]
@@ -45,7 +45,7 @@ def test_no_image_is_in_two_splits(splits: dict[str, list[Example]]) -> None:
     assert {name: len(paths) for name, paths in images.items()} == {"train": 3600, "val": 400, "test": 1000}
     assert len({path.name for paths in images.values() for path in paths}) == 5000
     contents = {sha256(path.read_bytes()).digest() for paths in images.values() for path in paths}
-    assert len(contents) == 5000  # no copy of an image under another name
+    assert len(contents) == 5000  # there are no duplicate images
 
 
 def test_questions_keep_their_images_and_answers(splits: dict[str, list[Example]]) -> None:
@@ -76,7 +76,7 @@ def test_types_and_scores(splits: dict[str, list[Example]]) -> None:
     assert "none of the above" not in by_type.values()
 
 
-def test_the_official_loader_finds_its_keys(root: Path) -> None:
+def test_files_have_the_keys_of_the_official_loader(root: Path) -> None:
     content = json.loads((root / "questions_val.json").read_text())
     assert {"info", "task_type", "data_type", "data_subtype", "license", "questions"} == content.keys()
     record = json.loads((root / "annotations_val.json").read_text())["annotations"][0]
@@ -119,7 +119,7 @@ def test_second_call_does_nothing(tmp_path: Path, package: SimpleNamespace) -> N
         easy_vqa.prepare(root, seed=1)
 
 
-def test_a_part_that_was_lost_is_named_with_its_remedy(tmp_path: Path, package: SimpleNamespace) -> None:
+def test_missing_parts_are_reported(tmp_path: Path, package: SimpleNamespace) -> None:
     root = tmp_path / "easy_vqa"
     easy_vqa.prepare(root)
     (root / "annotations_val.json").unlink()

@@ -19,14 +19,14 @@ from vlrouting.data.datasets.registry import RECIPES, known_splits, recipe_of
 from vlrouting.data.example import DataError
 
 
-def test_nothing_is_missing_in_a_whole_world(tmp_path: Path) -> None:
+def test_a_complete_world_lacks_nothing(tmp_path: Path) -> None:
     data = write_world(tmp_path)
     assert missing_sentences(replace(data, validation="test2015")) == []
     assert answers_path(data) == tmp_path / "trainval_label2ans.json"
     assert {name: len(examples) for name, examples in read_splits(data).items()} == {"train2014": 16, "val2014": 16}
 
 
-def test_all_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_all_missing_files_are_reported(tmp_path: Path) -> None:
     data = DataConfig(root=str(tmp_path), answers="trainval_label2ans.json")
     sentences = missing_sentences(data)
     names = ("OpenEnded_mscoco_{}_questions.json", "v2_mscoco_{}_annotations.json", "{}.zip")
@@ -40,7 +40,7 @@ def test_all_that_is_missing_is_named(tmp_path: Path) -> None:
     assert len(missing_sentences(data, ["train2014"], images=False)) == 3
 
 
-def test_what_two_splits_share_is_named_once(tmp_path: Path) -> None:
+def test_a_file_of_two_splits_is_reported_once(tmp_path: Path) -> None:
     sentences = missing_sentences(DataConfig(root=str(tmp_path), train="karpathy_train", test="karpathy_test"))
     missing = [Path(sentence.partition(" is missing")[0]).name for sentence in sentences]
     assert sorted(missing) == ["karpathy_test.json", "karpathy_train.json", "train2014", "val2014"]
@@ -60,7 +60,7 @@ def test_missing_image_folder(tmp_path: Path) -> None:
     assert str(tmp_path / "pictures") in sentence
 
 
-def test_split_mistakes(tmp_path: Path) -> None:
+def test_invalid_split_names(tmp_path: Path) -> None:
     data = replace(write_world(tmp_path), train="trian2014", splits={"val2014": SplitConfig("x.json", None, "{a}.jpg")})
     unknown, template, questions = missing_sentences(data)
     assert "x.json is missing" in questions

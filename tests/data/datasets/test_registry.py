@@ -48,7 +48,7 @@ def test_a_name_is_not_taken_twice() -> None:
     assert METRICS.load("gqa") is GQAScore
 
 
-def test_a_task_that_there_is_not() -> None:
+def test_an_unknown_task() -> None:
     with pytest.raises(ValueError, match="'mine': 'vqa' is no task; known: vqa_classification, vqa_generation, capt"):
         register_dataset("mine", DATASETS.load("nlvr2"), MineScore, ["vqa_classification", "vqa"])
     assert "mine" not in {*DATASETS, *METRICS}

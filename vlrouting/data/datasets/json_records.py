@@ -97,15 +97,9 @@ def name_record(path: Path, record: object, place: int | str) -> str:
 
 
 def take(record: Any, key: str, kinds: tuple[type, ...], path: Path, place: int | str, blank: bool = False) -> Any:
-    """`record[key]`, validated.
+    """`record[key]`, which must be of one of `kinds` exactly (so that `true` is not an integer).
 
-    Args:
-        record: a JSON value.
-        key: which entry.
-        kinds: allowed types; subclasses are not allowed, so that `true` is not an integer.
-        path: the file, for the error message.
-        place: as in `name_record`.
-        blank: whether a text may be blank.
+    `place` as in `name_record`; a blank text is an error unless `blank` is set.
 
     Raises:
         DataError: the record is not an object, or the key is missing, of another type, or blank.
