@@ -68,11 +68,12 @@ def doctor(
     runs: Runs = RUNS,
     launcher: Annotated[str | None, typer.Option(help="local, slurm or process: what will start the points.")] = None,
     gpu_memory: Annotated[float | None, typer.Option(min=0, help="GiB of the GPUs that will be used.")] = None,
+    measure: Annotated[bool, typer.Option("--measure", help="Run a training step here for its peak memory.")] = False,
 ) -> None:
     """Look for what would stop or spoil a run, before anything is queued; each finding has its remedy."""
     from vlrouting.doctor import command
 
-    if command.look(experiment, overrides or [], point or [], runs, launcher, gpu_memory):
+    if command.look(experiment, overrides or [], point or [], runs, launcher, gpu_memory, measure):
         from vlrouting.experiment.exit_status import ExitStatus
 
         raise SystemExit(int(ExitStatus.USER_ERROR))

@@ -14,6 +14,11 @@ LINE_SECONDS = 30.0
 """Between two lines in a log file."""
 
 
+def say(text: str) -> None:
+    """Print a line on standard error, where results are not."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def bars() -> Progress:
     """Bars on standard error, each with a note beside it. Outside a terminal they are not shown."""
     console = Console(file=sys.stderr)
@@ -47,6 +52,6 @@ def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[
             display.update(task, completed=done)
             if display.disable and time.monotonic() - shown > LINE_SECONDS:
                 shown = time.monotonic()
-                print(f"{description}: {done:,}/{total:,} {unit}", file=sys.stderr, flush=True)
+                say(f"{description}: {done:,}/{total:,} {unit}")
 
         yield advance

@@ -23,8 +23,8 @@ def config_from_dict(stored: Mapping[str, Any]) -> ExperimentConfig:
     bottleneck = stored.get("bottleneck", {})
     if "train_layer_norm" in bottleneck:
         unfreeze = [LAYER_NORMS] if bottleneck["train_layer_norm"] else []
-        kind: type = KINDS.facts(bottleneck["kind"])
-        known = hints_of(kind)
+        variant: type = KINDS.facts(bottleneck["kind"])
+        known = hints_of(variant)
         own = {key: value for key, value in bottleneck.items() if key in known}
         stored = {**stored, "bottleneck": own, "model": {**stored.get("model", {}), "unfreeze": unfreeze}}
     config: ExperimentConfig = _section(ExperimentConfig, stored, "an experiment")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from vlrouting.experiment import RunDirectory, UserError
 from vlrouting.launch.alive import HostProcess, local_launcher
 from vlrouting.launch.slurm import scheduler
 from vlrouting.launch.slurm.records import active_tasks, mark_cancelled, unmark_cancelled
+from vlrouting.progress_bar import say
 
 WAIT_SECONDS = 60.0
 """For running points to save and end."""
@@ -55,7 +55,7 @@ def cancel(folder: Path, names: Sequence[str] | None = None) -> list[str]:
         if name not in left and run.status() != "complete":
             run.update_run(status="cancelled", error="cancelled")
     if left:
-        _say(f"still saving: {', '.join(left)}; look again with `vlrouting status {folder.name}`")
+        say(f"still saving: {', '.join(left)}; look again with `vlrouting status {folder.name}`")
     return list(chosen)
 
 
@@ -77,7 +77,3 @@ def _stop_local(launcher: HostProcess, folder: Path, names: Sequence[str] | None
         raise UserError(f"{folder.name} runs on {launcher.host} (process {launcher.pid}): type this there")
     os.kill(launcher.pid, signal.SIGTERM)
     return [f"the sweep of process {launcher.pid}, which saves and ends"]
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 
 from rich.progress import TaskID
 
@@ -17,29 +16,23 @@ class Display:
 
     Args:
         total: number of points to run.
+
+    Attributes:
+        bars: the display, a context manager.
     """
 
     def __init__(self, total: int) -> None:
         self.total, self.done = total, 0
-        self._bars = bars()
+        self.bars = bars()
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
         self._line: dict[str, float] = {}
 
-    def __enter__(self) -> Display:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
     def started(self, name: str, run: RunDirectory) -> None:
         """A point has started."""
         self._started[name] = self._line[name] = time.monotonic()
-        self._tasks[name] = self._bars.add_task(name, total=None, note="starting")
-        if self._bars.disable:
+        self._tasks[name] = self.bars.add_task(name, total=None, note="starting")
+        if self.bars.disable:
             self._print(f"{name}: started -> {run.path}")
 
     def update(self, name: str, run: RunDirectory) -> None:
@@ -49,19 +42,19 @@ class Display:
             return
         description = name if progress.phase == "training" else f"{name} ({progress.phase})"
         total = progress.total or None
-        self._bars.update(
+        self.bars.update(
             self._tasks[name], description=description, completed=progress.step, total=total, note=progress.note
         )
-        if self._bars.disable and time.monotonic() - self._line[name] > LINE_SECONDS:
+        if self.bars.disable and time.monotonic() - self._line[name] > LINE_SECONDS:
             self._line[name] = time.monotonic()
             self._print(f"{name}: {progress}")
 
     def ended(self, name: str, outcome: str) -> None:
         """A point has ended: complete, failed, cancelled, preempted."""
         self.done += 1
-        self._bars.remove_task(self._tasks.pop(name))
+        self.bars.remove_task(self._tasks.pop(name))
         seconds = time.monotonic() - self._started[name]
         self._print(f"[{self.done}/{self.total}] {name}: {outcome} after {seconds:.0f} s")
 
     def _print(self, text: str) -> None:
-        self._bars.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.bars.console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,15 +1,16 @@
-"""All points of an experiment in this process, one after the other."""
+"""All points of an experiment in this process, one after the other; and what they share, for points that run apart."""
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from vlrouting.config import DATASETS, METRICS
+from vlrouting.config import DATASETS, METRICS, ExperimentConfig
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
+from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.launch.open_points import still_open
+from vlrouting.progress_bar import say
 from vlrouting.training.interruption import Cancelled, catch_signals
 from vlrouting.training.point import PointRun, error_text
 from vlrouting.training.process import set_up_process
@@ -37,7 +38,7 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
         inputs = set_up_process([point.config for point in open_points])
         for number, point in enumerate(open_points, start=1):
             run = RunDirectory(runs / experiment.name / point.name)
-            _say(f"[{number}/{len(open_points)}] {point.name} -> {run.path}")
+            say(f"[{number}/{len(open_points)}] {point.name} -> {run.path}")
             try:
                 with disk_errors_as_user_errors(point.name, run.path):
                     PointRun(point, run, inputs, interruption, experiment.swept(point)).train_and_test()
@@ -46,8 +47,28 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
             except Exception as error:
                 traceback.print_exc()
                 failed[point.name] = error_text(error)
-                _say(f"{point.name} failed: {failed[point.name]}")
+                say(f"{point.name} failed: {failed[point.name]}")
     return failed
+
+
+def prepare(configs: Sequence[ExperimentConfig], threads: int) -> None:
+    """Make what several points share before they start: generated data, image features. In a process of its own.
+
+    Raises:
+        SystemExit: USER_ERROR, or 128 + n for signal n.
+    """
+    try:
+        with catch_signals():
+            inputs = set_up_process(configs, threads=threads)
+            for config in configs:
+                with disk_errors_as_user_errors(config.data.name, Path(config.data.root)):
+                    examples = inputs.examples(config.data, images=config.model.visual_input == "image")
+                    inputs.visual(config, examples)
+    except Cancelled as stop:
+        raise SystemExit(int(stop.exit_status)) from None
+    except USER_ERRORS as error:
+        say(f"vlrouting: {error}")
+        raise SystemExit(int(ExitStatus.USER_ERROR)) from None
 
 
 def warn_of_missing_scores(points: Sequence[Point]) -> None:
@@ -58,8 +79,4 @@ def warn_of_missing_scores(points: Sequence[Point]) -> None:
         for name, reason in metric.missing(point.config.evaluate).items():
             names_of.setdefault(reason, {})[name] = None
     for reason, names in names_of.items():
-        _say(f"warning: {', '.join(names)} will not be computed: {reason}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        say(f"warning: {', '.join(names)} will not be computed: {reason}")

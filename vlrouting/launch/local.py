@@ -16,9 +16,8 @@ from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_
 from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.launch.alive import log_tail
 from vlrouting.launch.display import Display
-from vlrouting.launch.in_process import warn_of_missing_scores
+from vlrouting.launch.in_process import prepare, warn_of_missing_scores
 from vlrouting.launch.open_points import still_open
-from vlrouting.launch.prepare import prepare
 from vlrouting.launch.process_group import ProcessGroup, run_in_process
 from vlrouting.training.device import choose_device
 from vlrouting.training.interruption import Cancelled, Interruption, catch_signals
@@ -124,7 +123,7 @@ class _Launcher:
 
     def run(self) -> dict[str, str]:
         """Until no point is left."""
-        with self.display:
+        with self.display.bars:
             while self.running or (self.waiting and not self._stopping):
                 self._start()
                 self._forward_signal()

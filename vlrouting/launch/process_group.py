@@ -27,7 +27,7 @@ GRACE_SECONDS = 30.0
 # A server that has imported torch once forks every process: a start costs milliseconds instead of seconds, and a GPU
 # is touched by the children only.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["vlrouting.launch.worker", "vlrouting.launch.prepare"])
+_CONTEXT.set_forkserver_preload(["vlrouting.launch.worker", "vlrouting.launch.in_process"])
 
 
 class ProcessGroup:

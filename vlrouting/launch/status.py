@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vlrouting.experiment import RunDirectory, UserError
-from vlrouting.experiment.progress import Progress, read_progress
+from vlrouting.experiment.progress import read_progress
 from vlrouting.experiment.rundir import COMPLETE, UNREADABLE
 from vlrouting.launch.alive import local_launcher, lock_holder, log_tail
 from vlrouting.launch.slurm.records import is_marked_cancelled, last_tasks, read_records
@@ -149,13 +149,8 @@ def _in_queue(run: RunDirectory, task: Task, status: str, error: str) -> tuple[s
 
 
 def _running(run: RunDirectory, task: str = "") -> tuple[str, str]:
-    progress = read_progress(run.progress)
-    told = "starting" if progress is None else _progress(progress)
-    return "running", ": ".join(filter(None, (task, told)))
-
-
-def _progress(progress: Progress) -> str:
-    return str(progress).replace("training ", "step ", 1)
+    progress = str(read_progress(run.progress) or "starting").replace("training ", "step ", 1)
+    return "running", ": ".join(filter(None, (task, progress)))
 
 
 def _gone(run: RunDirectory, evidence: _Evidence, unknown: bool) -> tuple[str, str]:
@@ -188,11 +183,8 @@ def _is_alive(run: RunDirectory, unknown: bool) -> bool:
 
 
 def _show_log(console: Console, run: RunDirectory) -> None:
-    lines = log_tail(run.log, LOG_LINES)
-    if lines:
-        _plain(console, f"{run.log}:")
-        for line in lines:
-            _plain(console, f"  {line}")
+    if lines := log_tail(run.log, LOG_LINES):
+        _plain(console, "\n  ".join([f"{run.log}:", *lines]))
 
 
 def _plain(console: Console, text: str) -> None:

@@ -12,11 +12,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
+from lightning import Callback, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from vlrouting.experiment import RunDirectory, UserError, atomically
+from vlrouting.tasks.scored import ScoredTask
 from vlrouting.training.interruption import Interruption
 
 BATCHES_DONE = "vlrouting_batches_done"
@@ -63,7 +64,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return checkpoint
 
 
-class RunCheckpoints(lightning.Callback):
+class RunCheckpoints(Callback):
     """Writes last.ckpt every few steps and after every validation, best.ckpt when the monitored score rises.
 
     A step that is followed by a validation is saved after it, so that a resumed run has the validation's score.
@@ -98,19 +99,17 @@ class RunCheckpoints(lightning.Callback):
         """What a resumed run needs; `Resume` reads it."""
         return {"best_score": self.best_score, "train_seconds": self._seconds()}
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, task: ScoredTask) -> None:
         """Start the clock, and install the handlers again that Lightning has just replaced."""
         self._since = time.perf_counter()
         self.interruption.install()
         self.interruption.patient = True
 
-    def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_test_start(self, trainer: Trainer, task: ScoredTask) -> None:
         """Install the handlers again: Lightning's for TERM broadcasts, and would wait for the other ranks for ever."""
         self.interruption.install()
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, task: ScoredTask, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Save every few steps, and stop here after a signal."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
@@ -121,18 +120,18 @@ class RunCheckpoints(lightning.Callback):
         if stop is not None or trainer.global_step % self.every_steps == 0:
             self._save(trainer, stop)
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, task: ScoredTask) -> None:
         """Record the score, and save."""
         if trainer.state.fn != "fit":
             return
-        score = pl_module.scores.get(self.monitor)  # type: ignore[union-attr, operator]
+        score = task.scores.get(self.monitor)
         if score is not None and (self.best_score is None or score > self.best_score):
             self.best_score = score
             if self.best is not None:
                 trainer.save_checkpoint(self.best, weights_only=False)
         self._save(trainer, self._agreed_signal(trainer))
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, task: ScoredTask) -> None:
         """Save the end of the run."""
         self.train_seconds = self._seconds()
         self._since = 0.0
@@ -140,14 +139,12 @@ class RunCheckpoints(lightning.Callback):
         self.interruption.patient = False
         self._save(trainer, stop)
 
-    def on_save_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, task: ScoredTask, checkpoint: dict[str, Any]) -> None:
         """Add the position in the data, and the scores so far."""
-        checkpoint[SCORES] = dict(pl_module.scores)  # type: ignore[arg-type]
+        checkpoint[SCORES] = dict(task.scores)
         checkpoint[BATCHES_DONE] = trainer.fit_loop.epoch_loop.batch_progress.current.processed
 
-    def _agreed_signal(self, trainer: lightning.Trainer) -> int | None:
+    def _agreed_signal(self, trainer: Trainer) -> int | None:
         """The signal for which to stop. One process may get it before the others: all stop after the same step."""
         if trainer.world_size == 1:
             return self.interruption.requested
@@ -157,7 +154,7 @@ class RunCheckpoints(lightning.Callback):
         torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX, group=self._signals)
         return int(asked) or None
 
-    def _save(self, trainer: lightning.Trainer, stop: int | None) -> None:
+    def _save(self, trainer: Trainer, stop: int | None) -> None:
         trainer.save_checkpoint(self.last, weights_only=False)
         if stop is not None:
             raise self.interruption.stop(stop)

@@ -19,20 +19,15 @@ class Cancelled(Exception):
     """The user or the system asked to stop; what was computed is saved.
 
     Attributes:
-        signal: which signal it was.
-        exit_status: what a shell expects: 128 + its number.
+        status: of the run directory.
+        exit_status: of the process; what a shell expects, 128 + the signal's number.
     """
 
     status = "cancelled"
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}; run the same command again to resume")
-        self.signal = number
-
-    @property
-    def exit_status(self) -> int:
-        """Of the process."""
-        return 128 + self.signal
+        self.exit_status = 128 + number
 
 
 class Preempted(Cancelled):
@@ -40,10 +35,9 @@ class Preempted(Cancelled):
 
     status = "preempted"
 
-    @property
-    def exit_status(self) -> int:
-        """Of the process."""
-        return ExitStatus.PREEMPTED
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_status = ExitStatus.PREEMPTED
 
 
 class Interruption:

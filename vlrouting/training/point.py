@@ -26,14 +26,13 @@ from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.progress import Progress, read_progress, write_progress
 from vlrouting.report.panel import panel
 from vlrouting.training.assembly import Built, build_point
-from vlrouting.training.checkpoints import RunCheckpoints, read_checkpoint
+from vlrouting.training.checkpoints import RunCheckpoints
 from vlrouting.training.device import device_name, peak_memory, reset_peak_memory
 from vlrouting.training.event_files import keep_until
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import Cancelled, Interruption
 from vlrouting.training.process_rank import SINGLE_PROCESS, ProcessRank, scheduler_job
 from vlrouting.training.resume import Resume
-from vlrouting.training.strategy import make_strategy
 from vlrouting.training.trainer import make_trainer
 from vlrouting.training.user_errors import USER_ERRORS
 
@@ -106,14 +105,14 @@ class PointRun:
         if self.rank.is_first:
             Attempts(run.attempts).resume(resume.steps_done)
             keep_until(run.tensorboard, resume.steps_done)
-        built.task.scores = resume.scores
+        built.task.scores = dict(resume.scores)
         trainer = self._trainer(built, resume)
         batches = built.task.total_steps * config.train.accumulate
         if resume.batches_done < batches:
             built.data.plan_run(batches, resume.batches_done)
             path = resume.path if resume.batches_done else None
             trainer.fit(built.task, built.data, ckpt_path=path, weights_only=True)
-            resume = Resume(run.last, read_checkpoint(run.last))
+            resume = Resume.read(run.last)
         tested = resume.best(run) if best else resume.checkpoint
         built.task.on_load_checkpoint(dict(tested))
         built.task.load_state_dict(tested["state_dict"], strict=False)
@@ -134,16 +133,7 @@ class PointRun:
             best_score=resume.best_score,
             train_seconds=resume.train_seconds,
         )
-        return make_trainer(
-            config=config,
-            run=run,
-            total_steps=built.task.total_steps,
-            batches_per_epoch=built.data.steps_per_epoch * config.train.accumulate,
-            checkpoints=checkpoints,
-            rank=self.rank,
-            strategy=make_strategy(config.train, self.rank, built.task),
-            title=self.point.name,
-        )
+        return make_trainer(point=self.point, run=run, built=built, checkpoints=checkpoints, rank=self.rank)
 
     def _write_results(self, built: Built, trainer: lightning.Trainer, train_seconds: float) -> None:
         task, run, device = built.task, self.run, trainer.strategy.root_device

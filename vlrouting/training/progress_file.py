@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import lightning
+from lightning import Trainer
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 
 from vlrouting.experiment.progress import Progress, write_progress
@@ -34,62 +34,50 @@ class ProgressBar(LightningProgressBar):
     def disable(self) -> None:
         """Lightning calls it on every rank but the first, which shows nothing anyway."""
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, *_: object) -> None:
         """Start the clock and the bar."""
         self._start(trainer, "training", trainer.global_step, trainer.max_steps)
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, task: object, outputs: Any, *_: object) -> None:
         """Show the step and the loss."""
         if self._is_due(trainer):
             loss = float(outputs["loss"]) * trainer.accumulate_grad_batches  # Lightning has divided it
             self._update(trainer, "training", trainer.global_step, trainer.max_steps, loss)
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Stop the bar."""
-        self._bars.stop()
-
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: Trainer, *_: object) -> None:
         """Record where the training ended: a point that fails twice at the same step is given up."""
         if trainer.state.fn == "fit":
             self._update(trainer, "training", trainer.global_step, trainer.max_steps)
         self._bars.stop()
 
-    def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_test_start(self, trainer: Trainer, *_: object) -> None:
         """Start the clock and the bar of the test."""
         self._start(trainer, "testing", 0, _test_batches(trainer))
 
     def on_test_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, task: object, outputs: object, batch: object, batch_idx: int, *_: object
     ) -> None:
         """Show the batch."""
         if self._is_due(trainer):
             self._update(trainer, "testing", batch_idx + 1, _test_batches(trainer))
 
-    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_test_end(self, *_: object) -> None:
         """Stop the bar."""
         self._bars.stop()
 
-    def _start(self, trainer: lightning.Trainer, phase: str, step: int, total: int) -> None:
+    on_train_end = on_test_end
+
+    def _start(self, trainer: Trainer, phase: str, step: int, total: int) -> None:
         self._started, self._first_step = time.monotonic(), step
         if trainer.is_global_zero:
             self._bars.reset(self._task, total=total, visible=True)
             self._bars.start()
         self._update(trainer, phase, step, total)
 
-    def _is_due(self, trainer: lightning.Trainer) -> bool:
+    def _is_due(self, trainer: Trainer) -> bool:
         return trainer.is_global_zero and time.monotonic() - self._updated >= EVERY_SECONDS
 
-    def _update(self, trainer: lightning.Trainer, phase: str, step: int, total: int, loss: float | None = None) -> None:
+    def _update(self, trainer: Trainer, phase: str, step: int, total: int, loss: float | None = None) -> None:
         if not trainer.is_global_zero:
             return
         self._updated = time.monotonic()
@@ -104,5 +92,5 @@ class ProgressBar(LightningProgressBar):
             print(progress, file=sys.stderr, flush=True)
 
 
-def _test_batches(trainer: lightning.Trainer) -> int:
+def _test_batches(trainer: Trainer) -> int:
     return int(sum(trainer.num_test_batches))

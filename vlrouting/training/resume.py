@@ -31,10 +31,31 @@ class Resume:
     Attributes:
         path: the checkpoint's file.
         checkpoint: what it holds.
+        batches_done: micro-batches that each process has trained on.
+        steps_done: optimizer steps.
+        scores: of the last validation.
+        best_score: the highest validation score; None where no validation gave one.
+        train_seconds: time spent in training, over all attempts.
     """
 
     path: Path | None = None
     checkpoint: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    batches_done: int = 0
+    steps_done: int = 0
+    scores: dict[str, float] = field(default_factory=dict)
+    best_score: float | None = None
+    train_seconds: float = 0.0
+
+    @staticmethod
+    def read(path: Path) -> Resume:
+        """The state in a checkpoint.
+
+        Raises:
+            CorruptCheckpoint: it cannot be used.
+        """
+        checkpoint = read_checkpoint(path)
+        done = (checkpoint[BATCHES_DONE], checkpoint[STEPS_DONE])
+        return Resume(path, checkpoint, *done, checkpoint[SCORES], **checkpoint["callbacks"][RunCheckpoints.__name__])
 
     @staticmethod
     def newest_valid(run: RunDirectory) -> Resume:
@@ -46,11 +67,9 @@ class Resume:
             UserError: there are checkpoints, and all of them are corrupt.
         """
         corrupt: list[str] = []
-        for path in (run.last, run.previous):
-            if not path.is_file():
-                continue
+        for path in filter(Path.is_file, (run.last, run.previous)):
             try:
-                found = Resume(path, read_checkpoint(path))
+                found = Resume.read(path)
             except CorruptCheckpoint as error:
                 corrupt.append(str(error))
                 continue
@@ -60,37 +79,6 @@ class Resume:
         if corrupt:
             raise UserError(f"{'; '.join(corrupt)}. To train this point again: rm -r '{run.last.parent}'")
         return Resume()
-
-    @property
-    def batches_done(self) -> int:
-        """Micro-batches that each process has trained on."""
-        return int(self.checkpoint.get(BATCHES_DONE, 0))
-
-    @property
-    def steps_done(self) -> int:
-        """Optimizer steps."""
-        return int(self.checkpoint.get(STEPS_DONE, 0))
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """Of the last validation."""
-        return dict(self.checkpoint.get(SCORES, {}))
-
-    @property
-    def best_score(self) -> float | None:
-        """The highest validation score; None where no validation gave one."""
-        score: float | None = self._progress.get("best_score")
-        return score
-
-    @property
-    def train_seconds(self) -> float:
-        """Time spent in training, over all attempts."""
-        return float(self._progress.get("train_seconds", 0.0))
-
-    @property
-    def _progress(self) -> Mapping[str, Any]:
-        states: Mapping[str, Mapping[str, Any]] = self.checkpoint.get("callbacks", {})
-        return states.get(RunCheckpoints.__name__, {})
 
     def best(self, run: RunDirectory) -> Mapping[str, Any]:
         """The checkpoint with the best validation; this one where no validation gave a score.

@@ -6,51 +6,36 @@ import logging
 import warnings
 
 import lightning
-from lightning.pytorch.strategies import Strategy
 
-from vlrouting.config import ExperimentConfig
-from vlrouting.experiment import RunDirectory
+from vlrouting.experiment import Point, RunDirectory
+from vlrouting.training.assembly import Built
 from vlrouting.training.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from vlrouting.training.curves import Curves
 from vlrouting.training.device import precision_of
 from vlrouting.training.event_files import EventLogger
 from vlrouting.training.process_rank import ProcessRank
 from vlrouting.training.progress_file import ProgressBar
-from vlrouting.training.strategy import cluster_environment
+from vlrouting.training.strategy import cluster_environment, make_strategy
 
 
 def make_trainer(
     *,
-    config: ExperimentConfig,
+    point: Point,
     run: RunDirectory,
-    total_steps: int,
-    batches_per_epoch: int,
+    built: Built,
     checkpoints: RunCheckpoints,
     rank: ProcessRank,
-    strategy: Strategy | str,
-    title: str,
 ) -> lightning.Trainer:
-    """A Trainer to which the whole run is one epoch (see `RunBatchSampler`).
-
-    Args:
-        config: the point.
-        run: where TensorBoard's files go.
-        total_steps: optimizer steps of the run.
-        batches_per_epoch: micro-batches of one pass over the training data.
-        checkpoints: saves the run.
-        rank: of this process in its group.
-        strategy: of `make_strategy`.
-        title: shown beside the progress bar.
-    """
+    """A Trainer to which the whole run is one epoch (see `RunBatchSampler`)."""
     quiet_lightning()
-    train = config.train
-    interval = train.validate_every_steps * train.accumulate if train.validate_every_steps else batches_per_epoch
+    train, total_steps = point.config.train, built.task.total_steps
+    interval = (train.validate_every_steps or built.data.steps_per_epoch) * train.accumulate
     logger = EventLogger(run.path, name=None, version="tensorboard", default_hp_metric=False)
     return lightning.Trainer(
         accelerator=train.accelerator,
         devices=train.devices if rank.world_size > 1 else 1,
         num_nodes=train.nodes if rank.world_size > 1 else 1,
-        strategy=strategy,
+        strategy=make_strategy(train, rank, built.task),
         precision=precision_of(train),
         max_epochs=1,
         max_steps=total_steps,
@@ -58,7 +43,7 @@ def make_trainer(
         gradient_clip_val=train.clip_norm,
         val_check_interval=min(interval, total_steps * train.accumulate),
         check_val_every_n_epoch=None,
-        limit_val_batches=0 if config.data.validation is None else None,
+        limit_val_batches=0 if point.config.data.validation is None else None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_checkpointing=False,
@@ -67,7 +52,7 @@ def make_trainer(
         logger=logger,
         plugins=[AtomicCheckpointIO(run), cluster_environment(rank)],
         # The curves first: everything up to a checkpoint must have been logged before it.
-        callbacks=[Curves(train.log_every_steps), checkpoints, ProgressBar(title, run.progress)],
+        callbacks=[Curves(train.log_every_steps), checkpoints, ProgressBar(point.name, run.progress)],
     )
 
 

@@ -125,16 +125,11 @@ def note_end(run: RunDirectory, status: int, begun: int, job: str | None) -> Non
         attempts.end(PREEMPTED if early else FAILED, 0, "" if early else reason)
     elif status in EARLY_NOTICE_STATUSES and known[-1].outcome == KILLED:
         attempts.end(PREEMPTED, known[-1].first_step)
-    elif known[-1].outcome in (KILLED, PREEMPTED, COMPLETE) and not early and not _stopped(status, known[-1]):
+    elif status == 128 + signal.SIGTERM and known[-1].outcome == PREEMPTED:
+        pass  # one process got TERM before it had a handler, and another one has saved
+    elif known[-1].outcome in (KILLED, PREEMPTED, COMPLETE) and not early:
         # The first process may have saved while another one died.
         attempts.end(KILLED, known[-1].last_step, f"ended with status {_spelled(status)}")
-
-
-def _note_preemption(run: RunDirectory, begun: int) -> None:
-    """The scheduler has requeued the job before the point could save, which is no failure."""
-    known = Attempts(run.attempts).read()
-    if len(known) > begun and known[-1].outcome == KILLED:
-        Attempts(run.attempts).end(PREEMPTED, known[-1].first_step)
 
 
 def _last_line(run: RunDirectory) -> str:
@@ -144,11 +139,6 @@ def _last_line(run: RunDirectory) -> str:
         if not line.startswith(OTHER_PROGRAMS):
             return line
     return "it printed nothing"
-
-
-def _stopped(status: int, attempt: Attempt) -> bool:
-    """A process got TERM before it had a handler, and another one has saved."""
-    return status == 128 + signal.SIGTERM and attempt.outcome == PREEMPTED
 
 
 def _spelled(status: int) -> str:
@@ -170,20 +160,22 @@ def after(directory: Path, status: int, begun: int, environment: Mapping[str, st
     restarts = int(environment.get("SLURM_RESTART_COUNT") or 0)
     job = scheduler.state_of(environment.get("SLURM_JOB_ID", ""))
     complete = run.is_complete()
+    attempts = Attempts(run.attempts)
     if not complete and job.restarts <= restarts:
         note_end(run, status, begun, name)
     elif not complete and job.state != "RUNNING":
-        _note_preemption(run, begun)
-    own = [attempt for attempt in Attempts(run.attempts).read() if attempt.job == name]
+        new = attempts.read()[begun:]
+        if new and new[-1].outcome == KILLED:  # the scheduler requeued the job before the point could save: no failure
+            attempts.end(PREEMPTED, new[-1].first_step)
+    own = [attempt for attempt in attempts.read() if attempt.job == name]
     marked = is_marked_cancelled(folder, run.path.name)
     ended = Ended(status, own, run.status() or "", complete, job, restarts, marked)
     record = read_record(folder, environment.get("SLURM_ARRAY_JOB_ID", ""))
     decision = decide(ended, record.retries if record is not None else ClusterConfig().retries)
     if decision.status is not None:
         run.update_run(status=decision.status, error=decision.reason)
-    _say(
-        ": ".join(filter(None, (f"srun ended with status {status}", decision.status or ended.stored, decision.reason)))
-    )
+    parts = (f"-- srun ended with status {status}", decision.status or ended.stored, decision.reason)
+    print(": ".join(filter(None, parts)), file=sys.stderr, flush=True)
     if decision.requeue and name is not None:
         _requeue(run, name, restarts, environment.get("SLURM_JOB_ID", ""))
     return 0 if complete else (status or 1)
@@ -198,11 +190,7 @@ def _requeue(run: RunDirectory, name: str, restarts: int, job: str) -> None:
         stored = run.read_run()
         status = PREEMPTED if stored.get("status") == PREEMPTED else FAILED
         run.update_run(status=status, error=f"could not be requeued: {error}; submit it again")
-        _say(str(error))
-
-
-def _say(text: str) -> None:
-    print(f"-- {text}", file=sys.stderr, flush=True)
+        print(f"-- {error}", file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -18,18 +18,23 @@ SWEEP_FOLDER = ".sweep"
 
 @dataclass(frozen=True)
 class Record:
-    """One submission."""
+    """One submission.
+
+    Attributes:
+        job: id of the job array.
+        name: the job's name; id and name together are unique over clusters.
+        submitted: time in ISO 8601.
+        points: in the order of the array.
+        retries: of the cluster file.
+        script: file name.
+    """
 
     job: str
-    """Id of the job array."""
     name: str
-    """The job's name: together they tell the job from one of another cluster with the same number."""
     submitted: str
     points: tuple[str, ...]
-    """In the order of the array."""
     retries: int
     script: str
-    """File name of the script."""
 
 
 def sweep_folder(experiment_runs: Path) -> Path:
