@@ -40,7 +40,7 @@ def vlrouting() -> None:
 
 @app.command()
 def validate(experiment: ExperimentName, overrides: Overrides = None) -> None:
-    """Check an experiment: every mistake at once, in a second, before anything heavy starts."""
+    """Check an experiment: every error at once, in a second, before anything heavy starts."""
     checked = _load(experiment, overrides)
     typer.echo(f"{checked.source}: {len(checked.points)} points")
     for point in checked.points:
@@ -283,7 +283,7 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 
 
 def main() -> None:
-    """Entry point: a user's mistake gets its sentence and exit status 2, a signal its own status."""
+    """Entry point: a user error gets its text and exit status 2, a signal its own status."""
     try:
         app()
     except KeyboardInterrupt:
@@ -296,13 +296,13 @@ def main() -> None:
 
 
 def _exit_status(error: Exception) -> int | None:
-    """2 for a user's mistake, 128 + n for signal n, 75 for a preemption, None for a fault of the program.
+    """2 for a user error, 128 + n for signal n, 75 for a preemption, None for a fault of the program.
 
     By name, because importing the classes would import torch for `--help`.
     """
-    mistakes = {"UserError", "DataError", "BackboneError", "ArtifactError", "PredictionsError"}
+    user_errors = {"UserError", "DataError", "BackboneError", "ArtifactError", "PredictionsError"}
     names: set[str] = {base.__name__ for base in type(error).__mro__}
-    if names & mistakes:
+    if names & user_errors:
         return 2
     return _status_of(error) if "Cancelled" in names else None
 

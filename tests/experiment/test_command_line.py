@@ -86,7 +86,7 @@ def shipped() -> list[str]:
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_the_shipped_experiments_are_sound(name: str) -> None:
+def test_the_shipped_experiments_are_valid(name: str) -> None:
     experiment = load(name, experiments_dir=ROOT / "experiments", check_files=None)
     assert experiment.name == name
     assert len(experiment.points) > 1

@@ -9,5 +9,4 @@ from vlrouting.data.datasets.presence import missing_files
 
 def missing_files_of(config: ExperimentConfig) -> list[Problem]:
     """A problem with its remedy for each file, image folder and backbone that is not there."""
-    looks_at_images = config.model.visual_input == "image"
-    return missing_files(config.data, images=looks_at_images) + missing_backbones(config)
+    return missing_files(config.data, images=config.uses_image) + missing_backbones(config)
