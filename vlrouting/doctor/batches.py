@@ -43,7 +43,7 @@ def steps(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
 
 def vocabulary(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """A classifier has answers to choose among."""
-    found = None if config.generates else _vocabulary(config, context)
+    found = None if config.generates else vocabulary_size(config, context)
     if isinstance(found, str):
         yield Finding(FAULT, "answers", found, "correct the vocabulary, or how it is built")
     elif found is not None:
@@ -67,14 +67,8 @@ def lengths(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
         yield Finding(OK, "lengths", f"at most {longest} tokens for {size.positions} positions")
 
 
-def vocabulary_size(config: ExperimentConfig, context: RunContext) -> int | None:
-    """Answers of the vocabulary; None where it cannot be read or built yet."""
-    found = _vocabulary(config, context)
-    return found if isinstance(found, int) else None
-
-
-def _vocabulary(config: ExperimentConfig, context: RunContext) -> int | str | None:
-    """Its size, or what is wrong with it; None where it cannot be told yet."""
+def vocabulary_size(config: ExperimentConfig, context: RunContext) -> int | str | None:
+    """Answers of the vocabulary, or what is wrong with it; None where it cannot be read or built yet."""
     return context.once(("vocabulary", repr(config.data)), lambda: _read_vocabulary(config, context))
 
 
