@@ -269,7 +269,7 @@ def test_results_file(tmp_path: Path) -> None:
 def test_results_with_other_ids_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "vqa.json"
     path.write_text("earlier")
-    message = r"7 missing \(1, 2, 3, 4, 5, …\); 2 unexpected \(98, 99\)"
+    message = r"7 missing \(1, 2, 3, 4, 5 and 2 more\); 2 unexpected \(98, 99\)"
     with pytest.raises(ValueError, match=message):
         write_results(path, {0: "a", 98: "b", 99: "c"}, range(8))
     assert path.read_text() == "earlier"
