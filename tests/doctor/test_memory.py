@@ -11,7 +11,9 @@ import torch
 
 from tests.doctor.looking import amiss, experiment_in, look, the_one
 from tests.tiny_backbones import save_tiny_bert, save_tiny_gpt2, save_tiny_llama
+from tests.tiny_models import batch_of
 from vlrouting.backbones.language import load_language_model
+from vlrouting.bottleneck import attach
 from vlrouting.config import (
     BottleneckConfig,
     DataConfig,
@@ -24,8 +26,8 @@ from vlrouting.config import (
 from vlrouting.doctor import Finding, Surroundings
 from vlrouting.doctor.memory import PROGRAM, estimate
 from vlrouting.doctor.sizes import Sizes, sizes
-from vlrouting.models.decoder import TextGenerationModel
-from vlrouting.models.encoder_classifier import QuestionAnsweringModel
+from vlrouting.models.decoder import Decoder
+from vlrouting.models.encoder_classifier import EncoderClassifier
 
 ROWS = 16
 
@@ -67,17 +69,12 @@ def test_activations_are_what_autograd_keeps(
     size = sizes(config, Surroundings())
     language = load_language_model(config.language, causal=writes).model
     text = size.sequence(config) - 1
-    ids, features = torch.randint(5, 15, (ROWS, text)), torch.randn(ROWS, 1, 192)
-    mask = torch.ones_like(ids)
-    if writes:
-        writer = TextGenerationModel(language, config.bottleneck, (1, 192), ModelConfig()).train()
-        kept = _kept_bytes(writer, lambda: writer(ids, mask, ids, features=features))
-        trained = writer.trained_parameters
-    else:
-        reader = QuestionAnsweringModel(language, config.bottleneck, 3129, (1, 192), ModelConfig()).train()
-        kept = _kept_bytes(reader, lambda: reader(ids, mask, features=features))
-        trained = reader.trained_parameters
-    assert size.trained == trained
+    ids = torch.randint(5, 15, (ROWS, text))
+    architecture = Decoder if writes else EncoderClassifier
+    model = architecture(attach(language, config.bottleneck), (1, 192), ModelConfig(), outputs=3129).train()
+    batch = batch_of(ids, labels=ids, visual=torch.randn(ROWS, 1, 192))
+    kept = _kept_bytes(model, lambda: model(batch))
+    assert size.trained == model.trainable_parameters
     log_probabilities = 4 * ROWS * (text + 1) * size.vocabulary
     estimated = estimate(config, size, "cpu")["activations"] + log_probabilities
     assert 0.85 < estimated / kept < 1.25

@@ -30,14 +30,14 @@ SHARES = """
 import os
 from pathlib import Path
 from torch.distributed.tensor import DTensor
-from vlrouting.tasks.scored import ScoredTask
+from vlrouting.tasks.scored import TaskModule
 
 def note(self):
     frozen = [p for name, p in self.model.language.named_parameters() if ".layer." in name and not p.requires_grad]
     held = sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in frozen)
     Path(f"share-{os.environ['RANK']}").write_text(f"{held / sum(p.numel() for p in frozen):.2f}")
 
-ScoredTask.on_train_start = note
+TaskModule.on_train_start = note
 """
 
 
@@ -57,8 +57,8 @@ def test_fsdp_holds_a_part_of_what_is_frozen(
 NOTICE = """
 import os, signal
 from pathlib import Path
-from vlrouting.tasks.scored import ScoredTask
-original = ScoredTask.training_step
+from vlrouting.tasks.scored import TaskModule
+original = TaskModule.training_step
 
 def training_step(self, batch, batch_index):
     if batch_index == 5 and os.environ["RANK"] == "1" and not Path("noticed").exists():
@@ -66,7 +66,7 @@ def training_step(self, batch, batch_index):
         os.kill(os.getpid(), signal.SIGUSR1)
     return original(self, batch, batch_index)
 
-ScoredTask.training_step = training_step
+TaskModule.training_step = training_step
 """
 
 

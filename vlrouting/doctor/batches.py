@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import TASKS, ExperimentConfig
 from vlrouting.data.datasets.presence import answers_path
-from vlrouting.data.datasets.registry import chosen_splits, format_of
+from vlrouting.data.datasets.registry import chosen_splits
 from vlrouting.data.example import DataError
 from vlrouting.doctor.data import reading
 from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding, from_sentence
@@ -23,9 +23,9 @@ def steps(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
     examples = reading(config, where).examples
     if examples is None:
         return
-    learnt = where.once(("learnt", repr(config.data), config.task), lambda: _learnt(config, where))
+    training = where.once(("training", repr(config.data), config.task), lambda: _training_examples(config, where))
     try:
-        per_epoch = whole_batches(learnt, config.train.batch_size)
+        per_epoch = whole_batches(training, config.train.batch_size)
     except DataError as error:
         yield from_sentence(FAULT, PLACE, str(error))
         return
@@ -38,7 +38,7 @@ def steps(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
     if (config.train.warmup_steps or 0) >= total:
         found = f"train.warmup_steps is {config.train.warmup_steps}, and training ends after {total} steps"
         yield Finding(WARNING, PLACE, found, "set train.warmup_fraction instead, or train for longer")
-    yield Finding(OK, PLACE, f"{learnt:,} training examples: {per_epoch:,} steps an epoch, {total:,} in all")
+    yield Finding(OK, PLACE, f"{training:,} training examples: {per_epoch:,} steps an epoch, {total:,} in all")
 
 
 def vocabulary(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
@@ -75,30 +75,21 @@ def vocabulary_size(config: ExperimentConfig, where: Surroundings) -> int | None
 
 def _vocabulary(config: ExperimentConfig, where: Surroundings) -> int | str | None:
     """Its size, or what is wrong with it; None where it cannot be told yet."""
-    return where.once(("vocabulary", repr(config.data)), lambda: _read_vocabulary(config, where))
+    return where.once(("vocabulary", repr(config.data), config.task), lambda: _read_vocabulary(config, where))
 
 
 def _read_vocabulary(config: ExperimentConfig, where: Surroundings) -> int | str | None:
-    from vlrouting.data.loading.vocabulary import AnswerVocabulary
-
-    path = answers_path(config.data)
-    examples = reading(config, where).examples
+    path, examples = answers_path(config.data), reading(config, where).examples
+    if not path.exists() if path is not None else examples is None:
+        return None
     try:
-        if path is not None:
-            return len(AnswerVocabulary.read(path)) if path.exists() else None
-        if examples is None:
-            return None
-        normalize = format_of(config.data).normalize_answer
-        return len(AnswerVocabulary.build(examples[config.data.train], config.data.min_answer_count, normalize))
+        return len(TASKS.load(config.task).answers(config.data, examples[config.data.train] if examples else []))
     except DataError as error:
         return str(error)
 
 
-def _learnt(config: ExperimentConfig, where: Surroundings) -> int:
+def _training_examples(config: ExperimentConfig, where: Surroundings) -> int:
     """Texts or questions of an epoch."""
     examples = reading(config, where).examples
     assert examples is not None
-    training = examples[config.data.train]
-    if config.task == "captioning":
-        return sum(len(example.answers) for example in training)
-    return sum(bool(example.answer) for example in training) if config.generates else len(training)
+    return len(TASKS.load(config.task).training_examples(examples[config.data.train]))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import ARCHITECTURES, TASKS, ExperimentConfig
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.doctor.data import reading
 from vlrouting.doctor.subject import Surroundings
@@ -67,11 +67,9 @@ class Sizes:
     """Longest sequence that the language model takes; None for no limit."""
 
     def sequence(self, config: ExperimentConfig) -> int:
-        """Most tokens of a training sequence: image, prompt and text to be learnt."""
-        prompt = config.data.max_text_tokens
-        if config.task == "captioning":
-            prompt = min(prompt, len(config.data.prompt.format(text="")) + 1)  # no token is shorter than a character
-        return self.visual_tokens + prompt + (config.data.max_target_tokens if config.generates else 0)
+        """Most tokens of a training sequence: image, prompt and target."""
+        longest: int = TASKS.load(config.task).longest_row(config.data)
+        return self.visual_tokens + longest
 
 
 def vision_size(config: ExperimentConfig, where: Surroundings) -> VisionSize | None:
@@ -130,9 +128,9 @@ def _sizes(config: ExperimentConfig, where: Surroundings) -> Sizes:
     frozen = sum(p.numel() for p in model.language.parameters() if not p.requires_grad)
     layers = max(1, int(language.num_hidden_layers))
     in_blocks = sum(p.numel() for n, p in model.language.named_parameters() if block_of(n)[0] and not p.requires_grad)
-    wide, norms = _kept(model, layers, config.bottleneck.dropout > 0)
+    wide, norms = _kept(model, layers, getattr(config.bottleneck, "dropout", 0.0) > 0)
     return Sizes(
-        trained=model.trained_parameters,
+        trained=model.trainable_parameters,
         frozen=frozen,
         layers=layers,
         block=in_blocks // layers,
@@ -151,12 +149,12 @@ def _model(config: ExperimentConfig, visual_shape: tuple[int, int] | None, answe
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
 
-    from vlrouting.models.decoder import TextGenerationModel
-    from vlrouting.models.encoder_classifier import QuestionAnsweringModel
+    from vlrouting.training.assembly import attach_tower
 
     try:
         language_config = _language_config(config)
-        kind = AutoModelForCausalLM if config.generates else AutoModel
+        causal = ARCHITECTURES.facts(config.architecture).language == "causal"
+        kind = AutoModelForCausalLM if causal else AutoModel
         with _on_meta():
             language = kind.from_config(language_config, dtype=getattr(torch, config.language.dtype))
     except NotKnown:
@@ -165,9 +163,8 @@ def _model(config: ExperimentConfig, visual_shape: tuple[int, int] | None, answe
         raise NotKnown(f"{config.language.name} cannot be built without its weights ({type(error).__name__})") from None
     try:
         with _on_meta():
-            if config.generates:
-                return TextGenerationModel(language, config.bottleneck, visual_shape, config.model)
-            return QuestionAnsweringModel(language, config.bottleneck, answers, visual_shape, config.model)
+            routed = attach_tower(language, config, "language")
+            return ARCHITECTURES.load(config.architecture)(routed, visual_shape, config.model, outputs=answers)
     except ValueError as error:
         raise Misfit(str(error)) from None
 
@@ -228,6 +225,8 @@ def _kept(model: Any, layers: int, dropout: bool) -> tuple[int, int]:
     )
     bottlenecks = 0
     for bottleneck in model.routed.bottlenecks.values():
+        if not hasattr(bottleneck, "down"):
+            continue
         rows, inputs = bottleneck.down.weight.shape
         bottlenecks += inputs * (2 if dropout else 1) + 3 * rows
     return wide + bottlenecks // layers, norms // layers

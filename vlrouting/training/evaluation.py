@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning
 
+from vlrouting.bottleneck import stored_places
 from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
 from vlrouting.experiment.plugins import import_plugins
@@ -41,8 +42,8 @@ def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> Non
 
 
 def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
-    built = build_point(point.config, inputs)
-    _, tensors = read_artifact(run.artifact)
+    stored, tensors = read_artifact(run.artifact)
+    built = build_point(point.config, inputs, stored_places(stored))
     load_trained_tensors(built.task.model, tensors, str(run.artifact))
     quiet_lightning()
     trainer = lightning.Trainer(
