@@ -13,7 +13,7 @@ SWEEP = $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER
 	$(if $(GPUS),--gpus $(GPUS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep status cancel evaluate compare validate doctor tensorboard test test-slurm lint format clean
+.PHONY: help install train sweep status cancel evaluate compare validate doctor tensorboard test test-gpu test-slurm lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET [EXP=demo_vqa] [POINT=routing=mul] [ARGS=\"train.lr=1e-3 seed=7\"]"
@@ -48,6 +48,8 @@ tensorboard: $(READY)  ## curves, HPARAMS and test images of EXP
 	$(BIN)/tensorboard --logdir runs/$(EXP)
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+test-gpu: $(READY)  ## tests on an NVIDIA GPU; without one they are skipped
+	$(BIN)/python -m pytest -m gpu -rs
 test-slurm: $(READY)  ## tests on a real SLURM cluster, which they start on this machine (as root, Debian or Ubuntu)
 	$(BIN)/python -m pytest -m slurm tests/slurm
 lint: $(READY)  ## ruff, mypy, import contracts

@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModel, BertConfig
 
 from vlrouting.bottleneck import BottleneckConfig, attach
-from vlrouting.training.allocator import keep_freed_memory
+from vlrouting.training.machine import keep_freed_memory
 
 STEPS = 40
 SHAPE = (16, 10)

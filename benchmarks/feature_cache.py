@@ -16,7 +16,7 @@ import torch
 
 from vlrouting.backbones.vision import load_vision_encoder
 from vlrouting.config import VisionConfig
-from vlrouting.training.allocator import keep_freed_memory
+from vlrouting.training.machine import keep_freed_memory
 
 BATCH = 256
 """The demo's `evaluate.batch_size`."""

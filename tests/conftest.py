@@ -1,7 +1,10 @@
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from vlrouting.shapes import make_world
 
@@ -9,6 +12,38 @@ from vlrouting.shapes import make_world
 os.environ["OMP_NUM_THREADS"] = "1"
 # No test may ask a model hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked `gpu` are skipped where there is none."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a GPU, and PyTorch sees none (torch.cuda.is_available())")
+
+
+QUICK_METEOR = """#!/bin/sh
+case "$*" in *meteor*) ;; *) exec {java} "$@" ;; esac
+scores=
+while IFS= read -r line; do
+    case "$line" in
+        SCORE*) echo "${{#line}}"; scores="$scores 0.${{#line}}" ;;
+        *) for score in $scores 0.5; do echo "$score"; done ;;
+    esac
+done
+"""
+"""`java` with METEOR's protocol, and a text's length for its score: the real one first reads a table for seconds."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def path_with_meteor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """METEOR is a stand-in for all tests and for the programs that they start; the PATH that has the real one."""
+    path, java = os.environ["PATH"], shutil.which("java")
+    if java is not None:
+        quick = tmp_path_factory.mktemp("quick") / "java"
+        quick.write_text(QUICK_METEOR.format(java=java))
+        quick.chmod(0o755)
+        os.environ["PATH"] = f"{quick.parent}{os.pathsep}{path}"
+    yield path
+    os.environ["PATH"] = path
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,16 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.command_line import REPOSITORY, vlrouting
 from vlrouting.experiment import RunDirectory, load
 from vlrouting.launch.in_process import train
 
 pytestmark = pytest.mark.slow
-REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +28,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory, shapes_world: Path) -> Iterat
     finally:
         os.chdir(before)
     yield RunDirectory(folder / "runs" / "demo_caption" / "routing=mul")
-
-
-def vlrouting(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vlrouting.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
 
 
 def test_the_sheet_and_every_score_are_there(demo: RunDirectory) -> None:

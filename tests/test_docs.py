@@ -62,13 +62,13 @@ WRONG = {
     "data.name=flagz": "'flagz' is not one of vqav2, coco, gqa, nlvr2, flags. Did you mean 'flags'?",
     "task=captioning": "captioning is for coco, not for flags",
     "data.root=elsewhere": "elsewhere/train.csv is missing (data.splits.train.questions); put it there, or correct",
-    "data.train=trian": "did you mean 'train'?",
+    "data.train=trian": "Did you mean 'train'?",
 }
 """Override -> part of what is said."""
 CHECK_WRONG = """
 import sys
 from vlrouting.experiment import ExperimentErrors, load
-from vlrouting.training.required_files import missing_files_of
+from vlrouting.training.user_errors import missing_files_of
 for override in sys.argv[1:]:
     try:
         load("flags", [override], check_files=missing_files_of)
@@ -92,6 +92,42 @@ def test_adding_a_routing_function(tmp_path: Path) -> None:
     for routing in ("none", "gated"):
         assert (tmp_path / "runs" / "gated" / f"routing={routing}" / "artifact" / "adapter_config.json").is_file()
     assert re.search(r"^ *\d+\.\d%  \w+$", printed, re.MULTILINE)
+
+
+def trained_parameters(run: Path) -> int:
+    return int(json.loads((run / "run.json").read_text())["trained_parameters"])
+
+
+@pytest.mark.slow
+def test_adding_a_bottleneck_kind(tmp_path: Path) -> None:
+    printed = follow("adding-a-bottleneck-kind.md", tmp_path)[-1]
+    assert "experiments/ssf.yaml: 3 points" in printed
+    runs = tmp_path / "runs" / "ssf"
+    assert trained_parameters(runs / "ssf") > trained_parameters(runs / "scale_only")
+    stored = json.loads((runs / "ssf" / "artifact" / "adapter_config.json").read_text())
+    assert stored["experiment"]["bottleneck"]["kind"] == "ssf" and stored["experiment"]["bottleneck"]["shift"] is True
+    wrong = subprocess.run(
+        [sys.executable, "-m", "vlrouting.cli", "validate", "ssf", "bottleneck.shfit=true"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert wrong.returncode == 2 and "Did you mean 'bottleneck.shift'?" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_adding_a_transform(tmp_path: Path) -> None:
+    (printed,) = follow("adding-a-transform.md", tmp_path)
+    assert "experiments/sparse.yaml: 2 points" in printed
+    stored = json.loads((tmp_path / "runs/sparse/sparsity=0.6/artifact/adapter_config.json").read_text())
+    assert stored["experiment"]["language"]["transforms"] == {"magnitude": {"sparsity": 0.6}}
+
+
+@pytest.mark.slow
+def test_adding_a_selector(tmp_path: Path) -> None:
+    (printed,) = follow("adding-a-selector.md", tmp_path)
+    assert "experiments/selected.yaml: 2 points" in printed
+    for count in (2, 4):
+        stored = json.loads((tmp_path / f"runs/selected/count={count}/artifact/adapter_config.json").read_text())
+        assert len(stored["places"]["bottleneck"]) == count
 
 
 def test_every_file_that_a_guide_names_is_there() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.tiny_backbones import save_tiny_bert, save_tiny_gpt2, save_tiny_llama, save_tiny_roberta
 from vlrouting.backbones.location import missing_backbones
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import missing_files
 from vlrouting.experiment import Experiment, Point, RunDirectory, known_experiments, load
 from vlrouting.launch.in_process import train
@@ -69,21 +69,28 @@ def small(name: str, world: Path, backbones: dict[str, Path]) -> Experiment:
     return load(name, overrides, FOLDER, check_files=files_of)
 
 
-def files_of(config: ExperimentConfig) -> list[str]:
+def files_of(config: ExperimentConfig) -> list[Problem]:
     return missing_files(config.data) + missing_backbones(config)
 
 
 def chosen(experiment: Experiment) -> list[Point]:
-    """A routed point of each kind of bottleneck."""
-    points = {point.config.bottleneck.kind: point for point in experiment.points if point.config.bottleneck.routed}
+    """A point of each combination of kinds and of what is unfrozen, a routed one where there is one."""
+    points: dict[object, Point] = {}
+    for point in sorted(experiment.points, key=is_routed):
+        kinds = [(bottleneck.kind, bottleneck.tower) for bottleneck in point.config.named_bottlenecks.values()]
+        points[(*kinds, *point.config.model.unfreeze, point.config.model.visual_input)] = point
     return list(points.values())
+
+
+def is_routed(point: Point) -> bool:
+    return any(bottleneck.routed for bottleneck in point.config.named_bottlenecks.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_point_is_sound(name: str) -> None:
     experiment = load(name, experiments_dir=FOLDER)
     assert len(experiment.points) > 1
-    assert any(point.config.bottleneck.routed for point in experiment.points)
+    assert any(map(is_routed, experiment.points)) or "baselines" in name
     if experiment.points[0].config.data.prepare == "shapes":
         load(name, experiments_dir=FOLDER, check_files=files_of)
 

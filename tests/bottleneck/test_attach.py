@@ -14,11 +14,7 @@ ROUTINGS = REGISTERED.names()
 RANK = 4
 CONFIGS = {
     **{f"lora-{routing}": BottleneckConfig("lora", rank=RANK, routing=routing) for routing in ROUTINGS},
-    **{
-        f"adapter-{p}": BottleneckConfig("adapter", rank=RANK, routing="mul", position=p)
-        for p in POSITIONS
-        if p != "parallel"
-    },
+    **{f"adapter-{p}": BottleneckConfig("adapter", rank=RANK, routing="mul", position=p) for p in POSITIONS},
     "adapter-shared": BottleneckConfig("adapter", rank=RANK, routing="gram", shared=True),
     "lora-own-down": BottleneckConfig("lora", rank=RANK, routing="mul", shared_down=False),
     "lora-after-up": BottleneckConfig("lora", rank=RANK, routing="mul", place="after_up", targets=["query"]),

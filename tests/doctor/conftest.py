@@ -7,18 +7,18 @@ from tests.tiny_experiment import write_experiment
 
 
 @pytest.fixture(scope="session")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound experiment, made once; `tiny` copies it."""
-    folder = tmp_path_factory.mktemp("sound")
+def valid_experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A valid experiment, made once; `tiny` copies it."""
+    folder = tmp_path_factory.mktemp("valid")
     write_experiment(folder)
     return folder
 
 
 @pytest.fixture
-def tiny(sound: Path, tmp_path: Path) -> Path:
-    """A folder with a sound experiment of its own, to plant a fault in."""
+def tiny(valid_experiment: Path, tmp_path: Path) -> Path:
+    """A folder with a valid experiment of its own, to plant a fault in."""
     folder = tmp_path / "tiny"
-    shutil.copytree(sound, folder)
+    shutil.copytree(valid_experiment, folder)
     file = folder / "tiny.yaml"
-    file.write_text(file.read_text().replace(str(sound), str(folder)))
+    file.write_text(file.read_text().replace(str(valid_experiment), str(folder)))
     return folder

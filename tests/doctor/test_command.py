@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from vlrouting.cli import app
 
 
-def test_a_sound_experiment(tiny: Path) -> None:
+def test_a_valid_experiment(tiny: Path) -> None:
     done = CliRunner().invoke(app, ["doctor", str(tiny / "tiny.yaml"), "--runs", str(tiny / "runs")])
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
@@ -38,6 +38,6 @@ def test_faults_come_first_with_their_remedy(tiny: Path) -> None:
         (["train.lr=fast"], "train.lr"),
     ],
 )
-def test_mistakes_on_the_command_line(tiny: Path, arguments: list[str], word: str) -> None:
+def test_errors_on_the_command_line(tiny: Path, arguments: list[str], word: str) -> None:
     done = CliRunner().invoke(app, ["doctor", str(tiny / "tiny.yaml"), *arguments])
     assert word in str(done.exception)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import findings_of, only_problem, problems
 from vlrouting.doctor import data
 from vlrouting.doctor.data import json_problem
 
@@ -20,13 +20,13 @@ QUESTIONS = "v2_OpenEnded_mscoco_train2014_questions.json"
 
 def test_a_file_is_missing(tiny: Path) -> None:
     (tiny / "data" / ANNOTATIONS).unlink()
-    the_one(look(tiny), "fault", "data", ANNOTATIONS, "is missing", "curl")
+    only_problem(findings_of(tiny), "fault", "data", ANNOTATIONS, "is missing", "curl")
 
 
 def test_an_image_folder_is_missing(tiny: Path) -> None:
     shutil.rmtree(tiny / "data" / "val2014")
-    the_one(look(tiny), "fault", "data", "val2014", "val2014.zip")
-    assert amiss(look(tiny, "model.visual_input=none", "bottleneck.routing=none")) == []
+    only_problem(findings_of(tiny), "fault", "data", "val2014", "val2014.zip")
+    assert problems(findings_of(tiny, "model.visual_input=none", "bottleneck.routing=none")) == []
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_an_image_folder_is_missing(tiny: Path) -> None:
 )
 def test_a_file_is_no_json(tiny: Path, content: str, word: str) -> None:
     (tiny / "data" / QUESTIONS).write_text(content)
-    the_one(look(tiny), "fault", "data", QUESTIONS, word, "fetch it again")
+    only_problem(findings_of(tiny), "fault", "data", QUESTIONS, word, "fetch it again")
 
 
 def test_a_large_file_is_cut_short_or_damaged_at_its_head(tmp_path: Path) -> None:
@@ -60,26 +60,30 @@ def test_a_record_is_broken(tiny: Path) -> None:
     content = json.loads(file.read_text())
     del content["questions"][3]["question"]
     file.write_text(json.dumps(content))
-    the_one(look(tiny), "fault", "data", QUESTIONS, "has no key 'question'", "compare with the official file format")
+    only_problem(
+        findings_of(tiny), "fault", "data", QUESTIONS, "has no key 'question'", "compare with the official file format"
+    )
 
 
 def test_files_that_are_too_large_are_not_read_through(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "MOST_BYTES", 1000)
-    findings = look(tiny)
-    assert amiss(findings) == []
+    findings = findings_of(tiny)
+    assert problems(findings) == []
     assert any("are not read through here" in finding.found for finding in findings)
 
 
 def test_an_image_is_broken(tiny: Path) -> None:
     image = sorted((tiny / "data" / "train2014").iterdir())[0]
     image.write_bytes(image.read_bytes()[:200])
-    the_one(look(tiny), "fault", "images", image.name, "restore this file")
+    only_problem(findings_of(tiny), "fault", "images", image.name, "restore this file")
 
 
 def test_the_answers_are_no_vocabulary(tiny: Path) -> None:
     (tiny / "data" / "answers.json").write_text('["yes", "no", "yes"]')
-    the_one(look(tiny, "data.answers=answers.json"), "fault", "answers", "occur twice", "remove the repetitions")
-    the_one(look(tiny, "data.min_answer_count=1000"), "fault", "answers", "lower data.min_answer_count")
+    only_problem(
+        findings_of(tiny, "data.answers=answers.json"), "fault", "answers", "occur twice", "remove the repetitions"
+    )
+    only_problem(findings_of(tiny, "data.min_answer_count=1000"), "fault", "answers", "lower data.min_answer_count")
 
 
 def test_a_recipe_without_its_package_and_in_an_occupied_place(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,21 +91,21 @@ def test_a_recipe_without_its_package_and_in_an_occupied_place(tiny: Path, monke
     root = f"data.root={tiny / 'none'}"
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name == "easy_vqa" else find(name))
-    assert amiss(look(tiny, root, *made)) == []
-    the_one(look(tiny, *made), "fault", "data", "did not make", "move them away")
+    assert problems(findings_of(tiny, root, *made)) == []
+    only_problem(findings_of(tiny, *made), "fault", "data", "did not make", "move them away")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "easy_vqa" else find(name))
-    the_one(look(tiny, root, *made), "fault", "data", "is not installed", "pip install")
+    only_problem(findings_of(tiny, root, *made), "fault", "data", "is not installed", "pip install")
 
 
 def test_a_recipe_that_may_not_write(tiny: Path) -> None:
     made = ("data.prepare=shapes", "data.train=train", "data.validation=val", "data.test=test")
     place = "/proc/vlrouting"
-    findings = look(tiny, f"data.root={place}", f"vision.cache_dir={tiny / 'features'}", *made)
-    the_one(findings, "fault", "data", f"nothing can be written to {place}", "set data.root")
+    findings = findings_of(tiny, f"data.root={place}", f"vision.cache_dir={tiny / 'features'}", *made)
+    only_problem(findings, "fault", "data", f"nothing can be written to {place}", "set data.root")
 
 
 def test_gray_images_and_palettes_are_no_fault(tiny: Path) -> None:
     for image, mode in zip(sorted((tiny / "data" / "train2014").iterdir()), ("L", "P"), strict=False):
         Image.new(mode, (8, 8)).save(image.with_suffix(".png"))
         image.with_suffix(".png").replace(image)
-    assert amiss(look(tiny)) == []
+    assert problems(findings_of(tiny)) == []

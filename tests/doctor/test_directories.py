@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.doctor.looking import amiss, experiment_in, look, the_one
+from tests.doctor.checking import experiment_in, findings_of, only_problem, problems
 from vlrouting.experiment import RunDirectory, to_yaml
 
 
@@ -25,24 +25,24 @@ def run(tiny: Path) -> RunDirectory:
     return run
 
 
-def test_a_sound_one(tiny: Path, run: RunDirectory) -> None:
-    assert amiss(look(tiny)) == []
+def test_a_valid_one(tiny: Path, run: RunDirectory) -> None:
+    assert problems(findings_of(tiny)) == []
 
 
 def test_other_settings(tiny: Path, run: RunDirectory) -> None:
-    findings = look(tiny, "train.lr=0.5")
-    the_one(findings, "fault", "run directory", "train.lr: 0.01 → 0.5", f"rm -r '{run.path}'")
-    assert amiss(look(tiny, "train.workers=1")) == []
+    findings = findings_of(tiny, "train.lr=0.5")
+    only_problem(findings, "fault", "run directory", "train.lr: 0.01 → 0.5", f"rm -r '{run.path}'")
+    assert problems(findings_of(tiny, "train.workers=1")) == []
 
 
 def test_a_damaged_configuration(tiny: Path, run: RunDirectory) -> None:
     run.config.write_text("train: [")
-    the_one(look(tiny), "fault", "run directory", "config.yaml is damaged", f"rm -r '{run.path}'")
+    only_problem(findings_of(tiny), "fault", "run directory", "config.yaml is damaged", f"rm -r '{run.path}'")
 
 
 def test_a_damaged_run_json(tiny: Path, run: RunDirectory) -> None:
     run.run_json.write_text('{"status": "compl')
-    the_one(look(tiny), "warning", "run directory", "run.json", f"rm '{run.run_json}'")
+    only_problem(findings_of(tiny), "warning", "run directory", "run.json", f"rm '{run.run_json}'")
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed"])
@@ -51,13 +51,13 @@ def test_a_damaged_checkpoint(tiny: Path, run: RunDirectory, damage: str) -> Non
     middle = len(whole) // 2
     broken = whole[:middle] if damage == "cut" else whole[:middle] + b"doctor" + whole[middle + 6 :]
     run.last.write_bytes(broken)
-    the_one(look(tiny), "warning", "run directory", "last.ckpt is damaged", "goes on from previous.ckpt")
+    only_problem(findings_of(tiny), "warning", "run directory", "last.ckpt is damaged", "goes on from previous.ckpt")
     run.previous.write_bytes(broken)
-    the_one(look(tiny), "fault", "run directory", "no other to go on from", f"rm -r '{run.last.parent}'")
+    only_problem(findings_of(tiny), "fault", "run directory", "no other to go on from", f"rm -r '{run.last.parent}'")
     run.last.unlink()
-    the_one(look(tiny), "fault", "run directory", "previous.ckpt is damaged", f"rm -r '{run.last.parent}'")
+    only_problem(findings_of(tiny), "fault", "run directory", "previous.ckpt is damaged", f"rm -r '{run.last.parent}'")
     run.last.write_bytes(whole)
-    assert amiss(look(tiny)) == []
+    assert problems(findings_of(tiny)) == []
 
 
 def test_damaged_best_weights(tiny: Path) -> None:
@@ -66,9 +66,9 @@ def test_damaged_best_weights(tiny: Path) -> None:
     run.prepare(to_yaml(experiment_in(tiny, best).points[0].config))
     run.best.parent.mkdir()
     torch.save({"weight": torch.arange(5000.0)}, run.best)
-    assert amiss(look(tiny, best)) == []
+    assert problems(findings_of(tiny, best)) == []
     run.best.write_bytes(run.best.read_bytes()[:5000])
-    the_one(look(tiny, best), "warning", "run directory", "best.ckpt is damaged", "the test will fail")
+    only_problem(findings_of(tiny, best), "warning", "run directory", "best.ckpt is damaged", "the test will fail")
 
 
 def test_a_live_lock(tiny: Path, run: RunDirectory) -> None:
@@ -80,6 +80,6 @@ def test_a_live_lock(tiny: Path, run: RunDirectory) -> None:
         [sys.executable, "-c", code, run.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-    the_one(look(tiny), "fault", "run directory", f"in use by process {holder.pid}", "Wait for it")
+    only_problem(findings_of(tiny), "fault", "run directory", f"in use by process {holder.pid}", "Wait for it")
     holder.communicate("")
-    assert amiss(look(tiny)) == []
+    assert problems(findings_of(tiny)) == []

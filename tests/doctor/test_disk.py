@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import findings_of, only_problem, problems
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -19,16 +19,16 @@ def _leave(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
 
 def test_a_full_disk(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _leave(monkeypatch, 2**20)
-    the_one(look(tiny), "fault", "disk", "1.0 MiB are free", "make room there")
+    only_problem(findings_of(tiny), "fault", "disk", "1.0 MiB are free", "make room there")
     _leave(monkeypatch, 2**29)
-    the_one(look(tiny), "warning", "disk", "512.0 MiB are free", "make room there")
+    only_problem(findings_of(tiny), "warning", "disk", "512.0 MiB are free", "make room there")
     _leave(monkeypatch, 2**33)
-    assert amiss(look(tiny)) == []
+    assert problems(findings_of(tiny)) == []
 
 
 def test_it_takes_all_points_and_the_features(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def wanted(*overrides: str) -> str:
-        (finding,) = [finding for finding in look(tiny, *overrides) if finding.looked_at == "disk"]
+        (finding,) = [finding for finding in findings_of(tiny, *overrides) if finding.looked_at == "disk"]
         return finding.found
 
     one = "about 4.4 MiB will be written"
@@ -39,6 +39,6 @@ def test_it_takes_all_points_and_the_features(tiny: Path, monkeypatch: pytest.Mo
 
 
 def test_runs_that_cannot_be_written(tiny: Path) -> None:
-    the_one(look(tiny, runs=Path("/proc/vlrouting")), "fault", "disk", "/proc/vlrouting", "--runs")
+    only_problem(findings_of(tiny, runs=Path("/proc/vlrouting")), "fault", "disk", "/proc/vlrouting", "--runs")
     (tiny / "occupied").write_text("a file")
-    the_one(look(tiny, runs=tiny / "occupied"), "fault", "disk", "nothing can be written", "--runs")
+    only_problem(findings_of(tiny, runs=tiny / "occupied"), "fault", "disk", "nothing can be written", "--runs")

@@ -1,182 +1,119 @@
-"""The estimate of memory: what it counts, what fits, and the remedy."""
+"""Memory: arithmetic of weights and optimizer states, and one measured training step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.doctor.looking import amiss, experiment_in, look, the_one
-from tests.tiny_backbones import save_tiny_bert, save_tiny_gpt2, save_tiny_llama
-from tests.tiny_models import batch_of
-from vlrouting.backbones.language import load_language_model
-from vlrouting.bottleneck import attach
-from vlrouting.config import (
-    BottleneckConfig,
-    DataConfig,
-    ExperimentConfig,
-    LanguageConfig,
-    ModelConfig,
-    TrainConfig,
-    VisionConfig,
-)
-from vlrouting.doctor import Finding, Surroundings
-from vlrouting.doctor.memory import PROGRAM, estimate
-from vlrouting.doctor.sizes import Sizes, sizes
-from vlrouting.models.decoder import Decoder
-from vlrouting.models.encoder_classifier import EncoderClassifier
-
-ROWS = 16
+from tests.doctor.checking import experiment_in, findings_of, only_problem, problems
+from tests.tiny_experiment import write_caption_experiment
+from vlrouting.backbones.load import load_language
+from vlrouting.config import ExperimentConfig, TrainConfig
+from vlrouting.doctor import Finding, RunContext, measure
+from vlrouting.doctor.memory import bytes_of
+from vlrouting.doctor.sizes import ModelSize, build, model_size
 
 
-def _config(folder: Path, writes: bool, bottleneck: BottleneckConfig) -> ExperimentConfig:
-    return ExperimentConfig(
-        task="captioning" if writes else "vqa_classification",
-        language=LanguageConfig(str(folder)),
-        vision=VisionConfig("vit_tiny_patch16_224", weights="random", image_size=32),
-        bottleneck=bottleneck,
-        data=DataConfig("coco" if writes else "vqav2", root="/nowhere", max_text_tokens=30, max_target_tokens=30),
-        train=TrainConfig(max_steps=1, batch_size=ROWS),
-    )
+def test_the_sizes_are_those_of_the_real_model(tiny: Path) -> None:
+    config = experiment_in(tiny).points[0].config
+    size = model_size(config, RunContext())
+    language = load_language(config)
+    model = build(config, language, size.answers, size.visual_shape, None)
+    assert size.trainable == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert size.frozen == sum(p.numel() for p in language.model.parameters() if not p.requires_grad)
+    assert (size.visual_shape, size.sequence(config)) == ((1, 192), 1 + size.text_tokens(config))
 
 
-def _kept_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> int:
-    """Bytes that autograd keeps for the backward pass, weights not counted."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    kept: dict[int, torch.Tensor] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.untyped_storage().data_ptr() not in own:
-            kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        forward()
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-
-
-@pytest.mark.parametrize("save", [save_tiny_bert, save_tiny_gpt2, save_tiny_llama])
-@pytest.mark.parametrize("kind", ["lora", "adapter"])
-@pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_activations_are_what_autograd_keeps(
-    tmp_path: Path, save: Callable[..., Path], kind: str, dropout: float
-) -> None:
-    folder, writes = save(tmp_path, width=64, layers=4), save is not save_tiny_bert
-    config = _config(folder, writes, BottleneckConfig(kind=kind, rank=8, routing="mul", dropout=dropout))
-    size = sizes(config, Surroundings())
-    language = load_language_model(config.language, causal=writes).model
-    text = size.sequence(config) - 1
-    ids = torch.randint(5, 15, (ROWS, text))
-    architecture = Decoder if writes else EncoderClassifier
-    model = architecture(attach(language, config.bottleneck), (1, 192), ModelConfig(), outputs=3129).train()
-    batch = batch_of(ids, labels=ids, visual=torch.randn(ROWS, 1, 192))
-    kept = _kept_bytes(model, lambda: model(batch))
-    assert size.trained == model.trainable_parameters
-    log_probabilities = 4 * ROWS * (text + 1) * size.vocabulary
-    estimated = estimate(config, size, "cpu")["activations"] + log_probabilities
-    assert 0.85 < estimated / kept < 1.25
-
-
-@pytest.fixture
-def large() -> tuple[ExperimentConfig, Sizes]:
-    """A point with the numbers of GPT-2 medium."""
+def test_every_part_counts_what_it_should() -> None:
     config = ExperimentConfig(train=TrainConfig(max_steps=1, batch_size=64))
-    size = Sizes(
-        trained=10**7, frozen=4 * 10**8, layers=24, block=12 * 10**6, width=1024, kept_wide=25_000, kept_norms=2048,
-        vocabulary=50_257, visual_tokens=1, vision=None, positions=1024,
-    )  # fmt: skip
-    return config, size
+    size = ModelSize(10**7, 4 * 10**8, 24 * 12 * 10**6, 24, images=1, vision=None, positions=1024, answers=0)
 
+    def weights(**train: object) -> int:
+        return bytes_of(replace(config, train=replace(config.train, **train)), size)["weights"]  # type: ignore[arg-type]
 
-def test_every_part_counts_what_it_should(large: tuple[ExperimentConfig, Sizes]) -> None:
-    config, size = large
-
-    def parts(**train: object) -> dict[str, int]:
-        return estimate(replace(config, train=replace(config.train, **train)), size, "gpu")  # type: ignore[arg-type]
-
-    whole = parts()
-    assert whole["weights"] == 16 * 10**8 and whole["training"] == 16 * 10**7 and whole["program"] == PROGRAM["gpu"]
-    tokens = 64 * (1 + 19)
-    assert whole["activations"] == 24 * tokens * 4 * (25_000 + 2048)
-    for pieces in ({"accumulate": 4}, {"devices": 4}, {"nodes": 2, "devices": 2}):
-        assert parts(**pieces)["activations"] * 4 == whole["activations"]
-        assert parts(**pieces)["weights"] == whole["weights"]
-    assert parts(precision="bf16-mixed")["activations"] == 24 * tokens * (2 * 25_000 + 4 * 2048)
-    assert parts(gradient_checkpointing=True)["activations"] == tokens * 4 * (24 * 1024 + 25_000 + 2048)
-    sharded = parts(strategy="fsdp", devices=4)["weights"]
-    assert sharded == 4 * (4 * 10**8 - 24 * 12 * 10**6 + 24 * 12 * 10**6 // 4 + 2 * 12 * 10**6)
-    assert parts(strategy="fsdp")["weights"] == whole["weights"]
+    assert bytes_of(config, size) == {"weights": 16 * 10**8, "training": 16 * 10**7}
+    assert weights(devices=4) == weights(strategy="fsdp") == 16 * 10**8
+    blocks = 24 * 12 * 10**6
+    assert weights(strategy="fsdp", devices=4) == 4 * (4 * 10**8 - blocks + blocks // 4 + 2 * 12 * 10**6)
     small = replace(config, language=replace(config.language, dtype="bfloat16"))
-    assert estimate(small, size, "gpu")["weights"] == 8 * 10**8
+    assert bytes_of(small, size)["weights"] == 8 * 10**8
 
 
-def _memory(findings: list[Finding]) -> Finding:
-    (finding,) = [finding for finding in findings if finding.looked_at == "memory"]
-    return finding
+def _memory(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.looked_at == "memory"]
 
 
-def _need(folder: Path, *overrides: str) -> float:
-    """GiB that a step is estimated to take on a GPU."""
-    config = experiment_in(folder, *overrides).points[0].config
-    return sum(estimate(config, sizes(config, Surroundings()), "gpu").values()) / 2**30
-
-
-BIG = ("train.accelerator=auto", "train.batch_size=48", "data.max_text_tokens=60", "bottleneck.rank=2048")
-
-
-def test_the_remedy_is_the_smallest_accumulate_that_fits(tiny: Path) -> None:
-    gibibytes = (_need(tiny, *BIG, "train.accumulate=3") + 0.001) / 0.85
-    assert _need(tiny, *BIG, "train.accumulate=2") > 0.85 * gibibytes
-    finding = the_one(look(tiny, *BIG, gpu_memory=gibibytes), "fault", "memory", "more than", "estimated")
-    assert finding.remedy == "set train.accumulate=3"
-    for part in ("weights", "training", "activations", "working", "program"):
-        assert part in finding.found
-    warning = the_one(look(tiny, *BIG, gpu_memory=_need(tiny, *BIG) + 0.001), "warning", "memory", "nearly all")
-    assert warning.remedy == "set train.accumulate=2"
-    assert amiss(look(tiny, *BIG, "train.accumulate=3", gpu_memory=gibibytes)) == []
-
-
-def test_gradient_checkpointing_where_no_accumulate_fits(tiny: Path) -> None:
-    alone = (*BIG, "train.accumulate=48")
-    gibibytes = (_need(tiny, *alone, "train.gradient_checkpointing=true") + 1e-6) / 0.85
-    assert _need(tiny, *alone) > 0.85 * gibibytes
-    fault = amiss(look(tiny, *BIG, gpu_memory=gibibytes))[-1]
-    assert fault.remedy == "set train.accumulate=48 train.gradient_checkpointing=true"
-    hopeless = the_one(look(tiny, *BIG, gpu_memory=0.1), "fault", "memory", "more than 0.1 GiB")
-    assert "language.dtype=bfloat16" in hopeless.remedy and "smaller backbone" in hopeless.remedy
+def test_what_does_not_fit(tiny: Path) -> None:
+    on_gpu = ("train.accelerator=auto", "bottleneck.rank=2048")
+    config = experiment_in(tiny, *on_gpu).points[0].config
+    gibibytes = sum(bytes_of(config, model_size(config, RunContext())).values()) / 2**30
+    fault = only_problem(findings_of(tiny, *on_gpu, gpu_memory=gibibytes * 0.9), "fault", "memory", "more than")
+    assert "language.dtype=bfloat16" in fault.remedy and "smaller backbone" in fault.remedy
+    for part in ("weights", "training", "activations on top (--measure"):
+        assert part in fault.found
+    only_problem(findings_of(tiny, *on_gpu, gpu_memory=gibibytes * 1.1), "warning", "memory", "nearly all of")
+    assert problems(findings_of(tiny, *on_gpu, gpu_memory=gibibytes * 1.3)) == []
 
 
 def test_this_machines_memory(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     meminfo = tmp_path / "meminfo"
     monkeypatch.setattr("vlrouting.doctor.memory._MEMINFO", meminfo)
-    meminfo.write_text("MemTotal: 8000000 kB\nMemAvailable: 400000 kB\n")
-    the_one(look(tiny), "fault", "memory", "more than 390.6 MiB", "smaller backbone")
+    meminfo.write_text("MemTotal: 8000000 kB\nMemAvailable: 1000 kB\n")
+    only_problem(findings_of(tiny), "fault", "memory", "more than 1000 KiB", "smaller backbone")
     meminfo.write_text("MemTotal: 8000000 kB\nMemAvailable: 4000000 kB\n")
-    assert amiss(look(tiny)) == []
-    job = {"SLURM_JOB_ID": "1", "SLURM_MEM_PER_NODE": "500"}
-    the_one(look(tiny, environment=job), "fault", "memory", "more than 500.0 MiB")
+    assert problems(findings_of(tiny)) == []
+    job = {"SLURM_JOB_ID": "1", "SLURM_MEM_PER_NODE": "2"}
+    only_problem(findings_of(tiny, environment=job), "fault", "memory", "more than 2.0 MiB")
 
 
 def test_what_is_not_known(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vlrouting.doctor.slurm.scheduler", lambda sweep: [])
-    said = _memory(look(tiny, "train.accelerator=auto", launcher="slurm"))
-    assert "give --gpu-memory" in said.found
+    (finding,) = _memory(findings_of(tiny, "train.accelerator=auto", launcher="slurm"))
+    assert "give --gpu-memory" in finding.found
 
 
 def test_bottlenecks_that_do_not_fit(tiny: Path) -> None:
-    the_one(
-        look(tiny, "bottleneck.targets=[qeury.x]"), "fault", "bottlenecks", "'qeury.x' matches no module", "targets"
-    )
+    findings = findings_of(tiny, "bottleneck.targets=[qeury.x]")
+    only_problem(findings, "fault", "bottlenecks", "'qeury.x' matches no module", "targets")
 
 
 def test_the_worst_of_several_points_speaks_for_all(tiny: Path) -> None:
     (tiny / "tiny.yaml").write_text((tiny / "tiny.yaml").read_text() + "sweep: {grid: {bottleneck.rank: [2, 512]}}\n")
-    finding = _memory(look(tiny))
+    (finding,) = _memory(findings_of(tiny))
     config = experiment_in(tiny).points[1].config
-    assert (
-        f"training {estimate(config, sizes(config, Surroundings()), 'cpu')['training'] / 2**20:.1f} MiB"
-        in finding.found
-    )
+    training = bytes_of(config, model_size(config, RunContext()))["training"]
+    assert f"training {training / 2**20:.1f} MiB" in finding.found
+
+
+def test_one_step_is_measured_on_request(tiny: Path) -> None:
+    sweep = "sweep: {grid: {train.batch_size: [8, 48]}}\n"
+    (tiny / "tiny.yaml").write_text((tiny / "tiny.yaml").read_text() + sweep)
+    findings = findings_of(tiny, measure=True)
+    assert problems(findings) == []
+    _, measured = _memory(findings)
+    assert measured.points == ("batch_size=48",)
+    assert measured.found.startswith("a training step of 48 examples x 20 tokens on cpu")
+    assert "as measured" in measured.found
+    small = findings_of(tiny, "train.accelerator=auto", gpu_memory=0.05, measure=True)
+    (fault,) = [finding for finding in problems(small) if "as measured" in finding.found]
+    assert fault.level == "fault" and "train.accumulate" in fault.remedy
+
+
+@pytest.mark.parametrize("override", ["vision.cache=true", "vision.cache=false", "train.precision=bf16-mixed"])
+@pytest.mark.parametrize("task", ["classify", "caption"])
+def test_a_step_of_every_kind_of_model(tiny: Path, tmp_path: Path, task: str, override: str) -> None:
+    if task == "caption":
+        write_caption_experiment(tmp_path)
+    config = experiment_in(tmp_path if task == "caption" else tiny, override).points[0].config
+    measure.run_step(config, model_size(config, RunContext()), torch.device("cpu"))
+
+
+def test_running_out_of_memory_is_a_fault(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(measure, "run_step", fail)
+    only_problem(findings_of(tiny, measure=True), "fault", "memory", "runs out of memory", "train.accumulate")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lightning.fabric.plugins.environments import SLURMEnvironment
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import findings_of, only_problem, problems
 from vlrouting.doctor import network
 
 JOB = {
@@ -20,23 +20,23 @@ TWO_NODES = {**JOB, "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "1"}
 
 def test_this_hosts_name(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "nowhere.invalid")
-    assert amiss(look(tiny)) == []  # a single process meets nobody
-    the_one(look(tiny, "train.devices=2"), "warning", "network", "nowhere.invalid", "/etc/hosts")
-    findings = look(tiny, "train.nodes=2", environment=TWO_NODES)
-    the_one(findings, "fault", "network", "nowhere.invalid", "/etc/hosts")
+    assert problems(findings_of(tiny)) == []  # a single process meets nobody
+    only_problem(findings_of(tiny, "train.devices=2"), "warning", "network", "nowhere.invalid", "/etc/hosts")
+    findings = findings_of(tiny, "train.nodes=2", environment=TWO_NODES)
+    only_problem(findings, "fault", "network", "nowhere.invalid", "/etc/hosts")
 
 
 def test_a_name_that_means_this_machine_alone(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "localhost")
-    findings = look(tiny, "train.nodes=2", environment=TWO_NODES)
-    the_one(findings, "warning", "network", "localhost, resolves to 127.0.0.1", "GLOO_SOCKET_IFNAME")
-    assert amiss(look(tiny, "train.devices=2", environment=JOB)) == []
+    findings = findings_of(tiny, "train.nodes=2", environment=TWO_NODES)
+    only_problem(findings, "warning", "network", "localhost, resolves to 127.0.0.1", "GLOO_SOCKET_IFNAME")
+    assert problems(findings_of(tiny, "train.devices=2", environment=JOB)) == []
 
 
 def test_the_first_node(tiny: Path) -> None:
     for variables in ({"SLURM_NODELIST": "nowhere[5-9].invalid"}, {"MASTER_ADDR": "nowhere5.invalid"}):
-        findings = look(tiny, "train.devices=2", environment={**JOB, **variables})
-        the_one(findings, "fault", "network", "nowhere5", "set MASTER_ADDR")
+        findings = findings_of(tiny, "train.devices=2", environment={**JOB, **variables})
+        only_problem(findings, "fault", "network", "nowhere5", "set MASTER_ADDR")
 
 
 def _listening() -> socket.socket:
@@ -59,18 +59,18 @@ def test_a_port_that_is_taken(tiny: Path, named: bool) -> None:
         port = taken.getsockname()[1]
         variables = {"MASTER_PORT": str(port)} if named else {"SLURM_JOB_ID": f"7{port - 15000:04}"}
         environment = {**JOB, **variables}
-        findings = look(tiny, "train.devices=2", environment=environment)
-        the_one(findings, "fault", "network", f"port {port}", "not free", "MASTER_PORT")
-        assert amiss(look(tiny, "train.devices=2", environment={**environment, "SLURM_NODEID": "1"})) == []
+        findings = findings_of(tiny, "train.devices=2", environment=environment)
+        only_problem(findings, "fault", "network", f"port {port}", "not free", "MASTER_PORT")
+        assert problems(findings_of(tiny, "train.devices=2", environment={**environment, "SLURM_NODEID": "1"})) == []
         started = {**environment, "RANK": "0", "WORLD_SIZE": "2"}  # by a local launcher, which holds the port
-        assert amiss(look(tiny, "train.devices=2", environment=started)) == []
-    assert amiss(look(tiny, "train.devices=2", environment=environment)) == []
+        assert problems(findings_of(tiny, "train.devices=2", environment=started)) == []
+    assert problems(findings_of(tiny, "train.devices=2", environment=environment)) == []
 
 
 def test_a_port_that_is_none(tiny: Path) -> None:
     for port in ("http", "0", "70000"):
-        findings = look(tiny, "train.devices=2", environment={**JOB, "MASTER_PORT": port})
-        the_one(findings, "fault", "network", f"'{port}'", "unset MASTER_PORT")
+        findings = findings_of(tiny, "train.devices=2", environment={**JOB, "MASTER_PORT": port})
+        only_problem(findings, "fault", "network", f"'{port}'", "unset MASTER_PORT")
 
 
 @pytest.mark.filterwarnings("ignore:The `srun` command is available")

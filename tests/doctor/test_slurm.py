@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import findings_of, only_problem, problems
 from tests.doctor.test_network import JOB
 from vlrouting.doctor import devices, node_findings, slurm
 from vlrouting.doctor.devices import Gpu
@@ -19,8 +19,8 @@ TWO = ("train.devices=2",)
 
 
 def test_a_job_that_fits(tiny: Path) -> None:
-    findings = look(tiny, *TWO, environment=JOB)
-    assert amiss(findings) == []
+    findings = findings_of(tiny, *TWO, environment=JOB)
+    assert problems(findings) == []
     assert any("has what the point wants: 1 nodes x 2 tasks" in finding.found for finding in findings)
 
 
@@ -33,41 +33,45 @@ def test_a_job_that_fits(tiny: Path) -> None:
     ],
 )
 def test_tasks_and_nodes_that_do_not_fit(tiny: Path, variables: dict[str, str], words: tuple[str, ...]) -> None:
-    the_one(look(tiny, *TWO, environment={**JOB, **variables}), "fault", "SLURM", *words)
+    only_problem(findings_of(tiny, *TWO, environment={**JOB, **variables}), "fault", "SLURM", *words)
 
 
 def test_tasks_that_lightning_does_not_take(tiny: Path) -> None:
     environment = {name: value for name, value in JOB.items() if name != "SLURM_NTASKS_PER_NODE"}
-    the_one(look(tiny, *TWO, environment=environment), "fault", "SLURM", "--ntasks-per-node=2 instead of --ntasks=2")
+    only_problem(
+        findings_of(tiny, *TWO, environment=environment), "fault", "SLURM", "--ntasks-per-node=2 instead of --ntasks=2"
+    )
 
 
 def test_gpus_of_the_job(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "gpus", lambda: (Gpu("H100", 2**36, True),) * 2)
     wanted = (*TWO, "train.accelerator=gpu")
-    findings = look(tiny, *wanted, environment={**JOB, "SLURM_GPUS_ON_NODE": "1"})
-    the_one(findings, "fault", "SLURM", "SLURM_GPUS_ON_NODE is 1", "--gpus-per-node=2")
-    findings = look(tiny, *wanted, environment={**JOB, "SLURM_GPUS_ON_NODE": "8"})
-    the_one(findings, "warning", "SLURM", "GPUs stay idle", "train.devices=8")
-    assert amiss(look(tiny, *wanted, environment={**JOB, "SLURM_GPUS_ON_NODE": "2"})) == []
-    assert amiss(look(tiny, *TWO, environment={**JOB, "SLURM_GPUS_ON_NODE": "1"})) == []  # on the CPU
+    findings = findings_of(tiny, *wanted, environment={**JOB, "SLURM_GPUS_ON_NODE": "1"})
+    only_problem(findings, "fault", "SLURM", "SLURM_GPUS_ON_NODE is 1", "--gpus-per-node=2")
+    findings = findings_of(tiny, *wanted, environment={**JOB, "SLURM_GPUS_ON_NODE": "8"})
+    only_problem(findings, "warning", "SLURM", "GPUs stay idle", "train.devices=8")
+    assert problems(findings_of(tiny, *wanted, environment={**JOB, "SLURM_GPUS_ON_NODE": "2"})) == []
+    assert problems(findings_of(tiny, *TWO, environment={**JOB, "SLURM_GPUS_ON_NODE": "1"})) == []  # on the CPU
 
 
 @pytest.mark.parametrize("name", ["bash", "interactive"])
 def test_a_name_that_lightning_takes_for_interactive(tiny: Path, name: str) -> None:
     environment = {**JOB, "SLURM_JOB_NAME": name}
-    the_one(look(tiny, *TWO, environment=environment), "warning", "SLURM", f"'{name}'", "--job-name")
+    only_problem(findings_of(tiny, *TWO, environment=environment), "warning", "SLURM", f"'{name}'", "--job-name")
 
 
 def test_without_srun(tiny: Path) -> None:
     environment = {name: value for name, value in JOB.items() if name != "SLURM_STEP_ID"}
-    the_one(look(tiny, *TWO, environment=environment), "warning", "SLURM", "not started by srun", "put `srun`")
+    only_problem(
+        findings_of(tiny, *TWO, environment=environment), "warning", "SLURM", "not started by srun", "put `srun`"
+    )
     config = load(str(tiny / "tiny.yaml"), list(TWO)).points[0].config
-    the_one(node_findings(config, tiny, environment), "fault", "SLURM", "not started by srun", "put `srun`")
+    only_problem(node_findings(config, tiny, environment), "fault", "SLURM", "not started by srun", "put `srun`")
 
 
 def test_a_local_launcher_inside_of_an_allocation(tiny: Path) -> None:
-    assert amiss(look(tiny, environment=JOB, launcher="local")) == []
-    assert amiss(look(tiny, environment={**JOB, "RANK": "0", "WORLD_SIZE": "1"})) == []
+    assert problems(findings_of(tiny, environment=JOB, launcher="local")) == []
+    assert problems(findings_of(tiny, environment={**JOB, "RANK": "0", "WORLD_SIZE": "1"})) == []
 
 
 @pytest.fixture
@@ -88,14 +92,14 @@ def _program(path: Path, line: str) -> None:
 
 def test_a_scheduler_that_answers(tiny: Path, scheduler: Path) -> None:
     _program(scheduler / "sinfo", "echo 'debug*'; echo gpu")
-    findings = look(tiny, launcher="slurm")
-    assert amiss(findings) == []
+    findings = findings_of(tiny, launcher="slurm")
+    assert problems(findings) == []
     assert any("partitions: debug*, gpu" in finding.found for finding in findings)
 
 
 def test_a_scheduler_that_is_absent(tiny: Path, scheduler: Path) -> None:
     (scheduler / "sbatch").unlink()
-    the_one(look(tiny, launcher="slurm"), "fault", "SLURM", "not on PATH: sbatch", "login node")
+    only_problem(findings_of(tiny, launcher="slurm"), "fault", "SLURM", "not on PATH: sbatch", "login node")
 
 
 @pytest.mark.parametrize(
@@ -111,4 +115,4 @@ def test_a_scheduler_that_does_not_answer(
 ) -> None:
     monkeypatch.setattr(slurm, "SECONDS", 1)
     _program(scheduler / "sinfo", line)
-    the_one(look(tiny, launcher="slurm"), "fault", "SLURM", word, "try `sinfo` by hand")
+    only_problem(findings_of(tiny, launcher="slurm"), "fault", "SLURM", word, "try `sinfo` by hand")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from tests.doctor.looking import amiss, look, the_one
+from tests.doctor.checking import findings_of, only_problem, problems
 
 HUB = ("language.name=someone/some-roberta",)
 
@@ -53,9 +53,11 @@ def hub(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_no_such_folder_package_or_file(tiny: Path) -> None:
-    the_one(look(tiny, f"language.name={tiny}/none"), "fault", "weights", "language.name", "no such folder", "set it")
-    findings = look(tiny, "vision.weights=package:nothing_like_it/file.pth")
-    the_one(findings, "fault", "weights", "vision.weights", "not installed", "pip install")
+    only_problem(
+        findings_of(tiny, f"language.name={tiny}/none"), "fault", "weights", "language.name", "no such folder", "set it"
+    )
+    findings = findings_of(tiny, "vision.weights=package:nothing_like_it/file.pth")
+    only_problem(findings, "fault", "weights", "vision.weights", "not installed", "pip install")
 
 
 def test_a_folder_without_weights_or_tokenizer(tiny: Path) -> None:
@@ -66,30 +68,40 @@ def test_a_folder_without_weights_or_tokenizer(tiny: Path) -> None:
         (folder / "tokenizer_config.json").unlink()
         if name == "model.safetensors":
             shutil.copy(tiny / "roberta" / "tokenizer_config.json", folder)
-        findings = look(tiny, f"language.name={folder}")
-        the_one(findings, "fault", "weights", "language.name", kind, "copy the whole folder")
-    assert amiss(look(tiny, f"language.name={tiny / 'without_model.safetensors'}", "language.weights=random")) == []
+        findings = findings_of(tiny, f"language.name={folder}")
+        only_problem(findings, "fault", "weights", "language.name", kind, "copy the whole folder")
+    assert (
+        problems(findings_of(tiny, f"language.name={tiny / 'without_model.safetensors'}", "language.weights=random"))
+        == []
+    )
 
 
 def test_weights_that_are_cut_short(tiny: Path) -> None:
     file = tiny / "roberta" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
-    the_one(look(tiny), "fault", "weights", "cut short or damaged", "copy the file again")
+    only_problem(findings_of(tiny), "fault", "weights", "cut short or damaged", "copy the file again")
 
 
 def test_unknown_to_timm(tiny: Path) -> None:
-    findings = look(tiny, "vision.name=vit_tinny_patch16_224")
-    the_one(findings, "fault", "weights", "timm has no model", "vit_tiny_patch16_224")
-    findings = look(tiny, "vision.name=vit_tiny_patch16_224.nothing", "vision.weights=hub")
-    the_one(findings, "fault", "weights", "Invalid pretrained tag", "augreg_in21k")
+    findings = findings_of(tiny, "vision.name=vit_tinny_patch16_224")
+    only_problem(findings, "fault", "weights", "timm has no model", "vit_tiny_patch16_224")
+    findings = findings_of(tiny, "vision.name=vit_tiny_patch16_224.nothing", "vision.weights=hub")
+    only_problem(findings, "fault", "weights", "Invalid pretrained tag", "augreg_in21k")
 
 
 def test_offline_without_the_weights(tiny: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    findings = look(tiny, *HUB)
-    the_one(findings, "fault", "weights", "HF_HUB_OFFLINE", "hf download someone/some-roberta")
+    findings = findings_of(tiny, *HUB)
+    only_problem(findings, "fault", "weights", "HF_HUB_OFFLINE", "hf download someone/some-roberta")
     assert any("not estimated" in finding.found for finding in findings if finding.looked_at == "memory")
-    the_one(look(tiny, "vision.weights=hub"), "fault", "weights", "vision.name", "HF_HUB_OFFLINE", "hf download timm/")
+    only_problem(
+        findings_of(tiny, "vision.weights=hub"),
+        "fault",
+        "weights",
+        "vision.name",
+        "HF_HUB_OFFLINE",
+        "hf download timm/",
+    )
 
 
 def test_in_the_hubs_cache(tiny: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,23 +110,29 @@ def test_in_the_hubs_cache(tiny: Path, hub_cache: Path, monkeypatch: pytest.Monk
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text("0" * 40)
     shutil.copytree(tiny / "roberta", repository / "snapshots" / ("0" * 40))
-    findings = look(tiny, *HUB)
-    assert amiss(findings) == []
+    findings = findings_of(tiny, *HUB)
+    assert problems(findings) == []
     assert any("in the hub's local cache" in finding.found for finding in findings)
     (repository / "snapshots" / ("0" * 40) / "model.safetensors").unlink()
-    the_one(look(tiny, *HUB), "fault", "weights", "not in the hub's local cache")
+    only_problem(findings_of(tiny, *HUB), "fault", "weights", "not in the hub's local cache")
 
 
 def test_a_hub_that_does_not_answer(tiny: Path, hub_cache: Path) -> None:
-    the_one(look(tiny, *HUB), "fault", "weights", "nor does the hub give it", "hf download someone/some-roberta")
+    only_problem(
+        findings_of(tiny, *HUB), "fault", "weights", "nor does the hub give it", "hf download someone/some-roberta"
+    )
 
 
 def test_a_hub_that_has_it_or_has_not(tiny: Path, hub: str) -> None:
-    assert amiss(look(tiny, *HUB)) == []
-    the_one(look(tiny, "language.name=someone/nothing"), "fault", "weights", "RepositoryNotFoundError", "correct the")
+    assert problems(findings_of(tiny, *HUB)) == []
+    only_problem(
+        findings_of(tiny, "language.name=someone/nothing"), "fault", "weights", "RepositoryNotFoundError", "correct the"
+    )
 
 
 def test_fetched_before_it_is_queued(tiny: Path, hub: str) -> None:
-    warnings = [finding for finding in amiss(look(tiny, *HUB, launcher="slurm")) if finding.looked_at == "weights"]
+    warnings = [
+        finding for finding in problems(findings_of(tiny, *HUB, launcher="slurm")) if finding.looked_at == "weights"
+    ]
     assert [finding.level for finding in warnings] == ["warning"]
     assert "hf download someone/some-roberta" in warnings[0].remedy

@@ -18,7 +18,7 @@ def test_starts_and_ends_are_read_back(tmp_path: Path) -> None:
     assert attempts.read() == []
     attempts.begin("n1", "7_0", "a")
     attempts.resume(0)
-    attempts.end("preempted", 12, "stopped by SIGUSR1")
+    attempts.end("preempted", 12, "stopped by SIGUSR2")
     attempts.begin("n2", "7_0", "b")
     attempts.resume(12)
     first, second = attempts.read()

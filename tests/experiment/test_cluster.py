@@ -21,7 +21,7 @@ def write(experiments: Path, text: str) -> Path:
     return file
 
 
-def mistakes(experiments: Path, text: str) -> list[str]:
+def error_lines(experiments: Path, text: str) -> list[str]:
     write(experiments, text)
     with pytest.raises(ExperimentErrors) as caught:
         load_cluster("mine")
@@ -34,8 +34,8 @@ def test_the_shipped_ones_are_sound_and_are_no_experiments(name: str) -> None:
     assert f"cluster/{name}" not in known_experiments(SHIPPED)
 
 
-def test_every_mistake_at_once_with_its_line(experiments: Path) -> None:
-    assert mistakes(
+def test_every_error_at_once_with_its_line(experiments: Path) -> None:
+    assert error_lines(
         experiments,
         "partitoin: x\ntime: 12:00:00\nmemory: lots\ncpus_per_task: many\ngpu_request: gress\n"
         "environment: {2X: a, Y: no}\nsbatch: [--nodes=3, -x n1, --exclusive]\nsetup: echo\nretries: -1\n",
@@ -73,7 +73,7 @@ def test_every_mistake_at_once_with_its_line(experiments: Path) -> None:
     ],
 )
 def test_one_mistake(experiments: Path, given: str, expected: str) -> None:
-    (line,) = mistakes(experiments, given + "\n")
+    (line,) = error_lines(experiments, given + "\n")
     place, _, said = line.partition(": ")
     assert place.startswith("mine.yaml") and said.startswith(expected)
 

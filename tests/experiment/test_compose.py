@@ -164,6 +164,7 @@ def test_the_schema_follows_every_field() -> None:
         assert is_section(hint_of(key)) or describe(hint_of(key))
     assert len(all_keys()) > 50
     sections = [field.name for field in dataclasses.fields(ExperimentConfig) if is_section(hint_of(field.name))]
-    assert sections == ["data", "vision", "language", "bottleneck", "model", "train", "generate", "evaluate"]
+    several = ("bottlenecks", "select")
+    assert sections == ["data", "vision", "language", "bottleneck", *several, "model", "train", "generate", "evaluate"]
     assert hint_of("data.splits.any.questions") is str
     assert hint_of("data.root.deeper") is hint_of("") is None

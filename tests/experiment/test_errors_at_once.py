@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.experiment.writing import mistakes, write
-from vlrouting.config import ExperimentConfig
+from tests.experiment.writing import error_lines, write
+from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.experiment import ExperimentErrors, UserError, load
 
 FIVE = """\
@@ -24,15 +24,16 @@ train: {max_steps: 10}
 """
 
 
-def test_five_mistakes_at_once(experiments: Path) -> None:
+def test_five_errors_at_once(experiments: Path) -> None:
     write(experiments, "x", FIVE)
-    assert mistakes(missing=("data.root: data/none is not there; fetch it",)) == [
+    assert error_lines(missing=(Problem(("data.root",), "data/none is not there", "fetch it"),)) == [
         "x.yaml:1: extends: there is no experiments/base/gone.yaml.",
         "x.yaml:3: bottleneck.routin: unknown key. Did you mean 'bottleneck.routing'?",
         "x.yaml:4: bottleneck.routing: 'mull' is not one of none, add, mul, expand, gram, gram_relu, self, "
         "cross_attention. Did you mean 'mul'?",
         "x.yaml:5: bottleneck.rank: expected a whole number, got 'wide'",
-        "x.yaml:7: bottleneck.alpha: belongs to kind: lora; an adapter has no scale",
+        "x.yaml:7: bottleneck.alpha: kind of bottleneck 'adapter' has no key 'alpha'. Its keys: kind, tower, routing, "
+        "targets, layers, rank, place, shared_down, dropout, position, shared, residual, scale.",
         "x.yaml:9: data.root: data/none is not there; fetch it",
     ]
 
@@ -53,16 +54,16 @@ def test_five_mistakes_at_once(experiments: Path) -> None:
         (
             "qqqqq: 1",
             "qqqqq: unknown key. Keys of an experiment: seed, task, plugins, data, vision, language, bottleneck, "
-            "model, train, generate, evaluate, extends, sweep.",
+            "bottlenecks, select, model, train, generate, evaluate, extends, sweep.",
         ),
-        ("model: {qqqqq: 1}", "model.qqqqq: unknown key. Keys of model: visual_input, normalize_visual, "),
+        ("model: {qqqqq: 1}", "model.qqqqq: unknown key. Keys of model: visual_input, architecture, unfreeze, "),
         ("sweep: {qqqqq: {}}", "sweep.qqqqq: unknown key. Keys of sweep: grid, cases, points."),
         ("bottleneck: {RANK: 1}", "bottleneck.RANK: unknown key. Did you mean 'bottleneck.rank'?"),
     ],
 )
 def test_unknown_keys_are_answered_with_the_nearest(experiments: Path, given: str, meant: str) -> None:
     write(experiments, "x", f"train: {{max_steps: 10}}\n{given}\n")
-    (line,) = mistakes()
+    (line,) = error_lines()
     assert line.startswith(f"x.yaml:2: {meant}")
 
 
@@ -74,7 +75,7 @@ def test_unknown_keys_are_answered_with_the_nearest(experiments: Path, given: st
         ("bottleneck: {alpha: big}", "bottleneck.alpha: expected a number or null, got 'big'"),
         ("bottleneck: {targets: query}", "bottleneck.targets: expected a list of texts or null, got 'query'"),
         ("bottleneck: {layers: [0, a]}", "bottleneck.layers: expected a list of whole numbers or null, got [0, 'a']"),
-        ("bottleneck: {residual: 3}", "bottleneck.residual: expected true or false, got 3"),
+        ("bottleneck: {kind: adapter, residual: 3}", "bottleneck.residual: expected true or false, got 3"),
         ("bottleneck: {routing: null}", "bottleneck.routing: expected a text, got null"),
         (
             "bottleneck: {routing: no}",
@@ -94,25 +95,27 @@ def test_unknown_keys_are_answered_with_the_nearest(experiments: Path, given: st
 )
 def test_wrong_types_are_said_in_words(experiments: Path, given: str, expected: str) -> None:
     write(experiments, "x", f"train: {{max_steps: 10}}\n{given}\n")
-    (line,) = mistakes()
+    (line,) = error_lines()
     assert line.startswith(f"x.yaml:2: {expected}")
 
 
-def test_what_only_follows_from_a_mistake_is_not_told(experiments: Path) -> None:
+def test_what_only_follows_from_a_error_is_not_told(experiments: Path) -> None:
     # By default max_steps is null and routing is none: both would be complained about.
     write(experiments, "x", "train: {max_steps: soon}\nbottleneck: {place: after_up, routing: [mul]}\n")
-    assert [line.split(": ")[1] for line in mistakes()] == ["train.max_steps", "bottleneck.routing"]
+    assert [line.split(": ")[1] for line in error_lines()] == ["train.max_steps", "bottleneck.routing"]
     write(experiments, "x", "train: {max_step: 10}\n")
-    assert mistakes() == ["x.yaml:1: train.max_step: unknown key. Did you mean 'train.max_steps'?"]
+    assert error_lines() == ["x.yaml:1: train.max_step: unknown key. Did you mean 'train.max_steps'?"]
     write(experiments, "x", "extends: [base/gone]\n")
-    assert mistakes() == ["x.yaml:1: extends: there is no experiments/base/gone.yaml."]
+    assert error_lines() == ["x.yaml:1: extends: there is no experiments/base/gone.yaml."]
 
 
-def test_a_finding_without_a_key_of_its_own_still_names_the_file(experiments: Path) -> None:
+def test_a_diagnostic_without_a_key_of_its_own_still_names_the_file(experiments: Path) -> None:
     write(experiments, "x", "seed: 1\n")
-    assert mistakes() == ["x.yaml: train.epochs, train.max_steps: give exactly one of the two"]
+    assert error_lines() == ["x.yaml: train.epochs, train.max_steps: give exactly one of the two"]
     write(experiments, "x", "train: {max_steps: 1}\n")
-    assert mistakes(missing=("somewhere/file.json: is cut off",)) == ["x.yaml: somewhere/file.json: is cut off"]
+    assert error_lines(missing=(Problem((), "somewhere/file.json: is cut off"),)) == [
+        "x.yaml: somewhere/file.json: is cut off"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -134,59 +137,59 @@ def test_a_finding_without_a_key_of_its_own_still_names_the_file(experiments: Pa
         ("- 1\n", "x.yaml:1: expected sections"),
     ],
 )
-def test_broken_yaml_is_one_finding_with_its_line(experiments: Path, text: str, expected: str) -> None:
+def test_broken_yaml_is_one_diagnostic_with_its_line(experiments: Path, text: str, expected: str) -> None:
     write(experiments, "x", text)
-    (line,) = mistakes()
+    (line,) = error_lines()
     assert line.startswith(expected)
     assert "column" in line or "sections" in line
 
 
-def test_a_file_that_is_no_text_is_a_finding(experiments: Path) -> None:
+def test_a_file_that_is_no_text_is_a_diagnostic(experiments: Path) -> None:
     (experiments / "x.yaml").write_bytes(b"\xff\xfe\x00")
-    (line,) = mistakes()
+    (line,) = error_lines()
     assert line.startswith("x.yaml: cannot be read")
 
 
 def test_duplicate_keys_are_told(experiments: Path) -> None:
     write(experiments, "x", "train: {max_steps: 1}\nseed: 1\nbottleneck: {rank: 1, rank: 2}\nseed: 2\n")
-    assert mistakes() == [
+    assert error_lines() == [
         "x.yaml:3: bottleneck.rank: given twice, first in line 3",
         "x.yaml:4: seed: given twice, first in line 2",
     ]
     write(experiments, "x", "train: {max_steps: 1}\ntrain.max_steps: 2\n")
-    assert mistakes() == ["x.yaml:2: train.max_steps: given twice"]
+    assert error_lines() == ["x.yaml:2: train.max_steps: given twice"]
     write(experiments, "x", "train: {max_steps: 1}\nsweep:\n  cases:\n    a: {}\n    a: {seed: 1}\n")
-    assert mistakes() == ["x.yaml:5: sweep.cases.a: given twice, first in line 4"]
+    assert error_lines() == ["x.yaml:5: sweep.cases.a: given twice, first in line 4"]
 
 
 def test_cycle_of_extends(experiments: Path) -> None:
     write(experiments, "x", "extends: [base/a]\ntrain: {max_steps: 1}\n")
     write(experiments, "base/a", "extends: [base/b]\n")
     write(experiments, "base/b", "seed: 1\nextends:\n  - base/a\n")
-    assert mistakes() == ["base/b.yaml:3: extends: runs in a circle: a → b → a"]
+    assert error_lines() == ["base/b.yaml:3: extends: runs in a circle: a → b → a"]
     write(experiments, "x", "train: {max_steps: 1}\nextends: x\n")
-    assert mistakes() == ["x.yaml:2: extends: runs in a circle: x → x"]
+    assert error_lines() == ["x.yaml:2: extends: runs in a circle: x → x"]
 
 
 def test_missing_base_is_answered_with_the_nearest(experiments: Path) -> None:
     write(experiments, "base/captioning", "")
     write(experiments, "x", "extends: [base/captionning]\n")
-    assert mistakes() == [
+    assert error_lines() == [
         "x.yaml:1: extends: there is no experiments/base/captionning.yaml. Did you mean 'base/captioning'?"
     ]
     write(experiments, "x", "extends:\n  - captioning\n  - base/captioning.yaml\n  - {base: captioning}\n")
-    assert mistakes() == [
+    assert error_lines() == [
         "x.yaml:2: extends: there is no experiments/captioning.yaml. Did you mean 'base/captioning'?",
         "x.yaml:3: extends: there is no experiments/base/captioning.yaml.yaml. Did you mean 'base/captioning'?",
         "x.yaml:4: extends: expected a list of names such as base/vqa",
     ]
 
 
-def test_mistakes_on_the_command_line(experiments: Path) -> None:
+def test_errors_on_the_command_line(experiments: Path) -> None:
     write(experiments, "x", "train: {max_steps: 1}\n")
     overrides = ("bottleneck.routing=mull", "train.lrr=1", "seed", "bottleneck.rank=[1", "extends=[base/a]")
-    assert sorted(line.partition(":")[0] for line in mistakes(overrides=overrides)) == ["command line"] * 5
-    text = "\n".join(mistakes(overrides=overrides))
+    assert sorted(line.partition(":")[0] for line in error_lines(overrides=overrides)) == ["command line"] * 5
+    text = "\n".join(error_lines(overrides=overrides))
     assert "bottleneck.routing: 'mull' is not one of" in text
     assert "train.lrr: unknown key. Did you mean 'train.lr'?" in text
     assert "expected key=value, got 'seed'" in text
@@ -194,11 +197,11 @@ def test_mistakes_on_the_command_line(experiments: Path) -> None:
     assert "extends: belongs in the experiment file" in text
 
 
-def test_sweep_mistakes(experiments: Path) -> None:
+def test_sweep_errors(experiments: Path) -> None:
     grid = "grid: {bottleneck.routing: [add, mull], seed: [1, x], train.lr: [], model.visual_input: image, wat: [1]}"
     cases = "cases: {a/b: {}, ok: {bottleneck.routing: add}}"
     write(experiments, "x", f"train: {{max_steps: 1}}\nsweep:\n  {grid}\n  {cases}\n")
-    found = mistakes()
+    found = error_lines()
     assert len(found) == 7
     text = "\n".join(found)
     assert "x.yaml:3: sweep.grid.bottleneck.routing: 'mull' is not one of" in text
@@ -213,46 +216,44 @@ def test_sweep_mistakes(experiments: Path) -> None:
 def test_points_with_the_same_name_are_told(experiments: Path) -> None:
     write(experiments, "x", "train: {max_steps: 1}\nsweep: {grid: {train.lr: [3e-4, 0.0003]}}\n")
     differ = "points need names that differ in more than upper and lower case; take one out or rename it"
-    assert mistakes() == [f"x.yaml:2: sweep: {differ}: 'lr=0.0003', 'lr=0.0003'"]
+    assert error_lines() == [f"x.yaml:2: sweep: {differ}: 'lr=0.0003', 'lr=0.0003'"]
     write(experiments, "x", "train: {max_steps: 1}\nsweep: {points: {A: {}, a: {seed: 1}}}\n")
-    assert mistakes() == [f"x.yaml: sweep: {differ}: 'A', 'a'"]
+    assert error_lines() == [f"x.yaml: sweep: {differ}: 'A', 'a'"]
     grid = "{seed: [1, 1], bottleneck.routing: [add, mul, gram]}"
     write(experiments, "x", f"train: {{max_steps: 1}}\nsweep:\n  grid:\n    {grid}\n")
-    (line,) = mistakes()  # one for all points, not one for each
-    assert line.startswith(f"x.yaml:4: sweep: {differ}: 'seed=1,routing=add', ") and line.endswith(" …")
-    assert line.count("'seed=1,") == 4
+    (line,) = error_lines()  # one for all points, not one for each
+    assert line.startswith(f"x.yaml:4: sweep: {differ}: 'seed=1,routing=add', ") and line.endswith(" and 1 more")
+    assert line.count("'seed=1,") == 5
 
 
 def test_a_name_that_is_too_long_for_a_folder(experiments: Path) -> None:
     targets = ", ".join(f"layer.{number}.query" for number in range(20))
     write(experiments, "x", f"train: {{max_steps: 1}}\nsweep: {{grid: {{bottleneck.targets: [[{targets}], null]}}}}\n")
-    (line,) = mistakes()
+    (line,) = error_lines()
     assert line.startswith("x.yaml:2: sweep: a point's name has more than 200 characters; write it under sweep.points")
 
 
-def test_a_mistake_of_some_points_names_them(experiments: Path) -> None:
+def test_an_error_of_some_points_names_them(experiments: Path) -> None:
     sweep = "sweep: {points: {seeing: {}, blind: {model.visual_input: none}}}"
     write(experiments, "x", f"train: {{max_steps: 1}}\nbottleneck: {{routing: add, place: after_up}}\n{sweep}\n")
-    (line,) = mistakes()
-    assert line.startswith("x.yaml:3: sweep.points.blind.model.visual_input: none leaves the routing nothing")
+    (line,) = error_lines()
+    assert line == (
+        "x.yaml:3: sweep.points.blind.model.visual_input, bottleneck.routing: none leaves the routing no image "
+        "(bottleneck.routing: experiments/x.yaml:2); set bottleneck.routing: none"
+    )
 
-    def only_blind(config: ExperimentConfig) -> list[str]:
-        return ["train.max_steps: is too few"] if config.seed == 2 else []
+    def only_blind(config: ExperimentConfig) -> list[Problem]:
+        return [Problem(("train.max_steps",), "is too few", "train longer")] if config.seed == 2 else []
 
     write(experiments, "x", "train: {max_steps: 1}\nsweep: {grid: {seed: [1, 2]}}\n")
-    with pytest.raises(ExperimentErrors, match=r"x.yaml:1: train.max_steps: is too few \(in 'seed=2'\)"):
+    with pytest.raises(ExperimentErrors, match=r"x.yaml:1: train.max_steps: is too few \(in 'seed=2'\); train longer"):
         load("x", check_files=only_blind)
 
 
-def test_files_are_complained_about_once_and_errors_of_the_check_are_findings(experiments: Path) -> None:
+def test_files_are_complained_about_once(experiments: Path) -> None:
     write(experiments, "x", "train: {max_steps: 1}\ndata: {root: d}\nsweep: {grid: {seed: [1, 2, 3]}}\n")
-    assert mistakes(missing=("data.root: d is not there",)) == ["x.yaml:2: data.root: d is not there"]
-
-    def broken(config: ExperimentConfig) -> list[str]:
-        raise UserError("data.root: cannot be opened")
-
-    with pytest.raises(ExperimentErrors, match=r"x\.yaml:2: data\.root: cannot be opened"):
-        load("x", check_files=broken)
+    missing = (Problem(("data.root",), "d is not there"),)
+    assert error_lines(missing=missing) == ["x.yaml:2: data.root: d is not there"]
 
 
 def test_unknown_experiment_lists_the_known_ones(experiments: Path) -> None:

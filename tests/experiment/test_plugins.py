@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
 
+from vlrouting.config import KINDS, ROUTINGS, BottleneckConfig
 from vlrouting.experiment import ExperimentErrors, UserError, import_plugins, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,13 +18,18 @@ HEAVY = ("torch", "lightning", "transformers", "timm", "torchmetrics", "matplotl
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current directory, with an experiment whose routing is a plugin's."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    for registry in (ROUTINGS, KINDS):
+        monkeypatch.setattr(registry, "_facts", dict(registry._facts))
     (tmp_path / "experiments").mkdir()
     write(tmp_path, "mine")
-    return tmp_path
+    before = set(sys.modules)
+    yield tmp_path
+    for name in {name for name in sys.modules if name.startswith("my_")} - before:
+        del sys.modules[name]
 
 
 def write(folder: Path, routing: str, plugins: str = "[my_routing]") -> None:
@@ -31,38 +37,30 @@ def write(folder: Path, routing: str, plugins: str = "[my_routing]") -> None:
     (folder / "experiments" / "x.yaml").write_text(text)
 
 
-class Loader:
-    """Stands in for the import of torch and the plugin."""
-
-    def __init__(self) -> None:
-        self.calls: list[list[str]] = []
-
-    def __call__(self, plugins: Sequence[str]) -> tuple[str, ...]:
-        self.calls.append(list(plugins))
-        return ("none", "add", "mine")
+def write_plugin(folder: Path, name: str, registered: str) -> None:
+    """A plug-in that registers a routing function, and needs no torch."""
+    text = f"from vlrouting.config import *\nROUTINGS.register({registered!r}, RoutingFacts(), {name!r})\n"
+    (folder / f"{name}.py").write_text(text)
 
 
-def test_plugins_are_imported_for_an_unknown_routing_only(folder: Path) -> None:
-    (folder / "my_routing.py").write_text("raise RuntimeError('imported')\n")
-    loader = Loader()
-    write(folder, "add")
-    load("x", load_plugins=loader)
-    write(folder, "cross_attention")
-    load("x", load_plugins=loader)
-    assert loader.calls == []
+def test_plugins_are_imported_for_an_unknown_name_only(folder: Path) -> None:
+    write_plugin(folder, "my_routing", "mine")
+    for routing in ("add", "cross_attention"):
+        write(folder, routing)
+        load("x")
+    assert "my_routing" not in sys.modules
     write(folder, "mine")
-    assert load("x", load_plugins=loader).points[0].config.bottleneck.routing == "mine"
-    assert loader.calls == [["my_routing"]]
+    assert load("x").points[0].config.bottleneck.routing == "mine"
     write(folder, "mime")
     with pytest.raises(ExperimentErrors, match=r"x.yaml:3: bottleneck.routing: 'mime' .* Did you mean 'mine'\?"):
-        load("x", load_plugins=loader)
+        load("x")
 
 
 @pytest.mark.parametrize("routing", ["mine", "add"])
 def test_a_plugin_that_is_not_there(folder: Path, routing: str) -> None:
     write(folder, routing, "[my_routing_that_is_nowhere]")
     with pytest.raises(ExperimentErrors, match=r"x\.yaml:1: plugins: there is no module 'my_routing_that_is_nowhere'"):
-        load("x", load_plugins=Loader())
+        load("x")
 
 
 def test_a_plugin_that_breaks(folder: Path) -> None:
@@ -107,11 +105,33 @@ def test_a_plugin_that_only_an_import_hook_finds(folder: Path, monkeypatch: pyte
 
 def test_names_of_every_plugin_count(folder: Path) -> None:
     for name in ("my_routing", "my_other_routing"):
-        (folder / f"{name}.py").write_text("")
-    loader = Loader()
-    write(folder, "mine", "[my_other_routing, my_routing]")
-    load("x", load_plugins=loader)
-    assert loader.calls == [["my_other_routing"], ["my_routing"]]
+        write_plugin(folder, name, f"of_{name}")
+    write(folder, "of_my_routing", "[my_other_routing, my_routing]")
+    load("x")
+    assert {"of_my_routing", "of_my_other_routing"} <= set(ROUTINGS)
+
+
+KIND = """
+from dataclasses import KW_ONLY, dataclass
+from vlrouting.config import KINDS, BottleneckConfig
+@dataclass
+class MyConfig(BottleneckConfig):
+    kind: str = "my_kind"
+    _: KW_ONLY
+    strength: float = 1.0
+KINDS.register("my_kind", MyConfig, "my_kind")
+"""
+
+
+def test_a_kind_of_a_plugin_has_its_own_keys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "my_kind_plugin.py").write_text(KIND)
+    text = "plugins: [my_kind_plugin]\ntrain: {max_steps: 1}\nbottleneck: {kind: my_kind, STRENGTH: 2}\n"
+    (folder / "experiments" / "x.yaml").write_text(text.replace("STRENGTH", "strength"))
+    bottleneck = load("x").points[0].config.bottleneck
+    assert type(bottleneck).__name__ == "MyConfig" and bottleneck == BottleneckConfig("my_kind", strength=2.0)
+    (folder / "experiments" / "x.yaml").write_text(text.replace("STRENGTH", "strenght"))
+    with pytest.raises(ExperimentErrors, match=r"bottleneck\.strenght: unknown key\. .*'bottleneck\.strength'"):
+        load("x")
 
 
 def run(code: str, cwd: Path) -> str:

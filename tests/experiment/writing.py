@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.experiment import ExperimentErrors, load
 from vlrouting.experiment.validation import CheckFiles
 
@@ -16,14 +16,16 @@ def write(experiments: Path, name: str, text: str) -> None:
     (experiments / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
-def mistakes(name: str = "x", overrides: tuple[str, ...] = (), missing: tuple[str, ...] | CheckFiles = ()) -> list[str]:
+def error_lines(
+    name: str = "x", overrides: tuple[str, ...] = (), missing: tuple[Problem, ...] | CheckFiles = ()
+) -> list[str]:
     """The lines of the message, without the folder."""
 
-    def check_files(config: ExperimentConfig) -> list[str]:
+    def check_files(config: ExperimentConfig) -> list[Problem]:
         return list(missing) if isinstance(missing, tuple) else missing(config)
 
     with pytest.raises(ExperimentErrors) as caught:
         load(name, overrides, check_files=check_files)
     lines = str(caught.value).split("\n")
-    assert [str(finding) for finding in caught.value.findings] == lines
+    assert list(map(str, caught.value.diagnostics)) == lines
     return [line.removeprefix("experiments/") for line in lines]

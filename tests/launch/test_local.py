@@ -19,6 +19,7 @@ from tests.training.event_curves import curve
 from vlrouting.config import ExperimentConfig, TrainConfig
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, load
 from vlrouting.experiment.attempts import Attempts
+from vlrouting.launch import process_group
 from vlrouting.launch.in_process import train
 from vlrouting.launch.local import Slot, run_locally, slots_of
 
@@ -55,6 +56,36 @@ def test_more_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
         slots_of(points(1, nodes=2), 0, 8, None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6,7")
     assert Slot((1, 2), 1).environment() == {"CUDA_VISIBLE_DEVICES": "6,7"}
+
+
+def test_groups_that_start_at_once_have_different_ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    started: list[dict[str, str]] = []
+
+    class Process:
+        exitcode, pid = None, None
+
+        def __init__(self, target: object, args: tuple[Path, dict[str, str], int, Path]) -> None:
+            started.append(args[1])
+
+        def start(self) -> None:
+            pass
+
+    monkeypatch.setattr(process_group._CONTEXT, "Process", Process)
+    groups = [
+        process_group.ProcessGroup(tmp_path, processes=2, threads=1, environment={}, log=tmp_path / "log.txt")
+        for _ in range(20)
+    ]
+    ports = [variables["MASTER_PORT"] for variables in started]
+    assert len(ports) == 2 * len(groups) and len(set(ports)) == len(groups)
+    assert all(ports[i] == ports[i + 1] for i in range(0, len(ports), 2))
+
+
+@pytest.mark.slow
+def test_two_groups_of_two_processes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlrouting.launch.local.cores", lambda: 4)
+    experiment = load(str(write_experiment(tmp_path, train={"devices": 2}, **SWEEP)))
+    assert run_locally(experiment, experiment.points, tmp_path / "runs", at_once=2) == {}
+    assert all(RunDirectory(tmp_path / "runs" / experiment.name / p.name).is_complete() for p in experiment.points)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Scoring a predictions file again, and what is said of a broken one."""
+"""Scoring a predictions file, and the errors for an invalid one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECORDS: list[dict[str, Any]] = [
 
 @pytest.fixture(autouse=True)
 def no_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is scored here is plain, and needs no Java."""
+    """The captions here are plain: scoring them needs no Java."""
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
 
 
@@ -29,7 +29,7 @@ def write(path: Path, *records: Any) -> Path:
     return path
 
 
-def test_file_is_scored_as_its_captions_are(tmp_path: Path) -> None:
+def test_a_file_scores_like_its_captions(tmp_path: Path) -> None:
     scores = score_file(write(tmp_path / "predictions.jsonl", *RECORDS))
     expected = score(
         {record["id"]: record["prediction"] for record in RECORDS},
@@ -40,21 +40,21 @@ def test_file_is_scored_as_its_captions_are(tmp_path: Path) -> None:
     assert scores.corpus["CIDEr"] > 0
 
 
-def test_what_is_not_computed_is_told(tmp_path: Path) -> None:
+def test_missing_scores_are_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "predictions.jsonl", *RECORDS)
     assert set(score_file(path).not_computed) == {"METEOR"}
     assert set(score_file(path, spice=True).not_computed) == {"METEOR", "SPICE"}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n  \n", ""], ids=ascii)
-def test_ends_of_lines_and_blank_lines_do_not_matter(end: str, tmp_path: Path) -> None:
+def test_line_endings_and_blank_lines_do_not_matter(end: str, tmp_path: Path) -> None:
     lines = [json.dumps(record) for record in RECORDS]
     path = tmp_path / "predictions.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + ((end or "\n").join(lines) + end).encode())
     assert score_file(path) == score_file(write(tmp_path / "same.jsonl", *RECORDS))
 
 
-def test_line_separators_inside_a_caption_do_not_break_a_line(tmp_path: Path) -> None:
+def test_unicode_line_separators_in_a_caption_do_not_split_a_line(tmp_path: Path) -> None:
     records = [{"id": 1, "prediction": "a\u2028b\u0085c\u2029d", "references": ["a b"]}, RECORDS[0]]
     path = write(tmp_path / "predictions.jsonl", *records)
     assert "needs the official tokenizer" in score_file(path).not_computed["CIDEr"]
@@ -63,7 +63,7 @@ def test_line_separators_inside_a_caption_do_not_break_a_line(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"id": 1, "prediction": "a", "refer', "no whole JSON object .*; repair or remove the line"),
+        ('{"id": 1, "prediction": "a", "refer', "invalid JSON .*; repair or remove the line"),
         ("[1, 2]", r"no JSON object but \[1, 2\]"),
         ('{"prediction": "a", "references": ["a"]}', r"has no 'id' \(its keys: prediction, references\); add it"),
         ('{"id": 1, "answer": "a", "references": ["a"]}', "has no 'prediction'"),
@@ -74,18 +74,18 @@ def test_line_separators_inside_a_caption_do_not_break_a_line(tmp_path: Path) ->
         ('{"id": 1, "prediction": ["a"], "references": ["a"]}', "'prediction' must be a string"),
         ('{"id": 1, "prediction": "a", "references": "a"}', "'references' must be a list of strings, not 'a'"),
         ('{"id": 1, "prediction": "a", "references": ["a", null]}', "'references' must be a list of strings"),
-        ('{"id": 1, "prediction": "a", "references": []}', "has no references, so there is nothing to score against"),
-        ('{"id": "007", "prediction": "a", "references": ["a"]}', "id '007' came in line 2 already; remove one"),
+        ('{"id": 1, "prediction": "a", "references": []}', "has no references to score against"),
+        ('{"id": "007", "prediction": "a", "references": ["a"]}', "id '007' occurs in line 2 already; remove one"),
     ],
 )
-def test_broken_line_is_named_with_its_remedy(line: str, message: str, tmp_path: Path) -> None:
+def test_an_invalid_line_is_reported_with_its_remedy(line: str, message: str, tmp_path: Path) -> None:
     path = write(tmp_path / "predictions.jsonl", *RECORDS)
     path.write_text(path.read_text() + "\n" + line + "\n")
     with pytest.raises(PredictionsError, match=f"predictions.jsonl: line 5: {message}"):
         score_file(path)
 
 
-def test_line_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_line_that_is_not_utf8_is_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "predictions.jsonl", *RECORDS)
     path.write_bytes(path.read_bytes() + b'{"id": 1, "prediction": "caf\xe9", "references": ["a"]}\n')
     with pytest.raises(PredictionsError, match=r"predictions\.jsonl: line 4: no text in UTF-8"):
@@ -100,8 +100,8 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\n \n"])
-def test_file_without_a_line(content: str, tmp_path: Path) -> None:
+def test_an_empty_file(content: str, tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
     path.write_text(content)
-    with pytest.raises(PredictionsError, match="the file is empty; write it again"):
+    with pytest.raises(PredictionsError, match="the file is empty; make it again"):
         score_file(path)

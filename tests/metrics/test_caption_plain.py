@@ -1,4 +1,4 @@
-"""The tokenizer without Java against the official one, over captions that it takes; and the captions it declines."""
+"""The tokenizer without Java: equal to the official one on the captions that it accepts; and those that it rejects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARKS = [".", ",", ";", "!", "?"]
 
 
 def random_captions(count: int) -> list[str]:
-    """Captions of every shape that is plain, and of some that are not."""
+    """Captions of every form that is plain, and of some that are not."""
     draw = random.Random(0)
 
     def chunk() -> str:
@@ -41,15 +41,15 @@ def random_captions(count: int) -> list[str]:
     ]
 
 
-def test_equals_the_official_tokenizer_where_it_takes_a_caption() -> None:
+def test_accepted_captions_have_the_official_tokens() -> None:
     plain = [caption for caption in random_captions(12_000) if tokenize_plain(caption) is not None]
     assert len(plain) > 6_000
     captions = {number: [caption] for number, caption in enumerate(plain)}
     assert tokenize_without_java(captions) == tokenize_officially(captions)
 
 
-def test_equals_the_official_tokenizer_behind_every_abbreviation() -> None:
-    """Where no period follows, an abbreviation is a word like any other."""
+def test_abbreviations_without_a_period_have_the_official_tokens() -> None:
+    """Without a period, an abbreviation is an ordinary word."""
     captions = {word: [f"{word} a {word.upper()}, {word.title()}! {word} . 5 {word}"] for word in ABBREVIATIONS}
     assert tokenize_without_java(captions) == tokenize_officially(captions)
 
@@ -84,17 +84,17 @@ def test_plain_captions(caption: str, tokens: str) -> None:
         "a\x00", "\u212a", "😀",
     ],
 )  # fmt: skip
-def test_captions_that_need_the_official_tokenizer_are_declined(caption: str) -> None:
+def test_captions_that_need_the_official_tokenizer_are_rejected(caption: str) -> None:
     assert tokenize_plain(caption) is None
 
 
-def test_declined_caption_is_named_with_its_image() -> None:
+def test_a_rejected_caption_is_reported_with_its_image() -> None:
     with pytest.raises(ValueError, match=r"image 02: \"it's\" needs the official tokenizer"):
         tokenize_without_java({1: ["a"]}, {1: ["b"], "02": ["c", "it's"]})
 
 
-def test_declined_words_are_special_to_the_official_tokenizer() -> None:
-    """None is declined in vain, in whatever surroundings it is special."""
+def test_rejected_words_are_special_to_the_official_tokenizer() -> None:
+    """For each rejected word there is a context in which it is special."""
     around = ["{}.", "x {}. y", "x {}. The y", "x {}. 5"]
     spellings = [str.lower, str.upper, str.capitalize]
     words = sorted({*ABBREVIATIONS, *"abcdefghijklmnopqrstuvwxyz"})

@@ -1,4 +1,4 @@
-"""The joint between captioning and its metric."""
+"""`CaptionScore`, the metric of the captioning task."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ SAID = ["a cat sits", "a dog runs", "a bird sings"]
 
 
 @pytest.mark.parametrize("spice", [False, True])
-def test_scores_are_the_metrics_times_100_and_spice_is_listed_where_it_cannot_be(spice: bool) -> None:
+def test_scores_are_multiplied_by_100_and_missing_spice_is_listed(spice: bool) -> None:
     scored = CaptionScore(EXAMPLES, EvaluateConfig(spice=spice))
     predictions = {example.id: text for example, text in zip(EXAMPLES, SAID, strict=True)}
     scores = scored.compute(predictions)
@@ -35,7 +35,7 @@ def test_scores_are_the_metrics_times_100_and_spice_is_listed_where_it_cannot_be
 
 @pytest.mark.parametrize(
     ("references", "message"),
-    [((), "no caption to score"), ((("a",), ()), r"\(2\)"), (("a",), r"no list of strings: 1 image \(1\)")],
+    [((), "no caption to score"), ((("a",), ()), r"\(2\)"), (("a",), r"no list of strings: 1 \(1\)")],
 )
 def test_bad_references_are_refused_at_once(references: Any, message: str) -> None:
     examples = [Captioned(number, texts) for number, texts in enumerate(references, start=1)]
@@ -43,7 +43,7 @@ def test_bad_references_are_refused_at_once(references: Any, message: str) -> No
         CaptionScore(examples, EvaluateConfig())
 
 
-def test_another_set_of_images_is_not_handed_in(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_results_file_with_other_images_is_rejected(tmp_path_factory: pytest.TempPathFactory) -> None:
     file = tmp_path_factory.mktemp("results") / "captions_results.json"
     with pytest.raises(ValueError, match=r"captions_results\.json: predictions do not fit .*missing"):
         CaptionScore(EXAMPLES, EvaluateConfig()).write_results(file, {1: "a cat", 2: "a dog"})

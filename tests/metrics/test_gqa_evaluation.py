@@ -1,4 +1,4 @@
-"""GQA's numbers against values computed by hand, rule by rule."""
+"""GQA's metrics against values computed by hand, rule by rule."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 }
 """Six balanced questions and two unbalanced ones."""
 PREDICTIONS = {
-    "0001": "yes",  # right; of what it entails besides itself, 0002 is wrong and 0005 right
-    "0002": "yes",  # wrong, so what it entails does not count
-    "0003": "pipe",  # right; the unbalanced 0006 is right
-    "0004": "Chair",  # wrong: answers are compared letter by letter
+    "0001": "yes",  # correct; entails 0002 (wrong), 0005 (correct) and itself
+    "0002": "yes",  # wrong, so the questions that it entails do not count
+    "0003": "pipe",  # correct; the unbalanced 0006 is correct
+    "0004": "Chair",  # wrong: answers are compared exactly
     "0005": "yes",
     "0006": "no",
-    "0007": "material",  # wrong, but valid: what two things have in common
+    "0007": "material",  # wrong, but valid for a question about what two objects have in common
     "0008": "no",
 }
 CHOICES: dict[str, dict[str, list[str]]] = {
@@ -99,7 +99,7 @@ CHOICES: dict[str, dict[str, list[str]]] = {
 }
 
 
-def test_every_number_by_hand() -> None:
+def test_all_numbers_equal_those_computed_by_hand() -> None:
     result = evaluate(QUESTIONS, PREDICTIONS, CHOICES)
     assert result.pop("not_computed") == {}
     assert result == pytest.approx(
@@ -120,7 +120,7 @@ def test_every_number_by_hand() -> None:
             "consistency": 100 * (1 / 2 + 1) / 2,  # 0001: one of two; 0003: one of one; 0008 entails nothing
             "validity": 100 * 5 / 6,  # all but "Chair"
             "plausibility": 100 * 3 / 6,  # 0001, 0007, 0008
-            # furniture, two questions: pipe (1-1)²/1 + chair (0-1)²/1; "Chair" was never right and does not count.
+            # furniture, two questions: pipe (1-1)²/1 + chair (0-1)²/1; "Chair" is not a gold answer and does not count.
             # attribute, one question: color (0-1)²/1.
             "distribution": (1 * 2 + 1 * 1) / 3 / 100,
         },
@@ -128,7 +128,7 @@ def test_every_number_by_hand() -> None:
     )
 
 
-def test_all_right() -> None:
+def test_correct_predictions() -> None:
     result = evaluate(QUESTIONS, {qid: record["answer"] for qid, record in QUESTIONS.items()}, CHOICES)
     assert result["accuracy"] == result["consistency"] == result["validity"] == 100.0
     assert result["distribution"] == 0.0
@@ -141,7 +141,7 @@ def test_answers_are_not_normalised(prediction: str) -> None:
 
 def test_unbalanced_questions_do_not_count() -> None:
     questions = {"1": question("yes"), "2": question("no", balanced=False), "3": question("no", balanced=False)}
-    result = evaluate(questions, {"1": "yes", "2": "yes"})  # 3 has no prediction, and needs none
+    result = evaluate(questions, {"1": "yes", "2": "yes"})  # 3 needs no prediction
     assert (result["accuracy"], result["binary"], result["steps/2"]) == (100.0, 100.0, 100.0)
     assert "open" not in result
 
@@ -152,7 +152,7 @@ def test_unbalanced_questions_do_not_count() -> None:
         ("exist", "?", 1),
         ("query", "name", 1),
         ("query", "vposition", 2),
-        ("query", "names", 1),  # the official code looks for the words anywhere in "operation: argument"
+        ("query", "names", 1),  # the official code searches for the words in all of "operation: argument"
         ("choose name", "dog|cat", 1),
         ("choose color", "red|blue", 2),
         ("relate", "coexist,s (1)", 1),
@@ -164,7 +164,7 @@ def test_what_counts_as_a_step(operation: str, argument: str, steps: int) -> Non
     assert [key for key in result if key.startswith("steps/")] == [f"steps/{steps}"]
 
 
-def test_distribution_weighs_groups_by_their_questions() -> None:
+def test_distribution_weights_groups_by_their_questions() -> None:
     gold = {"a": ["red"] * 3 + ["blue"], "b": ["dog", "dog"]}
     guess = {"a": ["red", "blue", "blue", "green"], "b": ["dog", "dog"]}
     questions = {
@@ -213,9 +213,9 @@ def test_entailed_questions_of_wrong_answers_are_not_needed() -> None:
     assert result["consistency"] == 0.0 and "consistency" not in result["not_computed"]
 
 
-def test_nothing_to_be_consistent_about() -> None:
+def test_no_correct_question_entails_another() -> None:
     result = evaluate({"1": question("yes", entailed=("1",))}, {"1": "yes"})
-    assert "no question that was answered rightly entails" in result["not_computed"]["consistency"]
+    assert "no correctly answered question entails" in result["not_computed"]["consistency"]
 
 
 def test_without_choices_and_groups() -> None:
@@ -240,11 +240,11 @@ def test_missing_predictions_of_balanced_questions() -> None:
     with pytest.raises(ValueError, match=r"without a prediction: 2 \(0002, 0004\)"):
         evaluate(QUESTIONS, {qid: "yes" for qid in QUESTIONS if qid not in ("0002", "0004")})
     many = {f"{number:04d}": question("yes") for number in range(9)}
-    with pytest.raises(ValueError, match=r"9 \(0000, 0001, 0002, 0003, 0004, …\)"):
+    with pytest.raises(ValueError, match=r"9 \(0000, 0001, 0002, 0003, 0004 and 4 more\)"):
         evaluate(many, {})
 
 
-def test_nothing_balanced() -> None:
+def test_no_balanced_question() -> None:
     for questions in ({}, {"1": question("yes", balanced=False)}):
         with pytest.raises(ValueError, match="no question is balanced"):
             evaluate(questions, {"1": "yes"})
@@ -282,7 +282,7 @@ def test_predictions_file(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["gqa.json"]
 
 
-def test_predictions_with_other_ids_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+def test_predictions_with_other_ids_are_rejected_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "gqa.json"
     with pytest.raises(ValueError, match=r"gqa\.json: .*1 missing \(01\); 1 unexpected \(1\)"):
         write_results(path, {"1": "yes"}, ["01"])  # leading zeros matter

@@ -1,4 +1,4 @@
-"""NLVR2's numbers against values computed by hand, and the predictions file."""
+"""NLVR2's metrics against values computed by hand, and the predictions file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECORDS = [
 RIGHT = {record["identifier"]: record["label"] for record in RECORDS}
 
 
-def test_every_number_by_hand() -> None:
+def test_all_numbers_equal_those_computed_by_hand() -> None:
     assert evaluate(RECORDS, RIGHT) == {"accuracy": 1.0, "consistency": 1.0}
     predictions = RIGHT | {"dev-850-2-0": "False"}  # one pair of the first statement
     assert evaluate(RECORDS, predictions) == {"accuracy": 5 / 6, "consistency": 3 / 4}
@@ -36,7 +36,7 @@ def test_case_does_not_matter() -> None:
     assert evaluate(records, lower)["accuracy"] == 1.0
 
 
-def test_predictions_of_other_records_are_passed_over() -> None:
+def test_predictions_of_other_records_are_ignored() -> None:
     assert evaluate(RECORDS[:1], RIGHT) == {"accuracy": 1.0, "consistency": 1.0}
 
 
@@ -45,7 +45,7 @@ def test_missing_predictions_are_listed() -> None:
         evaluate(RECORDS, {i: label for i, label in RIGHT.items() if i not in ("dev-850-0-1", "dev-851-0-0")})
 
 
-def test_broken_records() -> None:
+def test_invalid_records() -> None:
     with pytest.raises(ValueError, match="nothing to score"):
         evaluate([], RIGHT)
     with pytest.raises(ValueError, match="record dev-850-0-0 has no label"):
@@ -68,7 +68,7 @@ def test_predictions_file(tmp_path: Path) -> None:
         ({"dev-850-0-1": "true"}, r"1 missing \(dev-850-0-0\); 1 unexpected \(dev-850-0-1\)"),
     ],
 )
-def test_predictions_that_are_refused(tmp_path: Path, predictions: dict[str, str], message: str) -> None:
+def test_invalid_predictions_are_rejected(tmp_path: Path, predictions: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         write_results(tmp_path / "nlvr2.csv", predictions, ["dev-850-0-0"])
     assert not any(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""VQA accuracy against values that the official evaluation code gave, and the metric and results file around it."""
+"""VQA accuracy against values of the official evaluation code, the torchmetrics Metric and the results file."""
 
 from __future__ import annotations
 
@@ -115,9 +115,9 @@ def test_accuracy_is_the_mean_over_leave_one_out_subsets(matches: int) -> None:
 @pytest.mark.parametrize(
     ("prediction", "answers", "official", "legacy"),
     [
-        ("Yes", ["yes"] * 10, 0.0, 1.0),  # equal references: official compares as it is
+        ("Yes", ["yes"] * 10, 0.0, 1.0),  # equal references: official compares them unchanged
         ("yes\n", [" yes"] * 10, 1.0, 0.0),  # legacy does not strip references
-        ("2", ["two"] * 9 + ["2"], 1.0, 0.3),  # legacy leaves number words in references
+        ("2", ["two"] * 9 + ["2"], 1.0, 0.3),  # legacy keeps number words in references
         ("dog", ["a dog"] * 9 + ["Dog"], 1.0, 0.0),
         ("wow", ["wow!"] * 9 + ["oh"], 1.0, 0.0),  # legacy: "wow!" becomes "wow "
         ("yes", ["yes "] * 5 + ["yes"] * 5, 1.0, 1.0),  # equal once stripped
@@ -129,7 +129,7 @@ def test_variants_differ(prediction: str, answers: list[str], official: float, l
     assert vqa_accuracy(prediction, answers, "legacy") == legacy
 
 
-def test_answers_are_left_as_they_were() -> None:
+def test_the_arguments_are_not_changed() -> None:
     answers = ["Two!", *["2"] * 9]
     vqa_accuracy("2", answers)
     assert answers == ["Two!", *["2"] * 9]
@@ -176,7 +176,7 @@ def test_metric_equals_mean_of_single_questions() -> None:
         assert metric.compute() == {"vqa_accuracy": pytest.approx(expected, abs=1e-10)}
 
 
-def test_metric_adds_up_over_batches_and_starts_anew_after_reset() -> None:
+def test_metric_sums_over_batches_until_reset() -> None:
     metric = new_metric()
     for index in range(4):
         metric.update(**part(hand_made_batch(), index, index + 1))
@@ -186,22 +186,22 @@ def test_metric_adds_up_over_batches_and_starts_anew_after_reset() -> None:
     assert metric.compute()["vqa_accuracy"] == 100.0
 
 
-def test_forward_gives_the_batch_and_keeps_the_whole() -> None:
+def test_forward_returns_the_batch_value_and_updates_the_sums() -> None:
     metric = new_metric()
     assert metric(**part(hand_made_batch(), 0, 2))["vqa_accuracy"] == 65.0
     assert metric(**part(hand_made_batch(), 2, 4))["vqa_accuracy"] == 30.0
     assert metric.compute() == pytest.approx(EXPECTED, abs=1e-12)
 
 
-def test_two_processes_with_parts_of_unequal_size_score_the_whole() -> None:
-    """Through the synchronisation of torchmetrics, with the other state handed in where it would be gathered."""
+def test_two_processes_with_unequal_numbers_of_questions() -> None:
+    """Uses the synchronisation of torchmetrics, with the other process's state in place of the gathered one."""
     first, second = new_metric(), new_metric()
     first.update(**part(hand_made_batch(), 0, 3))
     second.update(**part(hand_made_batch(), 3, 4))
     first.distributed_available_fn = lambda: True
     first.dist_sync_fn = lambda state, group: [state, second.totals]
     assert first.compute() == pytest.approx(EXPECTED, abs=1e-12)
-    assert first.totals[1, 0] == 3  # and keeps its own part afterwards
+    assert first.totals[1, 0] == 3  # it keeps its own part afterwards
 
 
 def test_metric_survives_pickling_and_conversion_to_half() -> None:
@@ -212,7 +212,7 @@ def test_metric_survives_pickling_and_conversion_to_half() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
-def test_empty_metric_gives_no_number() -> None:
+def test_a_metric_without_questions_returns_nothing() -> None:
     assert new_metric().compute() == {}
     metric = new_metric()
     metric.update([], [], [], [], [])
@@ -232,7 +232,7 @@ def test_describe_names_the_variant() -> None:
         ("answers", ["net"] * 9, "question 4: VQA accuracy needs 10 answers per question, got 9"),
     ],
 )
-def test_broken_question_is_named_and_nothing_is_counted(name: str, value: Any, message: str) -> None:
+def test_an_invalid_question_is_reported_and_not_counted(name: str, value: Any, message: str) -> None:
     metric, batch = new_metric(), hand_made_batch()
     batch[name][3] = value
     with pytest.raises(ValueError, match=message):
@@ -241,7 +241,7 @@ def test_broken_question_is_named_and_nothing_is_counted(name: str, value: Any, 
 
 
 @pytest.mark.parametrize("name", list(hand_made_batch()))
-def test_lengths_that_differ_are_an_error(name: str) -> None:
+def test_different_lengths_are_an_error(name: str) -> None:
     batch = hand_made_batch()
     batch[name].pop()
     with pytest.raises(ValueError, match=f"3 {name.removesuffix('s')}"):
@@ -266,17 +266,17 @@ def test_results_file(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["vqa.json"]
 
 
-def test_results_with_other_ids_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+def test_results_with_other_ids_are_rejected_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "vqa.json"
     path.write_text("earlier")
-    message = r"7 missing \(1, 2, 3, 4, 5, …\); 2 unexpected \(98, 99\)"
+    message = r"7 missing \(1, 2, 3, 4, 5 and 2 more\); 2 unexpected \(98, 99\)"
     with pytest.raises(ValueError, match=message):
         write_results(path, {0: "a", 98: "b", 99: "c"}, range(8))
     assert path.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_results_cut_off_while_writing_leave_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_while_writing_keeps_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "vqa.json"
     write_results(path, {1: "earlier"}, [1])
 

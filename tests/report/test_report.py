@@ -1,4 +1,4 @@
-"""The comparison, from run directories written by hand."""
+"""The comparison, from hand-made run directories."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ def make(
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """An experiment with complete points, one cut off, one failed, one damaged and one not started."""
+    """An experiment with complete points, one interrupted, one failed, one corrupt and one not started."""
     folder = tmp_path / "runs" / "x"
     make(folder, "routing=mul", 98.0123456789, routing="mul")
     make(folder, "routing=none", 91.25)
-    make(folder, "blind", 55.5, visual_input="none")
-    cut_off = make(folder, "routing=add", routing="add")
-    write_json_atomic(cut_off.metrics, {"test/vqa_accuracy": 99.9})  # left from an earlier attempt
+    make(folder, "text_only", 55.5, visual_input="none")
+    interrupted = make(folder, "routing=add", routing="add")
+    write_json_atomic(interrupted.metrics, {"test/vqa_accuracy": 99.9})  # from an earlier attempt
     make(folder, "routing=gram", routing="gram", status="failed", error="Loss is | not a number\nat step 3")
-    damaged = make(folder, "routing=self", 97.0, routing="self")
-    damaged.metrics.write_text('{"test/vqa_accuracy": 97')
+    corrupt = make(folder, "routing=self", 97.0, routing="self")
+    corrupt.metrics.write_text('{"test/vqa_accuracy": 97')
     RunDirectory(folder / "routing=expand").prepare(to_yaml(ExperimentConfig()))
     (folder / "notes").mkdir()
     (folder / "comparison.md").write_text("old")
@@ -69,22 +69,22 @@ def runs(tmp_path: Path) -> Path:
 def test_complete_rows_come_first_and_others_have_no_numbers(runs: Path) -> None:
     rows = collect(runs)
     assert [(row.variant, row.status, row.main) for row in rows] == [
-        ("blind", "complete", 55.5),
         ("routing=mul", "complete", 98.0123456789),
         ("routing=none", "complete", 91.25),
+        ("text_only", "complete", 55.5),
         ("routing=add", "running", None),
         ("routing=expand", "not started", None),
         ("routing=gram", "failed", None),
         ("routing=self", "unreadable", None),
     ]
-    assert "metrics.json is damaged" in rows[-1].reason
-    mul = rows[1]
-    assert (mul.trained_parameters, mul.total_parameters, mul.seconds, mul.seed) == (2_500, 100_000, 75.4, 42)
-    assert [row.blind for row in rows[:3]] == [True, False, False]
+    assert "metrics.json is " in rows[-1].reason
+    mul = rows[0]
+    assert (mul.trainable_parameters, mul.total_parameters, mul.seconds, mul.seed) == (2_500, 100_000, 75.4, 42)
+    assert [row.text_only for row in rows[:3]] == [False, False, True]
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.yaml", "metrics.json"])
-def test_each_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+def test_each_corrupt_file_is_named(tmp_path: Path, name: str) -> None:
     run = make(tmp_path, "a", 1.0)
     (run.path / name).write_text("{[")
     (row,) = collect(tmp_path)
@@ -104,25 +104,25 @@ def test_markdown(runs: Path) -> None:
     text = to_markdown(collect(runs))
     lines = text.split("\n")
     assert lines[2].startswith(
-        "| variant        | trained parameters | VQA accuracy (official) | training time | status"
+        "| variant        | trainable parameters | VQA accuracy (official) | training time | status"
     )
     table = [line for line in lines if line.startswith("|")]
     bars = {tuple(at for at, letter in enumerate(line) if letter == "|") for line in table if "\\|" not in line}
     assert len(bars) == 1 and len({len(line) for line in table}) == 1  # every column is aligned
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:]]
-    assert cells[0] == ["blind", "2,500 (2.50%)", "55.50", "1 min 15 s", "complete"]
-    assert cells[1] == ["routing=mul", "2,500 (2.50%)", "**98.01**", "1 min 15 s", "complete"]
+    assert cells[0] == ["routing=mul", "2,500 (2.50%)", "**98.01**", "1 min 15 s", "complete"]
+    assert cells[2] == ["text_only", "2,500 (2.50%)", "55.50", "1 min 15 s", "complete"]
     assert cells[3] == ["routing=add", "", "", "", "running"]
     assert [line[-1] for line in cells[4:]] == ["not started", "failed [1]", "unreadable [2]"]
     after = text[text.index("unreadable [2]") :].split("\n")[1:]
     assert after[:2] == ["", "[1] Loss is | not a number at step 3"]
-    assert after[2] == "" and after[3].startswith(f"[2] {runs}/routing=self/metrics.json is damaged")
-    assert text.count("**98.01**") == 1 and text.count("**") == 4  # the title and the best
+    assert after[2] == "" and after[3].startswith(f"[2] {runs}/routing=self/metrics.json is ")
+    assert text.count("**98.01**") == 1 and text.count("**") == 4  # the title and the best value
     rule = [cell.strip() for cell in table[1].strip("|").split("|")]
     assert [cell.endswith(":") for cell in rule] == [False, True, True, True, False]
 
 
-def test_the_only_number_is_not_the_best_and_equals_are_all_bold(tmp_path: Path) -> None:
+def test_a_single_number_is_not_bold_and_equal_numbers_are_all_bold(tmp_path: Path) -> None:
     make(tmp_path, "a", 50.001)
     assert "**50.00**" not in to_markdown(collect(tmp_path))
     make(tmp_path, "b", 50.002, routing="add")
@@ -131,21 +131,21 @@ def test_the_only_number_is_not_the_best_and_equals_are_all_bold(tmp_path: Path)
 
 def test_csv_has_full_precision_and_every_test_metric(runs: Path) -> None:
     table = list(csv.DictReader(io.StringIO(to_csv(collect(runs)))))
-    assert [line["variant"] for line in table[:2]] == ["blind", "routing=mul"]
-    assert table[1]["test/vqa_accuracy"] == "98.0123456789"
-    assert (table[1]["test/loss"], table[1]["seconds"], table[1]["metric"]) == ("0.5", "75.4", METRIC)
-    assert table[1]["seed"] == "42" and table[1]["trained_parameters"] == "2500"
+    assert [line["variant"] for line in table[:3]] == ["routing=mul", "routing=none", "text_only"]
+    assert table[0]["test/vqa_accuracy"] == "98.0123456789"
+    assert (table[0]["test/loss"], table[0]["seconds"], table[0]["metric"]) == ("0.5", "75.4", METRIC)
+    assert table[0]["seed"] == "42" and table[0]["trainable_parameters"] == "2500"
     assert "test/vqa_accuracy/yes_no" not in table[0] and "validation/vqa_accuracy" not in table[0]
     for line in table[3:]:
-        assert (line["test/vqa_accuracy"], line["seconds"], line["trained_parameters"]) == ("", "", "")
+        assert (line["test/vqa_accuracy"], line["seconds"], line["trainable_parameters"]) == ("", "", "")
 
 
 def test_metrics_can_be_chosen(runs: Path) -> None:
     rows = collect(runs)
     assert metric_keys(rows) == ["test/vqa_accuracy", "test/loss"]
     (grid,) = grids(rows, ["test/loss", "test/vqa_accuracy"])
-    assert grid.header == ["variant", "trained parameters", "test/loss", METRIC, "training time", "status"]
-    assert [cell.text for cell in grid.lines[1][2:4]] == ["0.50", "98.01"]
+    assert grid.header == ["variant", "trainable parameters", "test/loss", METRIC, "training time", "status"]
+    assert [cell.text for cell in grid.lines[0][2:4]] == ["0.50", "98.01"]
     with pytest.raises(UserError, match=r"no metric 'test/los'\. Did you mean 'test/loss'"):
         to_markdown(rows, ["test/los"])
 
@@ -160,12 +160,12 @@ def test_seeds_are_averaged(tmp_path: Path) -> None:
     assert [row.seed for row in rows][:3] == [1, 2, 10]
     add, none = by_setting(rows)
     measured = add.measured("test/vqa_accuracy")
-    assert measured is not None and measured.deviation is not None
+    assert measured is not None and measured.std is not None
     assert (add.variant, len(add.rows), measured.mean) == ("routing=add", 3, 93.0)
-    assert measured.deviation == pytest.approx(13**0.5)  # ((3² + 1² + 4²) / 2) ** 0.5
-    assert measured.deviation == pytest.approx(statistics.stdev([90.0, 92.0, 97.0]))
+    assert measured.std == pytest.approx(13**0.5)  # ((3² + 1² + 4²) / 2) ** 0.5
+    assert measured.std == pytest.approx(statistics.stdev([90.0, 92.0, 97.0]))
     single = none.measured("test/vqa_accuracy")
-    assert single is not None and (single.mean, single.deviation) == (80.0, None)
+    assert single is not None and (single.mean, single.std) == (80.0, None)
     means = to_markdown(rows).split("Mean ± sample standard deviation over the seeds")[1]
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in means.split("\n") if "routing" in line]
     assert lines == [
@@ -178,7 +178,7 @@ def test_without_several_seeds_there_is_one_table(runs: Path) -> None:
     assert len(grids(collect(runs))) == 1
 
 
-def test_same_name_of_other_settings_stays_apart(tmp_path: Path) -> None:
+def test_points_of_different_settings_are_not_grouped(tmp_path: Path) -> None:
     make(tmp_path, "a,seed=1", 1.0, seed=1)
     make(tmp_path, "a,seed=2", 2.0, seed=2, routing="add")
     assert [group.variant for group in by_setting(collect(tmp_path))] == ["a,seed=1", "a,seed=2"]
@@ -221,11 +221,11 @@ def test_narrow_console_keeps_names_and_numbers_whole(runs: Path) -> None:
     assert "2,500 (2.50%)" in line and "98.01" in line and "1 min 15 s" in line and "complete" in line
 
 
-def test_scores_that_are_lacking_are_told_below_the_table(tmp_path: Path) -> None:
+def test_notes_below_the_table_explain_missing_scores(tmp_path: Path) -> None:
     remedy = "Java is not on PATH; install Java 8 or newer, for instance with `conda install -c conda-forge openjdk=8`"
-    lacking = {"METEOR": remedy, "SPICE": remedy}
-    make(tmp_path, "routing=add", 90.0, routing="add", not_computed=lacking)
-    make(tmp_path, "routing=mul", 91.0, routing="mul", not_computed=lacking)
+    missing = {"METEOR": remedy, "SPICE": remedy}
+    make(tmp_path, "routing=add", 90.0, routing="add", not_computed=missing)
+    make(tmp_path, "routing=mul", 91.0, routing="mul", not_computed=missing)
     make(tmp_path, "routing=gram", 92.0, routing="gram", not_computed={"METEOR": "timed out [10 s]"})
     make(tmp_path, "routing=none", 89.0)
     rows = collect(tmp_path)
@@ -254,13 +254,13 @@ def test_nothing_complete_yet(tmp_path: Path) -> None:
         comparison_plot(collect(tmp_path), tmp_path / "plot.png")
 
 
-def test_plot_of_seeds_and_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plot_of_seeds_and_text_only_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.figure import Figure
 
     make(tmp_path, "routing=add,seed=1", 90.0, routing="add", seed=1)
     make(tmp_path, "routing=add,seed=2", 92.0, routing="add", seed=2)
     make(tmp_path, "routing=none", 95.0)
-    make(tmp_path, "blind", 50.0, visual_input="none")
+    make(tmp_path, "text_only", 50.0, visual_input="none")
     figures: list[Figure] = []
     save = Figure.savefig
     monkeypatch.setattr(
@@ -271,7 +271,7 @@ def test_plot_of_seeds_and_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [label.get_text() for label in axes.get_yticklabels()] == ["routing=add", "routing=none"]
     assert [bar.get_width() for bar in axes.patches] == [91.0, 95.0]
     assert [text.get_text() for text in axes.texts] == ["91.00 ± 1.41", "95.00"]
-    floors = [line for line in axes.lines if line.get_linestyle() == "--"]
-    assert [list(line.get_xdata()) for line in floors] == [[50.0, 50.0]]
+    baselines = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert [list(line.get_xdata()) for line in baselines] == [[50.0, 50.0]]
     assert axes.get_xlabel() == METRIC and axes.get_xlim()[0] == 0.0
-    assert figures[0].legends[0].get_texts()[0].get_text() == "blind: 50.00 (no image)"
+    assert figures[0].legends[0].get_texts()[0].get_text() == "text_only: 50.00 (no image)"

@@ -1,4 +1,4 @@
-"""Captions: five true, different, short references; and the evaluator, which is to notice every planted lie."""
+"""Captions: five true, different, short references; and the evaluator, which must detect every false caption."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_caption_is_true(captioned: list[tuple[Scene, list[str]]]) -> None
 
 
 def test_captions_of_another_scene_are_not_true(captioned: list[tuple[Scene, list[str]]]) -> None:
-    """Those that tell sizes, colours and shapes of all things, so that they fit no scene of other things."""
+    """Captions with the sizes, colours and shapes of all things are true of no scene with other things."""
     for (scene, given), (other, _) in pairwise(captioned):
         looks, others = (sorted((t.size, t.color, t.shape) for t in some.things) for some in (scene, other))
         for caption in given:
@@ -63,15 +63,15 @@ def test_the_vocabulary_is_small(captioned: list[tuple[Scene, list[str]]]) -> No
     assert 50 <= len(words) < 80
 
 
-def test_a_swapped_word_is_a_lie(captioned: list[tuple[Scene, list[str]]]) -> None:
+def test_a_swapped_word_makes_a_caption_false(captioned: list[tuple[Scene, list[str]]]) -> None:
     tried = dict.fromkeys(SWAPS, 0)
     for scene, given in captioned:
         if len({(thing.color, thing.shape) for thing in scene.things}) < len(scene.things):
-            continue  # of two things that look alike, either may be meant
+            continue  # "the" thing is ambiguous if two things look alike
         for caption in given:
             for word, lie in SWAPS.items():
                 if word in ("small", "large") and "of them" in caption:
-                    continue  # two of four being large, two are small
+                    continue  # if two of four are large, two are small
                 changed = re.sub(rf"\b{word}\b", lie, caption, flags=re.IGNORECASE)
                 if changed != caption:
                     assert not caption_is_true(changed, scene), changed
@@ -79,7 +79,7 @@ def test_a_swapped_word_is_a_lie(captioned: list[tuple[Scene, list[str]]]) -> No
     assert min(tried.values()) > 10, tried
 
 
-def test_a_flipped_color_is_a_lie(captioned: list[tuple[Scene, list[str]]]) -> None:
+def test_a_changed_color_makes_a_caption_false(captioned: list[tuple[Scene, list[str]]]) -> None:
     for scene, given in captioned:
         shown = {thing.color for thing in scene.things}
         absent = next(color for color in COLORS if color not in shown)
@@ -112,19 +112,19 @@ SCENE = Scene(
         "The shapes are red and blue.",
     ],
 )
-def test_true_by_hand(caption: str) -> None:
+def test_hand_written_true_captions(caption: str) -> None:
     assert caption_is_true(caption, SCENE)
 
 
 @pytest.mark.parametrize(
     "caption",
     [
-        "A large red circle and a small blue square.",  # leaves one out
+        "A large red circle and a small blue square.",  # misses one thing
         "A red circle, a blue square, a red star and a red star.",
         "Two red circles and a blue square.",
         "There are two shapes: a red circle, a blue square and a red star.",
         "A blue square is to the left of a red circle, which is above a red star.",
-        "A red circle is below a blue square, which is above a red star.",  # they are level
+        "A red circle is below a blue square, which is above a red star.",  # they are in one row
         "A circle, a square and a red star at the top.",
         "A red circle in the center column, a red star on the left and a blue square on the right.",
         "All shapes are red.",
@@ -139,5 +139,5 @@ def test_true_by_hand(caption: str) -> None:
         "",
     ],
 )
-def test_false_or_nonsense_by_hand(caption: str) -> None:
+def test_hand_written_false_or_unknown_captions(caption: str) -> None:
     assert not caption_is_true(caption, SCENE)

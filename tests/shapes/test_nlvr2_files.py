@@ -1,4 +1,4 @@
-"""Statements about two pictures: labels are right by the evaluator, and neither words nor pictures alone give them."""
+"""Statements about two images: the evaluator confirms the labels, and neither text nor images alone predict them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def said() -> list[tuple[dict[str, Any], Pair]]:
     return found
 
 
-def test_every_label_is_right(said: list[tuple[dict[str, Any], Pair]]) -> None:
+def test_every_label_is_correct(said: list[tuple[dict[str, Any], Pair]]) -> None:
     for record, pair in said:
         assert record["label"] == str(statement_is_true(record["sentence"], pair.left, pair.right)), record
 
 
-def test_sentences_are_true_of_half_their_pairs(said: list[tuple[dict[str, Any], Pair]]) -> None:
+def test_statements_are_true_of_half_their_pairs(said: list[tuple[dict[str, Any], Pair]]) -> None:
     labels: dict[tuple[str, str], list[str]] = defaultdict(list)
     for record, _ in said:
         _, number, _, turn = record["identifier"].split("-")
@@ -40,7 +40,7 @@ def test_sentences_are_true_of_half_their_pairs(said: list[tuple[dict[str, Any],
     assert all(Counter(four) == {"True": 2, "False": 2} for four in labels.values())
 
 
-def test_half_of_what_is_said_of_a_pair_is_true(said: list[tuple[dict[str, Any], Pair]]) -> None:
+def test_half_of_the_statements_about_a_pair_are_true(said: list[tuple[dict[str, Any], Pair]]) -> None:
     labels: dict[str, list[str]] = defaultdict(list)
     for record, pair in said:
         labels[pair.name].append(record["label"])
@@ -48,14 +48,14 @@ def test_half_of_what_is_said_of_a_pair_is_true(said: list[tuple[dict[str, Any],
     assert all(Counter(four) == {"True": 2, "False": 2} for four in labels.values())
 
 
-def test_the_sentences_of_a_set_differ(said: list[tuple[dict[str, Any], Pair]]) -> None:
+def test_the_statements_of_a_set_are_different(said: list[tuple[dict[str, Any], Pair]]) -> None:
     sentences: dict[str, set[str]] = defaultdict(set)
     for record, _ in said:
         sentences[record["identifier"].split("-")[1]].add(record["sentence"])
     assert all(len(four) == 4 for four in sentences.values())
 
 
-def test_most_sentences_say_what_is_there_and_every_form_occurs(said: list[tuple[dict[str, Any], Pair]]) -> None:
+def test_most_statements_are_about_presence_and_every_form_occurs(said: list[tuple[dict[str, Any], Pair]]) -> None:
     sentences = [record["sentence"] for record, _ in said]
     assert 0.6 < sum(text.startswith(("An ", "Both")) for text in sentences) / len(sentences) < 0.8
     forms = ["An image", "Both images", "Exactly one", "Neither", "The left image shows", "more", "fewer"]
@@ -77,7 +77,7 @@ def test_training_never_shows_or_names_a_held_out_combination(said: list[tuple[d
     assert 0.3 < sum(shown) / len(shown) < 0.7
 
 
-def test_a_statement_turned_round_is_a_lie(said: list[tuple[dict[str, Any], Pair]]) -> None:
+def test_a_negated_statement_has_the_other_label(said: list[tuple[dict[str, Any], Pair]]) -> None:
     opposite = {"Both images show": "Neither image shows", "more": "fewer", "exactly one": "exactly three"}
     tried = Counter[str]()
     for record, pair in said:
@@ -113,10 +113,10 @@ RIGHT = Scene((Thing("red", "circle", "small", 2, 2, 0.0, 0.0),))
         ("In the right image a red shape is above a star.", False),
     ],
 )
-def test_by_hand(sentence: str, true: bool) -> None:
+def test_hand_written_statements(sentence: str, true: bool) -> None:
     assert statement_is_true(sentence, LEFT, RIGHT) == true
 
 
-def test_other_words_are_refused() -> None:
+def test_unknown_statements_are_rejected() -> None:
     with pytest.raises(NotUnderstood, match="dogs"):
         statement_is_true("Both images show dogs.", LEFT, RIGHT)

@@ -1,4 +1,4 @@
-"""Scenes and their pictures: what may stand where, how often, and that a picture shows its scene."""
+"""Scenes: validity and distribution; and their images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_sixth_of_the_combinations_is_held_out_and_each_part_occurs_elsewhere(
 
 
 @pytest.mark.parametrize("held_out", [False, True, None])
-def test_random_scenes_are_sound(held_out: bool | None) -> None:
+def test_random_scenes_are_valid(held_out: bool | None) -> None:
     random = Random(1)
     scenes = [random_scene(random, held_out) for _ in range(500)]
     shown = [any(thing.held_out for thing in scene.things) for scene in scenes]
@@ -29,7 +29,7 @@ def test_random_scenes_are_sound(held_out: bool | None) -> None:
         assert thing.size in SIZES and 0 <= thing.row < 3 and 0 <= thing.column < 3
 
 
-def test_colors_shapes_and_cells_are_even_although_some_combinations_are_missing() -> None:
+def test_colors_shapes_and_cells_are_uniform() -> None:
     random = Random(2)
     things = [thing for _ in range(4000) for thing in random_scene(random, False).things]
     for count, values in (
@@ -38,17 +38,17 @@ def test_colors_shapes_and_cells_are_even_although_some_combinations_are_missing
         (Counter((thing.row, thing.column) for thing in things), 9),
     ):
         assert len(count) == values
-        # Within five standard deviations of a fair share.
+        # Within five standard deviations of the uniform distribution.
         share = len(things) / values
         assert all(abs(number - share) < 5 * share**0.5 for number in count.values()), count
 
 
-def test_the_same_chance_gives_the_same_scene() -> None:
+def test_equal_seeds_give_equal_scenes() -> None:
     first, again, other = (random_scene(Random(seed), None) for seed in ("a", "a", "b"))
     assert first == again != other
 
 
-def test_two_things_in_a_cell_and_too_many_or_none_are_refused() -> None:
+def test_invalid_scenes_are_rejected() -> None:
     thing = Thing("red", "circle", "small", 0, 0, 0.0, 0.0)
     later = Thing("red", "circle", "small", 0, 1, 0.0, 0.0)
     assert Scene((thing, later)).things == (thing, later)
@@ -68,7 +68,7 @@ def test_relations_are_strict() -> None:
     assert [name for name, holds in RELATIONS.items() if holds(second, first)] == ["below"]
 
 
-def test_a_picture_shows_its_scene() -> None:
+def test_an_image_shows_its_scene() -> None:
     random = Random(3)
     for scene in (random_scene(random, None) for _ in range(50)):
         pixels = np.asarray(draw(scene)).astype(int)
@@ -85,7 +85,7 @@ def test_a_picture_shows_its_scene() -> None:
         assert (pixels[0, 0] == scene.background).all()
 
 
-def test_every_look_differs_and_large_is_larger() -> None:
+def test_all_looks_are_different_and_large_is_larger() -> None:
     def covered(shape: str, size: str, dx: float = 0.0) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         picture = draw(Scene((Thing("red", shape, size, 1, 1, dx, 0.0),), 240))
         return np.asarray((np.asarray(picture) != 240).any(axis=2))
@@ -94,7 +94,7 @@ def test_every_look_differs_and_large_is_larger() -> None:
     assert len({mask.tobytes() for mask in masks.values()}) == 10
     for shape in SHAPES:
         assert masks[shape, "large"].sum() > 2 * masks[shape, "small"].sum()
-        # A shift of two pixels moves the picture by two pixels.
+        # A shift of two pixels moves the drawing by two pixels.
         assert (covered(shape, "small", 2.0)[:, 2:] == masks[shape, "small"][:, :-2]).all()
 
 

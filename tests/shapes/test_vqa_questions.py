@@ -1,4 +1,4 @@
-"""Questions of VQAv2's and GQA's kind: every answer is right by the evaluator, and none can be guessed."""
+"""VQAv2 and GQA questions: the evaluator confirms every answer, and the text alone does not predict it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def programs() -> Programs:
     return found
 
 
-def test_every_answer_is_right_and_another_is_wrong(asked: Any) -> None:
+def test_every_answer_is_correct_and_another_is_wrong(asked: Any) -> None:
     for scene, questions, annotated in asked:
         assert len(questions) == len({question["question"] for question in questions}) == 4
         for question, annotation in zip(questions, annotated, strict=True):
@@ -45,7 +45,7 @@ def test_every_answer_is_right_and_another_is_wrong(asked: Any) -> None:
             assert not any(answer_is_true(text, other, scene) for other in others)
 
 
-def test_ten_people_of_whom_most_are_right_but_not_always_all(asked: Any) -> None:
+def test_most_of_the_ten_annotators_agree(asked: Any) -> None:
     agreeing: Counter[int] = Counter()
     for _, _, annotated in asked:
         for annotation in annotated:
@@ -60,7 +60,7 @@ def test_ten_people_of_whom_most_are_right_but_not_always_all(asked: Any) -> Non
     assert set(agreeing) == {7, 8, 9, 10}
 
 
-def test_question_types_are_leading_words(asked: Any) -> None:
+def test_question_types_are_first_words(asked: Any) -> None:
     types = set()
     for _, questions, annotated in asked:
         for question, annotation in zip(questions, annotated, strict=True):
@@ -82,7 +82,7 @@ def test_vqa_answers_are_balanced(asked: Any) -> None:
     assert max(by_type["how many"].values()) < 0.5 * sum(by_type["how many"].values())
 
 
-def test_nothing_is_said_of_held_out_combinations_where_none_is_shown() -> None:
+def test_scenes_without_held_out_combinations_have_no_questions_about_them() -> None:
     random = Random(2)
     for number in range(300):
         scene = random_scene(random, False)
@@ -93,8 +93,8 @@ def test_nothing_is_said_of_held_out_combinations_where_none_is_shown() -> None:
             assert not re.search(r"the (small |large )?triangle red|the (small |large )?star green", text)
 
 
-def test_things_that_look_alike_leave_something_to_ask() -> None:
-    """No words tell one of them from the others."""
+def test_there_are_questions_about_identical_things() -> None:
+    """None of them has a unique description."""
     thing = Thing("red", "circle", "small", 0, 0, 0.0, 0.0)
     scene = Scene((thing, replace(thing, column=1), replace(thing, column=2), replace(thing, row=2)))
     for seed in range(20):
@@ -104,7 +104,7 @@ def test_things_that_look_alike_leave_something_to_ask() -> None:
         assert sum(record["isBalanced"] for _, record, _ in records) == 5
 
 
-def test_every_gqa_answer_and_full_answer_is_right(programs: Programs) -> None:
+def test_every_gqa_answer_and_full_answer_is_correct(programs: Programs) -> None:
     structural = set()
     for scene, records in programs:
         for record in records.values():
@@ -117,8 +117,8 @@ def test_every_gqa_answer_and_full_answer_is_right(programs: Programs) -> None:
     assert structural == {"query", "verify", "logical", "choose", "compare"}
 
 
-def test_full_answers_that_are_lies_are_noticed(programs: Programs) -> None:
-    lies = 0
+def test_false_full_answers_are_detected(programs: Programs) -> None:
+    false_answers = 0
     for scene, records in programs:
         for record in records.values():
             text = record["fullAnswer"]
@@ -131,8 +131,8 @@ def test_full_answers_that_are_lies_are_noticed(programs: Programs) -> None:
                 changed = text.replace(word, lie)
                 if changed != text and not (word == "left" and "not" in text):
                     assert not full_answer_is_true(changed, scene), changed
-                    lies += 1
-    assert lies > 300
+                    false_answers += 1
+    assert false_answers > 300
 
 
 def test_balanced_answers(programs: Programs) -> None:
@@ -173,7 +173,7 @@ def test_records_have_the_official_form(programs: Programs) -> None:
 
 
 def _check_places(record: dict[str, Any], scene: Scene) -> None:
-    """Every annotated word is the noun of the thing that its id stands for."""
+    """Every annotated word is the noun of the thing with the annotated id."""
     for text, places in (
         (record["question"], record["annotations"]["question"]),
         (record["fullAnswer"], record["annotations"]["fullAnswer"]),
@@ -183,8 +183,8 @@ def _check_places(record: dict[str, Any], scene: Scene) -> None:
             assert re.sub("[?.,]", "", text.lower().split()[int(place)]) in (thing.shape, "shape")
 
 
-def test_programs_run_to_the_answer(programs: Programs) -> None:
-    """The objects that a program selects and filters are those that its ids name."""
+def test_programs_compute_the_answer(programs: Programs) -> None:
+    """A program selects and filters the objects that its ids name."""
     for scene, records in programs:
         for record in records.values():
             found: list[list[Thing]] = []
@@ -212,8 +212,8 @@ def test_programs_run_to_the_answer(programs: Programs) -> None:
                     found.append([])
 
 
-def test_entailed_answers_follow(programs: Programs) -> None:
-    """In any scene where a question has the same answer, so have those that it entails: tried on changed scenes."""
+def test_entailed_answers_are_implied(programs: Programs) -> None:
+    """In changed scenes: where a question keeps its answer, so do the questions that it entails."""
     random = Random(3)
     tried = entailing = 0
     for scene, records in programs[:150]:
@@ -237,7 +237,7 @@ def _answer(question: str, scene: Scene) -> str | None:
 
 
 def _changed(scene: Scene, random: Random) -> Scene:
-    """With another look of one thing, or other cells for all."""
+    """Changes the look of one thing, or the cells of all."""
     things = list(scene.things)
     chosen = random.randrange(len(things))
     name, values = random.choice([("color", list(COLORS)), ("shape", SHAPES), ("size", SIZES), ("cell", [])])
@@ -249,7 +249,7 @@ def _changed(scene: Scene, random: Random) -> Scene:
     return Scene(tuple(replace(t, row=c // 3, column=c % 3) for t, c in zip(order, cells, strict=True)))
 
 
-def test_choices_hold_the_answer_and_fit_the_question() -> None:
+def test_choices_contain_the_answer() -> None:
     random = Random(4)
     for number in range(100):
         for _, record, choices in gqa_files.records(random_scene(random, None), number, random):
@@ -280,7 +280,7 @@ SCENE = Scene((Thing("red", "circle", "large", 0, 0, 0.0, 0.0), Thing("blue", "s
         ("Is the square on the left side of the picture?", "no"),
     ],
 )
-def test_answers_by_hand(question: str, answer: str) -> None:
+def test_hand_written_questions(question: str, answer: str) -> None:
     assert true_answer(question, SCENE) == answer
 
 
@@ -294,6 +294,6 @@ def test_answers_by_hand(question: str, answer: str) -> None:
         "Why is the sky blue?",
     ],
 )
-def test_questions_without_one_answer_are_refused(question: str) -> None:
+def test_questions_without_a_unique_answer_are_rejected(question: str) -> None:
     with pytest.raises(NotUnderstood):
         true_answer(question, SCENE)

@@ -1,4 +1,4 @@
-"""The world's files: the same bytes for a seed, read by every format's reader, whole or not there at all."""
+"""The world's files: determined by the seed, and valid for the reader of every format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
@@ -50,7 +49,7 @@ def tree(root: Path) -> dict[str, str]:
     }
 
 
-def test_same_seed_same_bytes_and_other_seed_other_pictures(root: Path, tmp_path: Path) -> None:
+def test_the_seed_determines_the_bytes(root: Path, tmp_path: Path) -> None:
     make_world(tmp_path / "again", seed=7, **SIZES)
     assert tree(tmp_path / "again") == tree(root)
     make_world(tmp_path / "other", seed=8, **SIZES)
@@ -61,20 +60,20 @@ def test_same_seed_same_bytes_and_other_seed_other_pictures(root: Path, tmp_path
 
 
 def test_bytes_do_not_depend_on_the_process(root: Path, tmp_path: Path) -> None:
-    """Nor on the order of sets, which another process has otherwise."""
+    """In particular not on the iteration order of sets, which differs between processes."""
     code = "import sys, pathlib, vlrouting.shapes as s; s.make_world(pathlib.Path(sys.argv[1]), 7, 24, 5, 16)"
     run = [sys.executable, "-c", code, str(tmp_path / "w")]
     subprocess.run(run, check=True, env={"PYTHONHASHSEED": "123", "PYTHONPATH": "."}, timeout=120)
     assert tree(tmp_path / "w") == tree(root)
 
 
-def test_a_larger_world_begins_with_the_smaller(root: Path, tmp_path: Path) -> None:
+def test_a_larger_world_starts_with_the_smaller(root: Path, tmp_path: Path) -> None:
     make_world(tmp_path / "larger", seed=7, train=30, val=5, test=16)
     larger, smaller = tree(tmp_path / "larger"), tree(root)
     assert all(larger[path] == digest for path, digest in smaller.items() if path.startswith("images/"))
 
 
-def test_pictures_are_those_of_the_scenes(root: Path, scenes: dict[str, Scene]) -> None:
+def test_images_show_the_listed_scenes(root: Path, scenes: dict[str, Scene]) -> None:
     assert {path for path in tree(root) if path.endswith(".png")} == scenes.keys()
     for path, scene in scenes.items():
         assert load_image(root / path).tobytes() == draw(scene).tobytes()
@@ -152,13 +151,13 @@ def test_gqa_reader(root: Path, scenes: dict[str, Scene], split: str) -> None:
     assert all(set(record.get("entailed", ())) <= records.keys() for record in records.values())
 
 
-def test_right_answers_score_full_marks_in_gqa(root: Path) -> None:
+def test_correct_answers_score_100_percent_in_gqa(root: Path) -> None:
     every = gqa.read_split(root, "test_all", SPLITS["gqa"]["test_all"])
     scores = evaluate(every.records(), {str(example.id): example.answer for example in every}, every.choices())
     assert {scores[name] for name in ("accuracy", "binary", "open", "consistency", "validity", "plausibility")} == {100}
 
 
-def test_gqa_files_keep_the_zeros_of_their_ids(root: Path) -> None:
+def test_gqa_ids_keep_leading_zeros(root: Path) -> None:
     records = json.loads((root / "gqa" / "train_all_questions.json").read_text())
     assert "00000100" in records and records["00000100"]["imageId"] == "1"
     official = {"semantic", "entailed", "equivalent", "question", "imageId", "isBalanced", "groups", "answer"}
@@ -183,16 +182,16 @@ def _path(root: Path, image: Path) -> str:
     return image.relative_to(root).as_posix()
 
 
-def test_second_call_does_nothing_and_another_world_is_kept(root: Path) -> None:
+def test_a_second_call_does_nothing_and_another_world_is_kept(root: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     make_world(root, seed=7, **SIZES)
-    prepare(root)  # whatever its size and seed
+    prepare(root)  # a world of any size and seed will do
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
-    with pytest.raises(DataError, match=r"prepared\.json: there is another world \(seed 7 instead of 8\); remove the"):
+    with pytest.raises(DataError, match=r"prepared\.json: the folder was made with seed 7 instead of 8; choose"):
         make_world(root, seed=8, **SIZES)
 
 
-def test_prepare_makes_the_usual_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare_makes_the_default_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
 
     def small(folder: Path, seed: int, images: dict[str, int]) -> None:
@@ -205,20 +204,20 @@ def test_prepare_makes_the_usual_world(tmp_path: Path, monkeypatch: pytest.Monke
     assert made == [(0, {"train": 8000, "val": 500, "test": 1000})]
 
 
-def test_lost_parts_and_older_versions_are_named_with_their_remedy(root: Path, tmp_path: Path) -> None:
+def test_missing_parts_and_older_versions_are_reported(root: Path, tmp_path: Path) -> None:
     assert problems(root) == [] and problems(tmp_path / "nothing") == []
     copy = tmp_path / "copy"
     shutil.copytree(root, copy)
     (copy / "gqa" / "val_choices.json").unlink()
     shutil.rmtree(copy / "nlvr2" / "images" / "test")
     (problem,) = problems(copy)
-    assert "lacks gqa/val_choices.json, nlvr2/images/test; remove the folder" in problem
+    assert "lacks gqa/val_choices.json, nlvr2/images/test; remove the folder" in str(problem)
     for recipe in ("shapes", "easy_vqa"):
         (copy / "prepared.json").write_text(json.dumps({"recipe": recipe, "version": 0}))
-        message = f"made by recipe {recipe}, version 0, not by shapes, version 2; choose another root, or remove"
+        message = "version 0 instead of 2; choose another root, or remove"
         with pytest.raises(DataError, match=message):
             prepare(copy)
-        assert message in problems(copy)[0]
+        assert message in str(problems(copy)[0])
 
 
 @pytest.mark.parametrize(
@@ -236,55 +235,7 @@ def test_numbers_out_of_range(tmp_path: Path, arguments: dict[str, int], message
     assert not (tmp_path / "shapes").exists()
 
 
-def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(DataError, match="holds files that this recipe did not make; move them away"):
-        make_world(tmp_path, **SIZES)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
-def test_cut_off_halfway_and_started_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target, drawn = tmp_path / "shapes", [0]
-
-    def interrupted(scene: Scene) -> Any:
-        drawn[0] += 1
-        if drawn[0] == 10:
-            raise KeyboardInterrupt
-        return draw(scene)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(files, "draw", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            make_world(target, seed=7, **SIZES)
-    assert not target.exists() and len(list(tmp_path.glob("shapes.unfinished/images/train/*"))) == 9
-    make_world(target, seed=7, **SIZES)
-    assert tree(target) == tree(root)
-    assert not (tmp_path / "shapes.unfinished").exists()
-
-
-def test_several_callers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write, calls, failures = files.write_world, [], []
-
-    def counted(*arguments: Any) -> None:
-        calls.append(1)
-        write(*arguments)
-
-    def call() -> None:
-        try:
-            make_world(tmp_path / "shapes", **SIZES)
-        except BaseException as error:
-            failures.append(error)
-
-    monkeypatch.setattr(files, "write_world", counted)
-    threads = [threading.Thread(target=call) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures and len(calls) == 1
-
-
-def test_looking_at_the_splits_loads_nothing_heavy() -> None:
+def test_reading_the_splits_imports_nothing_heavy() -> None:
     code = "import sys, vlrouting.shapes; print([m for m in ('torch', 'numpy', 'PIL') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "[]"

@@ -68,15 +68,15 @@ def assert_same(whole: RunDirectory, run: RunDirectory) -> None:
 def test_notice_requeue_killed_rank_and_time_limit(cluster: Cluster, folder: Callable[..., Path]) -> None:
     place = folder(plugins=["slow"], train=LONG)
     (place / "short.yaml").write_text((place / "cluster.yaml").read_text().replace("'10'", "'1'").replace("30", "10"))
-    runs = {name: RunDirectory(place / name / "tiny" / "default") for name in ("whole", "usr1", "requeue", "killed")}
+    runs = {name: RunDirectory(place / name / "tiny" / "default") for name in ("whole", "usr2", "requeue", "killed")}
     # With a process that loads data beside: a notice reaches all processes of a task.
-    more = {"usr1": ("train.workers=1",)}
+    more = {"usr2": ("train.workers=1",)}
     jobs = {name: submit(cluster, place, *more.get(name, ()), "--runs", name) for name in runs}
     runs["limit"] = RunDirectory(place / "limit" / "tiny" / "default")
     jobs["limit"] = submit(cluster, place, "--runs", "limit", "--cluster", "short.yaml")
 
-    wait_for_step(runs["usr1"], 30)
-    cluster.call("scancel", "--signal=USR1", f"{jobs['usr1']}_0")
+    wait_for_step(runs["usr2"], 30)
+    cluster.call("scancel", "--signal=USR2", f"{jobs['usr2']}_0")
     wait_for_step(runs["requeue"], 50)
     cluster.call("scontrol", "requeue", f"{jobs['requeue']}_0")
     wait_for_step(runs["killed"], 70)
@@ -85,11 +85,11 @@ def test_notice_requeue_killed_rank_and_time_limit(cluster: Cluster, folder: Cal
     wait_for(cluster, list(runs.values()))
     outcomes = {name: [attempt.outcome for attempt in Attempts(run.attempts).read()] for name, run in runs.items()}
     assert outcomes["whole"] == ["complete"]
-    assert outcomes["usr1"] == ["preempted", "complete"]
+    assert outcomes["usr2"] == ["preempted", "complete"]
     assert outcomes["requeue"][-1] == "complete" and len(outcomes["requeue"]) == 2
     assert outcomes["killed"][0] in ("failed", "killed") and outcomes["killed"][-1] == "complete"
     assert outcomes["limit"][0] == "preempted" and outcomes["limit"][-1] == "complete"
-    for name in ("usr1", "requeue", "killed", "limit"):
+    for name in ("usr2", "requeue", "killed", "limit"):
         assert Attempts(runs[name].attempts).read()[-1].first_step >= 20, name  # it went on, and did not begin anew
         assert_same(runs["whole"], runs[name])
 

@@ -31,7 +31,7 @@ def run(*arguments: str) -> str:
     return result.output
 
 
-def test_labels_say_what_the_pictures_show() -> None:
+def test_labels_describe_the_images() -> None:
     pictures = draw_pictures(20, SIDE, "a seed")
     random = Random("a seed")
     for cells in pictures.cells:
@@ -83,7 +83,7 @@ def test_readout_against_loops() -> None:
     assert readout.right(features, labels).flatten().tolist() == right
 
 
-def test_optimize_finds_the_minimum_and_tells_how_far_it_is() -> None:
+def test_optimize_finds_the_minimum_and_passes_the_progress() -> None:
     torch.manual_seed(0)
     model = nn.Linear(3, 1)
     wanted = torch.tensor([1.0, -2.0, 0.5])
@@ -100,7 +100,7 @@ def test_optimize_finds_the_minimum_and_tells_how_far_it_is() -> None:
     assert not model.training
 
 
-def test_sentences_have_no_pictures_and_repeat_for_a_seed() -> None:
+def test_equal_seeds_give_equal_texts() -> None:
     first, again, other = (sentences(Random(seed)) for seed in ("a", "a", "b"))
     texts = [next(first) for _ in range(50)]
     assert texts == [next(again) for _ in range(50)] != [next(other) for _ in range(50)]
@@ -133,7 +133,7 @@ def test_gpt2_command_writes_a_folder_that_transformers_loads(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("command", [VIT, GPT2])
-def test_a_folder_that_is_taken_stays_as_it_is(command: list[str], tmp_path: Path) -> None:
+def test_an_existing_folder_is_kept(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path)])
     assert result.exit_code == 2
@@ -141,7 +141,7 @@ def test_a_folder_that_is_taken_stays_as_it_is(command: list[str], tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_an_interruption_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), new_folder(tmp_path / "a") as folder:
         (folder / "half").write_text("")
         raise RuntimeError

@@ -1,10 +1,11 @@
-"""Damaged checkpoints: noticed, named, and made up for where there is another one."""
+"""Corrupt checkpoints: detected, named, and replaced where there is another one."""
 
+import errno
 import logging
+import multiprocessing
 import os
+import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,11 @@ from vlrouting.training.checkpoints import (
     NEEDED,
     STEPS_DONE,
     AtomicCheckpointIO,
-    DamagedCheckpoint,
-    keep_one,
-    newest_sound,
+    CorruptCheckpoint,
     read_checkpoint,
 )
 from vlrouting.training.interruption import Cancelled
+from vlrouting.training.resume import Resume
 
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "truncated": lambda content: content[: len(content) // 2],
@@ -54,7 +54,9 @@ def saved(run: RunDirectory, writer: AtomicCheckpointIO, *steps: int) -> None:
 
 
 def made(step: int) -> dict[str, Any]:
-    return {**dict.fromkeys(NEEDED, 0), "state_dict": {"up": torch.arange(300.0) + step}, STEPS_DONE: step}
+    state = {"up": torch.arange(300.0) + step}
+    callbacks = {"RunCheckpoints": {"best_score": None, "train_seconds": 1.0}}
+    return {**dict.fromkeys(NEEDED, 0), "state_dict": state, "callbacks": callbacks, STEPS_DONE: step}
 
 
 def steps_in(*paths: Path) -> list[int]:
@@ -70,7 +72,7 @@ def test_every_changed_byte_is_noticed_or_without_effect(run: RunDirectory) -> N
         run.last.write_bytes(flipped(content, place))
         try:
             checkpoint = read_checkpoint(run.last)
-        except DamagedCheckpoint:
+        except CorruptCheckpoint:
             noticed += 1
             continue
         assert not tensor <= place < tensor + 1200
@@ -91,13 +93,13 @@ def test_every_changed_byte_is_noticed_or_without_effect(run: RunDirectory) -> N
 def test_the_file_and_what_is_wrong_are_named(run: RunDirectory, kind: str, reason: str) -> None:
     saved(run, AtomicCheckpointIO(run), 7)
     damage(run.last, kind)
-    with pytest.raises(DamagedCheckpoint, match=rf"last\.ckpt is damaged \(.*{reason}.*\)"):
+    with pytest.raises(CorruptCheckpoint, match=rf"last\.ckpt is corrupt \(.*{reason}.*\)"):
         read_checkpoint(run.last)
 
 
-def test_a_checkpoint_that_lacks_something_is_damaged(run: RunDirectory) -> None:
+def test_a_checkpoint_that_lacks_a_key_is_corrupt(run: RunDirectory) -> None:
     torch.save({name: value for name, value in made(1).items() if name != "loops"}, run.path.parent / "no.ckpt")
-    with pytest.raises(DamagedCheckpoint, match=r"no\.ckpt is damaged \(it lacks loops\)"):
+    with pytest.raises(CorruptCheckpoint, match=r"no\.ckpt is corrupt \(it has no loops\)"):
         read_checkpoint(run.path.parent / "no.ckpt")
 
 
@@ -107,31 +109,31 @@ def folder(run: RunDirectory) -> None:
 
 
 def test_the_one_before_is_kept(run: RunDirectory, caplog: pytest.LogCaptureFixture) -> None:
-    assert newest_sound(run) is None
+    assert Resume.newest_valid(run) == Resume()
     saved(run, AtomicCheckpointIO(run), 3)
     assert not run.previous.exists()
-    writer = AtomicCheckpointIO(run)  # of another attempt, which goes on from the last one
+    writer = AtomicCheckpointIO(run)  # of another attempt, which resumes from the last one
     writer.load_checkpoint(run.last, weights_only=True)
     saved(run, writer, 6, 9)
     writer.save_checkpoint(made(4), run.best)
     assert steps_in(run.previous, run.last, run.best) == [6, 9, 4]
-    path, checkpoint = newest_sound(run) or pytest.fail()
-    assert (path, checkpoint[STEPS_DONE]) == (run.last, 9)
+    resume = Resume.newest_valid(run)
+    assert (resume.path, resume.steps_done) == (run.last, 9)
     assert not caplog.records
 
 
-def test_a_damaged_last_one_is_made_up_for(run: RunDirectory, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_corrupt_last_one_is_replaced(run: RunDirectory, caplog: pytest.LogCaptureFixture) -> None:
     saved(run, AtomicCheckpointIO(run), 3, 6)
     damage(run.last)
-    path, checkpoint = newest_sound(run) or pytest.fail()
-    assert (path, checkpoint[STEPS_DONE]) == (run.previous, 3)
+    resume = Resume.newest_valid(run)
+    assert (resume.path, resume.steps_done) == (run.previous, 3)
     (warning,) = caplog.records
     assert warning.levelno == logging.WARNING
-    assert f"{run.last} is damaged (the checksum of" in warning.message
-    assert warning.message.endswith("going on from previous.ckpt, step 3")
+    assert f"{run.last} is corrupt (the checksum of" in warning.message
+    assert warning.message.endswith("resuming from previous.ckpt, step 3")
 
 
-def test_a_damaged_one_never_takes_the_place_of_a_sound_one(run: RunDirectory) -> None:
+def test_a_corrupt_one_never_replaces_a_valid_one(run: RunDirectory) -> None:
     saved(run, AtomicCheckpointIO(run), 3, 6)
     damage(run.last)
     writer = AtomicCheckpointIO(run)
@@ -143,16 +145,16 @@ def test_a_damaged_one_never_takes_the_place_of_a_sound_one(run: RunDirectory) -
 
 
 @pytest.mark.parametrize("previous", ["truncated", None])
-def test_nothing_to_go_on_from(run: RunDirectory, previous: str | None) -> None:
+def test_nothing_to_resume_from(run: RunDirectory, previous: str | None) -> None:
     saved(run, AtomicCheckpointIO(run), *([3, 6] if previous else [6]))
     damage(run.last, "empty")
     if previous:
         damage(run.previous, previous)
     with pytest.raises(UserError) as caught:
-        newest_sound(run)
-    assert "last.ckpt is damaged" in str(caught.value)
-    assert ("previous.ckpt is damaged" in str(caught.value)) == (previous is not None)
-    assert str(caught.value).endswith(f"To train this point anew: rm -r '{run.last.parent}'")
+        Resume.newest_valid(run)
+    assert "last.ckpt is corrupt" in str(caught.value)
+    assert ("previous.ckpt is corrupt" in str(caught.value)) == (previous is not None)
+    assert str(caught.value).endswith(f"To train this point again: rm -r '{run.last.parent}'")
 
 
 class Killed(BaseException):
@@ -174,10 +176,10 @@ def test_a_kill_between_the_two_renames(run: RunDirectory, monkeypatch: pytest.M
         patched.setattr(os, "replace", killed_at_the_second)
         saved(run, writer, 9)
     assert calls == [run.previous, run.last] and not run.last.exists()
-    path, checkpoint = newest_sound(run) or pytest.fail()
-    assert (path, checkpoint[STEPS_DONE]) == (run.previous, 6)
+    resume = Resume.newest_valid(run)
+    assert (resume.path, resume.steps_done) == (run.previous, 6)
     writer = AtomicCheckpointIO(run)
-    writer.load_checkpoint(path, weights_only=True)
+    writer.load_checkpoint(resume.path, weights_only=True)
     saved(run, writer, 9)
     assert steps_in(run.previous, run.last) == [6, 9]
 
@@ -185,33 +187,28 @@ def test_a_kill_between_the_two_renames(run: RunDirectory, monkeypatch: pytest.M
 @pytest.mark.parametrize("in_use", ["last", "previous"])
 def test_a_complete_run_keeps_one(run: RunDirectory, in_use: str) -> None:
     saved(run, AtomicCheckpointIO(run), 6, 9)
-    keep_one(run, getattr(run, in_use))
+    Resume(getattr(run, in_use)).keep_only(run)
     assert steps_in(run.last) == [9 if in_use == "last" else 6] and not run.previous.exists()
 
 
-@pytest.mark.slow
+def save_on_a_full_disk(run: RunDirectory) -> None:
+    """For a process of its own: a limit on the size of files stands for the disk, and fails in the same call."""
+    writer = AtomicCheckpointIO(run)
+    writer.load_checkpoint(run.last, weights_only=True)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    try:
+        writer.save_checkpoint({"state_dict": torch.zeros(100_000)}, run.last)
+    except OSError as error:
+        os._exit(error.errno or 0)
+
+
 def test_a_full_disk_leaves_the_old_one(run: RunDirectory) -> None:
-    """A limit on the size of files stands for the disk: it fails in the same call, after a part is written."""
     saved(run, AtomicCheckpointIO(run), 3, 6)
-    program = """
-import errno, resource, signal, sys
-from pathlib import Path
-import torch
-from vlrouting.experiment import RunDirectory
-from vlrouting.training.checkpoints import AtomicCheckpointIO
-run = RunDirectory(Path(sys.argv[1]))
-writer = AtomicCheckpointIO(run)
-writer.load_checkpoint(run.last, weights_only=True)
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-try:
-    writer.save_checkpoint({"state_dict": torch.zeros(100_000)}, run.last)
-except OSError as error:
-    print(type(error).__name__, error.errno == errno.EFBIG)
-"""
-    command = [sys.executable, "-c", program, str(run.path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert done.stdout == "OSError True\n", done.stderr
+    process = multiprocessing.get_context("fork").Process(target=save_on_a_full_disk, args=(run,))
+    process.start()
+    process.join()
+    assert process.exitcode == errno.EFBIG
     assert steps_in(run.previous, run.last) == [3, 6]
     assert len(list(run.last.parent.iterdir())) == 2
 
@@ -271,19 +268,19 @@ def test_a_run_goes_on_from_the_one_before(
     assert steps_in(run.previous, run.last) == [6, 7]
     damage(run.last, kind)
     assert_ends_like_a_whole_one(point, run, tmp_path)
-    assert [record.message for record in caplog.records if "going on from previous.ckpt, step 6" in record.message]
+    assert [record.message for record in caplog.records if "resuming from previous.ckpt, step 6" in record.message]
 
 
-def test_training_was_done_and_its_last_checkpoint_is_damaged(cut: Cut, tmp_path: Path) -> None:
+def test_training_was_done_and_its_last_checkpoint_is_corrupt(cut: Cut, tmp_path: Path) -> None:
     point, run = cut(1, "test_step")
     damage(run.last)
     assert_ends_like_a_whole_one(point, run, tmp_path)
 
 
-def test_both_damaged_is_one_clear_error(cut: Cut, tmp_path: Path) -> None:
+def test_both_corrupt_is_one_clear_error(cut: Cut, tmp_path: Path) -> None:
     point, run = cut(6)
     damage(run.last), damage(run.previous, "empty")
-    with pytest.raises(UserError, match=r"last\.ckpt is damaged .*; .*previous\.ckpt is damaged .*rm -r"):
+    with pytest.raises(UserError, match=r"last\.ckpt is corrupt .*; .*previous\.ckpt is corrupt .*rm -r"):
         train(point, point.points, tmp_path / "cut")
     assert run.status() == "failed"
     for path in run.last.parent.iterdir():  # the remedy
@@ -301,13 +298,13 @@ def test_the_best_weights_have_no_substitute(
         run.best.unlink()
     else:
         damage(run.best)
-    with pytest.raises(UserError, match=r"best\.ckpt is damaged .* nowhere else\. To train this point anew: rm -r"):
+    with pytest.raises(UserError, match=r"best\.ckpt is corrupt .* no other copy of them\. To train .*: rm -r"):
         train(point, point.points, tmp_path / "cut")
     assert "Unless a later validation is better" in caplog.text
     assert not run.is_complete()
 
 
-def test_a_better_validation_makes_up_for_damaged_best_weights(
+def test_a_better_validation_replaces_corrupt_best_weights(
     cut: Cut, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # With these settings the second validation is better than the first.

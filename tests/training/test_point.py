@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.tiny_experiment import COLORS
-from vlrouting.experiment import Experiment, RunDirectory, UserError, load
+from vlrouting.config import ROUTINGS
+from vlrouting.experiment import Experiment, RunDirectory, UserError
 from vlrouting.launch.in_process import train
 from vlrouting.training.checkpoints import read_checkpoint
 from vlrouting.training.evaluation import evaluate
@@ -164,12 +164,11 @@ def test_a_point_that_fails_does_not_stop_the_others(
     experiment: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = experiment(sweep={"grid": {"bottleneck.routing": ["none", "add", "mul"]}})
-    from vlrouting import routing
 
     def broken(x_t: torch.Tensor, x_v: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("out of memory, say")
 
-    monkeypatch.setitem(routing._REGISTRY, "add", broken)
+    monkeypatch.setitem(ROUTINGS._implementations, "add", broken)
     failed = train(sweep, sweep.points, tmp_path / "runs")
     assert failed == {"routing=add": "RuntimeError: out of memory, say"}
     states = {p.name: RunDirectory(tmp_path / "runs" / sweep.name / p.name).status() for p in sweep.points}
@@ -201,19 +200,3 @@ def test_dropout_and_workers(experiment: Make, run: Run) -> None:
     plain = run(experiment(bottleneck={"dropout": 0.0}), "plain")
     assert scalars(dropped, "train/loss") != scalars(plain, "train/loss")
     assert_same_weights(dropped, run(experiment("train.workers=1"), "workers"))
-
-
-@pytest.mark.slow
-def test_the_papers_experiments_in_miniature(experiment: Make, run: Run, tmp_path: Path) -> None:
-    """The shipped YAML files, every point, on small official files and tiny backbones of the real classes."""
-    experiment(images=12)
-    (tmp_path / "data" / "trainval_label2ans.json").write_text(json.dumps(["", "yes", "no", *COLORS]))
-    tiny = [f"data.root={tmp_path / 'data'}", f"language.name={tmp_path / 'roberta'}", "train.accelerator=cpu"]
-    tiny += ["vision.name=vit_tiny_patch16_224", "vision.weights=random", "vision.image_size=32", "train.workers=0"]
-    tiny += ["train.epochs=1", "train.batch_size=8", "train.accumulate=1", "train.precision=32-true"]
-    for name in ("vqav2_roberta_routing", "vqav2_roberta_large_routing"):
-        sweep = load(name, tiny)
-        assert len(sweep.points) == 10
-        assert train(sweep, sweep.points, tmp_path / "runs") == {}
-        for point in sweep.points:
-            assert RunDirectory(tmp_path / "runs" / name / point.name).is_complete(), point.name

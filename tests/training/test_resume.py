@@ -1,11 +1,7 @@
 """A run that is cut off, at whatever moment, ends with the weights of one that was not: bit for bit."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.command_line import vlrouting
 from tests.tiny_experiment import write_experiment
 from tests.training.event_curves import curve
 from vlrouting.experiment import Experiment, RunDirectory
@@ -96,22 +93,13 @@ def test_stopped_with_accumulation_and_over_an_epochs_end(
         assert_same(whole, cut)
 
 
-@pytest.mark.slow
-def test_ctrl_c_saves_says_so_and_goes_on(tmp_path: Path) -> None:
-    write_experiment(tmp_path, train={"max_steps": 4000, "validate_every_steps": 4000, "checkpoint_every_steps": 4000})
-    command = [sys.executable, "-m", "vlrouting.cli", "train", "tiny.yaml"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    events = tmp_path / "runs" / "tiny" / "default" / "tensorboard"
-    deadline = time.monotonic() + 120
-    while not list(events.glob("events*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in errors
-    assert "stopped by SIGINT" in errors and "again" in errors  # says how to go on
-    run = json.loads((tmp_path / "runs" / "tiny" / "default" / "run.json").read_text())
-    assert run["status"] == "cancelled"
-    assert (tmp_path / "runs" / "tiny" / "default" / "checkpoints" / "last.ckpt").is_file()
+def test_ctrl_c_saves_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_experiment(tmp_path)
+    stop_at(monkeypatch, 5, signal.SIGINT)
+    stopped = vlrouting("train", "tiny.yaml", cwd=tmp_path)
+    assert stopped.returncode == 130
+    assert "stopped by SIGINT" in stopped.stderr and "again" in stopped.stderr  # says how to go on
+    run = RunDirectory(tmp_path / "runs" / "tiny" / "default")
+    assert run.status() == "cancelled" and run.last.is_file()
+    assert vlrouting("train", "tiny.yaml", cwd=tmp_path).returncode == 0
+    assert run.is_complete()

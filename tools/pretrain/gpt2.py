@@ -12,7 +12,6 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from tools.pretrain.folder import new_folder, refuse_taken
@@ -75,7 +74,7 @@ def train_gpt2(out: Path, vocabulary: int, test_texts: int, recipe: Recipe) -> f
 def perplexity(model: Any, tokenizer: Any, texts: list[str]) -> float:
     """Per token of these texts, each begun from nothing, its end included."""
     total, count = 0.0, 0
-    for start in tqdm(range(0, len(texts), 100), desc="perplexity", unit="batch", mininterval=1.0):
+    for start in range(0, len(texts), 100):
         ids, labels = _padded(tokenizer, [END + text + END for text in texts[start : start + 100]])
         predicted = int((labels[:, 1:] != _IGNORED).sum())
         total, count = total + model(input_ids=ids, labels=labels).loss.item() * predicted, count + predicted

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 from transformers import get_cosine_schedule_with_warmup
+
+from vlrouting.progress_bar import progress_bar
 
 BatchT = TypeVar("BatchT")
 
@@ -49,7 +50,7 @@ def optimize(
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=_BETAS, fused=True)
     schedule = get_cosine_schedule_with_warmup(optimizer, round(_WARMUP * recipe.steps), recipe.steps)
     model.train()
-    with tqdm(total=recipe.steps, desc=description, unit="step", mininterval=1.0) as bar:
+    with progress_bar(description, recipe.steps, "steps") as advance:
         for step in range(recipe.steps):
             loss = loss_of(next(batches), step / recipe.steps)
             optimizer.zero_grad()
@@ -57,6 +58,5 @@ def optimize(
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-            bar.update()
+            advance(1)
     model.eval()

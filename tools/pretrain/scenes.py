@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
+from vlrouting.progress_bar import progress_bar
 from vlrouting.shapes.draw import draw
 from vlrouting.shapes.scene import COLORS, SHAPES, SIZES, Scene, random_scene
 
@@ -41,10 +41,12 @@ def draw_pictures(count: int, side: int, seed: str) -> LabelledPictures:
     random = Random(seed)
     pixels = np.empty((count, side, side, 3), dtype=np.uint8)
     cells = np.full((count, CELLS, 3), NOTHING, dtype=np.int64)
-    for row in tqdm(range(count), desc="pictures", unit="picture", mininterval=1.0):
-        scene = random_scene(random, held_out=None)
-        pixels[row] = np.asarray(draw(scene).resize((side, side), Image.Resampling.BICUBIC))
-        _fill(cells[row], scene)
+    with progress_bar("pictures", count, "pictures") as advance:
+        for row in range(count):
+            scene = random_scene(random, held_out=None)
+            pixels[row] = np.asarray(draw(scene).resize((side, side), Image.Resampling.BICUBIC))
+            _fill(cells[row], scene)
+            advance(1)
     return LabelledPictures(torch.from_numpy(pixels), torch.from_numpy(cells))
 
 

@@ -20,10 +20,10 @@ from filelock import FileLock
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from vlrouting.backbones.frozen import fingerprint
 from vlrouting.backbones.vision import VisionEncoder
+from vlrouting.progress_bar import progress_bar
 
 ImageLoader = Callable[[Path], Image.Image]
 
@@ -155,8 +155,9 @@ def _compute(
     # Written as a plain file: writing through a memory map kills the process when the disk is full.
     with (
         (folder / "features.npy").open("wb") as file,
-        tqdm(total=len(paths), desc="visual features", unit="image") as bar,
+        progress_bar("visual features", len(paths), "images") as advance,
         torch.inference_mode(),
+        torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # the key does not say which device computed
     ):
         for pixels in loader:
             features = encoder(pixels.to(device, memory_format=torch.channels_last)).float().cpu().numpy()  # (B, V, Dv)
@@ -165,6 +166,7 @@ def _compute(
                 header = {"descr": "<f4", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, header)
             file.write(np.ascontiguousarray(features, dtype="<f4").tobytes())
-            bar.update(len(features))
+            advance(len(features))
+    encoder.to("cpu")  # a GPU's memory is for training
     index = {"encoder": encoder.name, "revision": encoder.revision, "images": paths}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")

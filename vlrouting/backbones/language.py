@@ -55,7 +55,7 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
     if config.gguf_file is not None:
         problems = gguf_problems(config.gguf_file)
         if problems:
-            raise BackboneError(problems[0])
+            raise BackboneError(str(problems[0]))
         where["gguf_file"] = config.gguf_file
     options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
     if config.attention != "auto":

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from vlrouting.backbones.language import LanguageModel, load_language_model
 from vlrouting.backbones.vision import VisionEncoder, load_vision_encoder
-from vlrouting.config import ARCHITECTURES, TRANSFORMS, ExperimentConfig, TransformConfig
+from vlrouting.config import ARCHITECTURES, ExperimentConfig
+from vlrouting.transforms import apply_transforms
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,6 @@ def load_language(config: ExperimentConfig) -> LanguageModel:
 def load_vision(config: ExperimentConfig) -> VisionEncoder:
     """The vision encoder. Raises BackboneError."""
     encoder = load_vision_encoder(config.vision)
-    apply_transforms(encoder.model, config.vision.transforms)
-    encoder.transforms = repr(config.vision.transforms) if config.vision.transforms else ""
+    done = apply_transforms(encoder.model, config.vision.transforms)
+    encoder.transforms = repr(done) if done else ""
     return encoder
-
-
-def apply_transforms(model: nn.Module, transforms: dict[str, TransformConfig]) -> None:
-    """Change a loaded model in place by each transform in turn."""
-    for name, transform in transforms.items():
-        TRANSFORMS.load(name)(model, transform)
-    model.eval().requires_grad_(False)

@@ -6,10 +6,11 @@ Imports neither torch nor transformers, so that `vlrouting validate` can ask.
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import ExperimentConfig, Problem
 
 PACKAGE = "package:"
 _DEMO = 'pip install "vlrouting[demo]"'
@@ -27,17 +28,30 @@ def resolve_package_path(source: str) -> Path:
     Raises:
         BackboneError: the package is not installed, or has no such file.
     """
+    problem, path = package_problem(source), _package_path(source)
+    if problem is not None or path is None:
+        raise BackboneError(str(problem))
+    return path
+
+
+def package_problem(source: str) -> Problem | None:
+    """Why `package:MODULE/PATH` is not to be had; None when it is."""
+    module, _, inside = source.removeprefix(PACKAGE).partition("/")
+    path = _package_path(source)
+    if path is None:
+        remedy = f"run: {_INSTALL.get(module, _DEMO)}"
+        return Problem((), f"{source}: the package {module} is not installed", remedy)
+    return None if path.exists() else Problem((), f"{source}: the installed package {module} has no {inside}")
+
+
+def _package_path(source: str) -> Path | None:
+    """The path on disk, where the package is installed."""
     module, _, inside = source.removeprefix(PACKAGE).partition("/")
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):  # an empty or relative name, or a submodule of what is not there
         spec = None
-    if spec is None or spec.origin is None:
-        raise BackboneError(f"{source}: the package {module} is not installed; run: {_INSTALL.get(module, _DEMO)}")
-    path = Path(spec.origin).parent / inside
-    if not path.exists():
-        raise BackboneError(f"{source}: the installed package {module} has no {inside}")
-    return path
+    return Path(spec.origin).parent / inside if spec is not None and spec.origin is not None else None
 
 
 def package_version(source: str) -> str | None:
@@ -48,9 +62,9 @@ def package_version(source: str) -> str | None:
     return None
 
 
-def missing_backbones(config: ExperimentConfig) -> list[str]:
-    """Sentences `key: what is wrong` on weights that are named by file, folder or package. What a hub holds is not
-    known before it is asked."""
+def missing_backbones(config: ExperimentConfig) -> list[Problem]:
+    """What is wrong with weights that are named by file, folder or package. What a hub holds is not known before it is
+    asked."""
     found = _missing("language.name", config.language.name)
     if config.language.gguf_file is not None:
         found += gguf_problems(config.language.gguf_file)
@@ -61,22 +75,21 @@ def missing_backbones(config: ExperimentConfig) -> list[str]:
     return found
 
 
-def gguf_problems(file: str) -> list[str]:
-    """A sentence `key: what is wrong` when a GGUF file cannot be read here."""
+def gguf_problems(file: str) -> list[Problem]:
+    """A problem when a GGUF file cannot be read here."""
     lacking = [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]
     if not lacking:
         return []
-    return [f"language.gguf_file: reading {file} needs {' and '.join(lacking)}; run: pip install gguf accelerate"]
+    message = f"reading {file} needs {' and '.join(lacking)}"
+    return [Problem(("language.gguf_file",), message, "run: pip install gguf accelerate")]
 
 
-def _missing(key: str, source: str, is_file: bool = False) -> list[str]:
+def _missing(key: str, source: str, is_file: bool = False) -> list[Problem]:
     if source.startswith(PACKAGE):
-        try:
-            resolve_package_path(source)
-        except BackboneError as error:
-            return [f"{key}: {error}"]
-    elif is_file and not Path(source).is_file():
-        return [f"{key}: {source}: no such file; set it to hub, random, a file, or package:MODULE/FILE"]
-    elif not is_file and source.startswith((".", "/")) and not Path(source).is_dir():
-        return [f"{key}: {source}: no such folder; set it to a hub id, a folder, or package:MODULE/FOLDER"]
+        problem = package_problem(source)
+        return [replace(problem, keys=(key,))] if problem else []
+    if is_file and not Path(source).is_file():
+        return [Problem((key,), f"{source}: no such file", "set it to hub, random, a file, or package:MODULE/FILE")]
+    if not is_file and source.startswith((".", "/")) and not Path(source).is_dir():
+        return [Problem((key,), f"{source}: no such folder", "set it to a hub id, a folder, or package:MODULE/FOLDER")]
     return []

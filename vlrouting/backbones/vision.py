@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
 from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
 from vlrouting.backbones.weight_names import efficientnet_to_timm, is_efficientnet_pytorch
 from vlrouting.config import VisionConfig
+from vlrouting.config.names import nearest_names
 
 
 class VisionEncoder(nn.Module):
@@ -111,7 +111,7 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
         if folder is not None:
             raise BackboneError(f"vision.name: timm cannot load the model in {folder} ({_first_line(error)})") from None
         if config.name.split(".")[0] not in timm.list_models():
-            near = difflib.get_close_matches(config.name.split(".")[0], timm.list_models(), n=3)
+            near = nearest_names(config.name.split(".")[0], timm.list_models(), 3)
             raise BackboneError(
                 f"vision.name: timm has no model '{config.name}'; near names: {', '.join(near) or 'none'}"
             ) from None
@@ -162,7 +162,7 @@ def _load_file_into(model: nn.Module, file: Path, config: VisionConfig) -> None:
         raise BackboneError(f"vision.weights: {file}: no such file")
     weights: Any
     try:
-        weights = load_file(file) if file.suffix == ".safetensors" else torch.load(file, weights_only=True)
+        weights = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
     except Exception as error:
         raise BackboneError(f"vision.weights: {file} cannot be read ({_first_line(error)})") from None
     weights = weights.get("state_dict", weights)

@@ -19,7 +19,7 @@ from vlrouting.config.bottleneck import LAYER_NORMS
 from vlrouting.config.experiment import SINGLE
 
 SCHEMA_VERSION = 2
-"""Version 2 says which targets were adapted. Version 1 is still read (see `from_version_1`)."""
+"""Version 2 says which targets were adapted. Version 1 is still read (see `_from_version_1`)."""
 CONFIG_FILE = "adapter_config.json"
 TENSOR_FILE = "adapter_model.safetensors"
 
@@ -94,13 +94,13 @@ def read_artifact(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ) from None
     version = config.get("schema_version")
     if version == 1:
-        return from_version_1(config), tensors
+        return _from_version_1(config), tensors
     if version != SCHEMA_VERSION:
         raise ArtifactError(f"{config_file}: schema_version {version}, this version reads 1 and {SCHEMA_VERSION}")
     return config, tensors
 
 
-def from_version_1(config: dict[str, Any]) -> dict[str, Any]:
+def _from_version_1(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration as version 2 has it. Version 1 had one bottleneck, with the keys of all kinds."""
     if "bottleneck" not in config:
         return config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import nn
 from vlrouting.bottleneck.artifact import ArtifactError, load_trained_tensors, read_artifact
 from vlrouting.bottleneck.base import Bottleneck
 from vlrouting.bottleneck.routed import Routed
-from vlrouting.bottleneck.targets import Target
+from vlrouting.bottleneck.targets import Target, refuse_bypassed
 from vlrouting.bottleneck.unfreeze import parameters_to_unfreeze
 from vlrouting.config import KINDS, BottleneckConfig
 from vlrouting.config.bottleneck import LAYER_NORMS
@@ -52,6 +53,8 @@ def attach(
         raise ValueError(f"the model has bottlenecks already ({attached}); call detach() on what attach returned first")
     targets = {name: _targets(model, each, (places or {}).get(name)) for name, each in configs.items()}
     adapted = {layer for found in targets.values() for target in found for layer in (target.name, *target.base_layers)}
+    for layer in sorted(adapted):
+        refuse_bypassed(model, layer)
     unfrozen = parameters_to_unfreeze(model, unfreeze, adapted)
     routed = Routed(model, configs, visual_width or _hidden_width(model))
     model.requires_grad_(False)
@@ -75,17 +78,11 @@ def _targets(model: nn.Module, config: BottleneckConfig, given: Sequence[Target 
     found = [target for target in given if isinstance(target, Target)]
     names = [name for name in given if isinstance(name, str)]
     if names:
-        found += kind.find_targets(model, _with_targets(config, names))
+        found += kind.find_targets(model, replace(config, targets=names, layers=None))
     missing = [layer for target in found for layer in (target.name, *target.base_layers) if layer not in order]
     if missing:
         raise ValueError(f"places: the model has no module '{missing[0]}'")
     return sorted(found, key=lambda target: order[target.name])
-
-
-def _with_targets(config: BottleneckConfig, names: list[str]) -> BottleneckConfig:
-    from dataclasses import replace
-
-    return replace(config, targets=names, layers=None)
 
 
 def _hidden_width(model: Any) -> int:

@@ -105,12 +105,38 @@ def sub_layer_targets(
     else:
         wanted = {getattr(sub_layer, part) for sub_layer in known_family(model).sub_layers}
         found = {name for name in names if block_of(name)[0] and any(fnmatchcase(block_of(name)[1], w) for w in wanted)}
-    base_layers = [name for name in names if name in found]
-    if not shared:
-        return [Target(name, (name,)) for name in base_layers]
+    single = [Target(name, (name,)) for name in names if name in found]
+    return _one_per_block(single) if shared else single
+
+
+def parallel_targets(model: nn.Module, layers: Sequence[int] | None, *, shared: bool) -> list[Target]:
+    """One target per sub-layer, or one per block: pairs of the module that reads its input and its last module.
+
+    Raises:
+        ValueError: the model's family is not in the table, or it has no such block.
+    """
+    names = module_names(model, layers)
+    sub_layers = known_family(model).sub_layers
+    found: list[Target] = []
+    for block in dict.fromkeys(block_of(name)[0] for name in names):
+        inside = [name for name in names if block and name.startswith(f"{block}.")]
+        for sub_layer in sub_layers:
+            entry = next((name for name in inside if fnmatchcase(block_of(name)[1], sub_layer.entry)), None)
+            last = next((name for name in inside if fnmatchcase(block_of(name)[1], sub_layer.module)), None)
+            if entry and last:
+                found.append(Target(last, (entry, last)))
+    return _one_per_block(found) if shared else found
+
+
+def _one_per_block(targets: Sequence[Target]) -> list[Target]:
+    """The targets of a block as one, named after the block.
+
+    Raises:
+        ValueError: a target is in no block.
+    """
     blocks: dict[str, list[str]] = defaultdict(list)
-    for name in base_layers:
-        blocks[block_of(name)[0]].append(name)
+    for target in targets:
+        blocks[block_of(target.name)[0]] += target.base_layers
     if "" in blocks:
         raise ValueError(f"shared: {blocks[''][0]} is in no block, so it cannot share a block's adapter")
     return [Target(block, tuple(members)) for block, members in blocks.items()]
@@ -194,3 +220,18 @@ def match(pattern: str, names: Sequence[str], what: str = "targets", thing: str 
     near = difflib.get_close_matches(pattern, endings, n=3, cutoff=0.4)
     hint = f"; near names: {', '.join(near)}" if near else ""
     raise ValueError(f"{what}: '{pattern}' matches no {thing} of the model{hint}")
+
+
+def refuse_bypassed(model: nn.Module, name: str) -> None:
+    """Some timm attentions (BEiT, EVA with a fused qkv) read the weight of `qkv` without calling the module.
+
+    Raises:
+        ValueError: this is one of them: no hook on it would ever run.
+    """
+    parent, _, child = name.rpartition(".")
+    if child == "qkv" and getattr(model.get_submodule(parent), "q_bias", None) is not None:
+        reader = type(model.get_submodule(parent)).__name__
+        raise ValueError(
+            f"{name}: {reader} reads this layer's weight without calling the layer, "
+            "so it cannot be adapted; choose other targets, such as attn.proj and mlp.fc1, or a model without q_bias"
+        )

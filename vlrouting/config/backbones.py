@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from vlrouting.config.problem import Problem, at_least, one_of
 from vlrouting.config.transforms import TRANSFORMS, TransformConfig
@@ -78,10 +78,6 @@ class LanguageConfig:
 def _transform_problems(transforms: dict[str, TransformConfig]) -> list[Problem]:
     found: list[Problem] = []
     for name, transform in transforms.items():
-        if name in TRANSFORMS:
-            found += [problem.below(f"transforms.{name}") for problem in transform.problems()]
-        else:
-            found += [
-                replace(problem, keys=(f"transforms.{name}",)) for problem in one_of("", name, TRANSFORMS.names())
-            ]
+        own = transform.problems() if name in TRANSFORMS else one_of("", name, TRANSFORMS.names())
+        found += [problem.below(f"transforms.{name}") for problem in own]
     return found

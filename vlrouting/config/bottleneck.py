@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
-from vlrouting.config.names import did_you_mean
+from vlrouting.config.names import no_such_key
 from vlrouting.config.problem import Problem, one_of
 from vlrouting.config.routings import ROUTINGS
 
@@ -51,8 +51,7 @@ class BottleneckConfig:
             known = [field.name for field in dataclasses.fields(cls)]
             for key in keys:
                 if key not in known:
-                    hint = did_you_mean(key, known) or f" Its keys: {', '.join(known)}."
-                    raise ValueError(f"bottleneck of kind '{kind}' has no key '{key}'.{hint}")
+                    raise ValueError("".join(no_such_key(f"{KINDS.what} '{kind}'", key, known)))
         return super().__new__(cls)
 
     @property
@@ -64,7 +63,8 @@ class BottleneckConfig:
         """What is wrong with the section, keys relative to it."""
         found = one_of("routing", self.routing, ROUTINGS.names()) + one_of("tower", self.tower, TOWERS)
         if self.routed and self.no_routing:
-            found.append(Problem(("routing",), f"kind: {self.kind} cannot route: {self.no_routing}", "set none"))
+            message = f"kind: {self.kind} cannot route: {self.no_routing}"
+            found.append(Problem(("routing",), message, "set none", depends_on=("kind",)))
         if self.routed and self.tower == "vision":
             found.append(Problem(("routing", "tower"), "the vision tower has no image features to route by yet"))
         return found

@@ -98,8 +98,6 @@ class DataConfig:
         found += at_least("max_target_tokens", self.max_target_tokens, 2)
         if self.prepare is not None:
             found += one_of("prepare", self.prepare, RECIPES)
-        if self.prepare == "easy_vqa" and self.name in DATASETS and self.name != "vqav2":
-            found.append(Problem(("name", "prepare"), "the recipe easy_vqa makes files for data.name: vqav2 alone"))
         try:
             self.prompt.format(text="")
         except (ValueError, KeyError, IndexError, AttributeError) as error:

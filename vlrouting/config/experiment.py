@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
 from vlrouting.config.bottleneck import BottleneckConfig
 from vlrouting.config.data import DATASETS, DataConfig
-from vlrouting.config.kinds import KINDS, LoraConfig
+from vlrouting.config.kinds import LoraConfig
 from vlrouting.config.problem import Problem, at_least, one_of
 from vlrouting.config.routings import ROUTINGS
 from vlrouting.config.selection import SELECTORS, SelectConfig
@@ -73,17 +71,6 @@ class ExperimentConfig:
         adapted = any(b.tower == "vision" and b.kind != "none" for b in self.named_bottlenecks.values())
         return self.uses_image and adapted
 
-    def names_in_use(self) -> Iterator[tuple[Any, str]]:
-        """(registry, name) of everything that the configuration chooses by name. A plug-in may have to be imported for
-        those that a registry does not have."""
-        yield TASKS, self.task
-        yield DATASETS, self.data.name
-        if self.model.architecture is not None:
-            yield ARCHITECTURES, self.model.architecture
-        for bottleneck in self.named_bottlenecks.values():
-            yield KINDS, bottleneck.kind
-            yield ROUTINGS, bottleneck.routing
-
     def problems(self) -> list[Problem]:
         """What is wrong with every section and with combinations of sections."""
         found = one_of("task", self.task, TASKS.names()) + at_least("seed", self.seed, 0)
@@ -110,7 +97,7 @@ class ExperimentConfig:
         causal = bottleneck.routing not in ROUTINGS or ROUTINGS.facts(bottleneck.routing).causal
         if self.task in TASKS and self.generates and not causal:
             message = f"{bottleneck.routing} reads later tokens too, so it cannot go with {self.task}"
-            found.append(Problem((f"{section}.routing",), message, "choose another"))
+            found.append(Problem((f"{section}.routing",), message, "choose another", depends_on=("task",)))
         return found
 
     def _between_sections(self) -> list[Problem]:

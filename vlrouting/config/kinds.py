@@ -97,9 +97,19 @@ class AdapterConfig(LowRankConfig):
             found.append(Problem(("scale", "position"), "belongs to position: parallel"))
         if parallel and not self.residual:
             found.append(Problem(("residual", "position"), "a parallel adapter always adds to its sub-layer's output"))
+        if parallel and self.targets is not None:
+            found.append(Problem(("targets", "position"), "a parallel adapter spans a sub-layer", "use layers"))
         if parallel and self.place == "after_up":
             found.append(Problem(("place", "position"), "after_up is an ablation of the serial positions"))
         return found
+
+
+@dataclass
+class Ia3Config(BottleneckConfig):
+    """IA3 (arXiv 2205.05638): trained scales on keys, values and MLP activations."""
+
+    kind: str = "ia3"
+    no_routing: ClassVar[str] = "it has no two projections between which a routing function could act"
 
 
 KINDS: Registry[type[BottleneckConfig]] = Registry(
@@ -108,6 +118,7 @@ KINDS: Registry[type[BottleneckConfig]] = Registry(
         "none": (NoBottleneckConfig, "vlrouting.bottleneck.kinds.none:NoBottleneck"),
         "lora": (LoraConfig, "vlrouting.bottleneck.kinds.lora:LoRA"),
         "adapter": (AdapterConfig, "vlrouting.bottleneck.kinds.adapter:Adapter"),
+        "ia3": (Ia3Config, "vlrouting.bottleneck.kinds.ia3:IA3"),
     },
 )
 """`bottleneck.kind` -> config dataclass and bottleneck class."""

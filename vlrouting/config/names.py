@@ -1,19 +1,32 @@
-"""The nearest known name to a misspelt one."""
+"""Names in messages: the nearest known one to a misspelt one, and long lists of them."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
+LISTED = 5
+"""Names of a long list that a message shows."""
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was probably meant to be, whatever its case; None when none is near."""
+
+def nearest_names(word: str, known: Iterable[str], count: int = 1, cutoff: float = 0.6) -> list[str]:
+    """At most `count` known words that `word` may stand for, whatever its case, the nearest first."""
     spelled = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), list(spelled), n=1)
-    return spelled[near[0]] if near else None
+    return [spelled[near] for near in difflib.get_close_matches(word.lower(), list(spelled), count, cutoff)]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean 'mul'?` with a leading blank, or nothing when no known word is near."""
-    near = nearest(word, known)
-    return f" Did you mean '{near}'?" if near else ""
+    return "".join(f" Did you mean '{near}'?" for near in nearest_names(word, known))
+
+
+def no_such_key(owner: str, key: str, known: Iterable[str]) -> tuple[str, str]:
+    """Message on a key that `owner` does not have, and what follows it: the nearest one, or all that it has."""
+    hint = did_you_mean(key, known) or f" Its keys: {', '.join(known)}."
+    return f"{owner} has no key '{key}'", f".{hint}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """`a, b, c, d, e and 3 more`."""
+    every = list(map(str, names))
+    return ", ".join(every[:LISTED]) + (f" and {len(every) - LISTED} more" if len(every) > LISTED else "")

@@ -21,7 +21,8 @@ class Problem:
     """The value that is none of `choices`, for a did-you-mean."""
     choices: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
-    """Further keys that the message rests on: where one of them has an error of its own, this problem is moot."""
+    """Further keys that the message rests on: where one of them has an error of its own, this problem is moot. Where
+    none of `keys` is given, the problem is placed at the first of these that is."""
 
     def below(self, section: str) -> Problem:
         """The same problem with keys seen from outside of the section."""
@@ -32,13 +33,23 @@ class Problem:
         )
 
     @property
-    def text(self) -> str:
-        """Message, did-you-mean and remedy, without the keys."""
+    def advice(self) -> str:
+        """Remedy and did-you-mean, as they follow the message."""
         hint = did_you_mean(self.word, self.choices) if self.word else ""
-        return self.message + (f"; {self.remedy}" if self.remedy else "") + (f".{hint}" if hint else "")
+        return (f"; {self.remedy}" if self.remedy else "") + (f".{hint}" if hint else "")
+
+    @property
+    def message_with_keys(self) -> str:
+        """`q.json is missing (data.splits.val.questions)`: for a place that is not the keys' own."""
+        return f"{self.message} ({', '.join(self.keys)})" if self.keys else self.message
+
+    @property
+    def sentence(self) -> str:
+        """Everything, for an error that is read without an experiment file."""
+        return self.message_with_keys + self.advice
 
     def __str__(self) -> str:
-        return f"{', '.join(self.keys)}: {self.text}" if self.keys else self.text
+        return (f"{', '.join(self.keys)}: " if self.keys else "") + self.message + self.advice
 
 
 def one_of(key: str, value: str, known: tuple[str, ...]) -> list[Problem]:

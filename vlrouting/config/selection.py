@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from vlrouting.config.names import did_you_mean
+from vlrouting.config.names import no_such_key
 from vlrouting.config.problem import Problem
 from vlrouting.config.registry import Registry
 
@@ -33,8 +33,7 @@ class SelectConfig:
             known = [field.name for field in dataclasses.fields(cls)]
             for key in keys:
                 if key not in known:
-                    hint = did_you_mean(key, known) or f" Its keys: {', '.join(known)}."
-                    raise ValueError(f"selector '{method}' has no key '{key}'.{hint}")
+                    raise ValueError("".join(no_such_key(f"{SELECTORS.what} '{method}'", key, known)))
         return super().__new__(cls)
 
     def problems(self) -> list[Problem]:

@@ -132,9 +132,8 @@ class TrainConfig:
         if self.warmup_steps is not None and self.warmup_fraction:
             found.append(Problem(("warmup_steps", "warmup_fraction"), "give only one of the two"))
         if self.max_steps is not None and (self.warmup_steps or 0) >= self.max_steps:
-            found.append(
-                Problem(("warmup_steps",), f"{self.warmup_steps} leaves nothing of max_steps {self.max_steps}")
-            )
+            message = f"{self.warmup_steps} leaves nothing of max_steps {self.max_steps}"
+            found.append(Problem(("warmup_steps",), message, depends_on=("max_steps",)))
         return found
 
 
@@ -165,8 +164,8 @@ class GenerateConfig:
             keys = ("sample", "temperature", "top_p")
             found.append(Problem(keys, "the last two are for sampling", "set generate.sample: true"))
         if self.beams == 1 and self.length_penalty != 1:
-            keys = ("beams", "length_penalty")
-            found.append(Problem(keys, "the penalty is for beam search", "set generate.beams above 1"))
+            beam_keys = ("beams", "length_penalty")
+            found.append(Problem(beam_keys, "the penalty is for beam search", "set generate.beams above 1"))
         return found
 
 

@@ -9,25 +9,25 @@ from vlrouting.data.datasets.presence import answers_path
 from vlrouting.data.datasets.registry import chosen_splits
 from vlrouting.data.example import DataError
 from vlrouting.doctor.data import reading
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding, from_sentence
-from vlrouting.doctor.sizes import Misfit, NotKnown, sizes
-from vlrouting.doctor.subject import Surroundings
+from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
+from vlrouting.doctor.sizes import Misfit, NotKnown, model_size
+from vlrouting.doctor.subject import RunContext
 
 PLACE = "batches"
 
 
-def steps(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def steps(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """There is at least one batch, an example for every device, and a schedule that ends where training does."""
     from vlrouting.data.loading.sampler import whole_batches
 
-    examples = reading(config, where).examples
+    examples = reading(config, context).examples
     if examples is None:
         return
-    training = where.once(("training", repr(config.data), config.task), lambda: _training_examples(config, where))
+    training = context.once(("training", repr(config.data), config.task), lambda: _training_examples(config, context))
     try:
         per_epoch = whole_batches(training, config.train.batch_size)
     except DataError as error:
-        yield from_sentence(FAULT, PLACE, str(error))
+        yield Finding(FAULT, PLACE, str(error), f"set train.batch_size to at most {training}")
         return
     total = config.train.max_steps or (config.train.epochs or 1) * per_epoch
     for name in chosen_splits(config.data)[1:]:
@@ -41,25 +41,25 @@ def steps(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
     yield Finding(OK, PLACE, f"{training:,} training examples: {per_epoch:,} steps an epoch, {total:,} in all")
 
 
-def vocabulary(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def vocabulary(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """A classifier has answers to choose among."""
-    found = None if config.generates else _vocabulary(config, where)
+    found = None if config.generates else _vocabulary(config, context)
     if isinstance(found, str):
-        yield from_sentence(FAULT, "answers", found)
+        yield Finding(FAULT, "answers", found, "correct the vocabulary, or how it is built")
     elif found is not None:
         yield Finding(OK, "answers", f"{found:,} answers to choose among")
 
 
-def lengths(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def lengths(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """The language model has a position for every token."""
     try:
-        size = sizes(config, where)
+        size = model_size(config, context)
     except (NotKnown, Misfit):
         return
     longest = size.sequence(config)
     if size.positions is not None and longest > size.positions:
         found = (
-            f"image and text may take {longest} tokens, {size.visual_tokens} of them the image's, and "
+            f"image and text may take {longest} tokens, {longest - size.text_tokens(config)} of them the image's, and "
             f"{config.language.name} has {size.positions} positions"
         )
         yield Finding(WARNING, "lengths", found, "lower data.max_text_tokens or data.max_target_tokens")
@@ -67,19 +67,19 @@ def lengths(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
         yield Finding(OK, "lengths", f"at most {longest} tokens for {size.positions} positions")
 
 
-def vocabulary_size(config: ExperimentConfig, where: Surroundings) -> int | None:
+def vocabulary_size(config: ExperimentConfig, context: RunContext) -> int | None:
     """Answers of the vocabulary; None where it cannot be read or built yet."""
-    found = _vocabulary(config, where)
+    found = _vocabulary(config, context)
     return found if isinstance(found, int) else None
 
 
-def _vocabulary(config: ExperimentConfig, where: Surroundings) -> int | str | None:
+def _vocabulary(config: ExperimentConfig, context: RunContext) -> int | str | None:
     """Its size, or what is wrong with it; None where it cannot be told yet."""
-    return where.once(("vocabulary", repr(config.data), config.task), lambda: _read_vocabulary(config, where))
+    return context.once(("vocabulary", repr(config.data), config.task), lambda: _read_vocabulary(config, context))
 
 
-def _read_vocabulary(config: ExperimentConfig, where: Surroundings) -> int | str | None:
-    path, examples = answers_path(config.data), reading(config, where).examples
+def _read_vocabulary(config: ExperimentConfig, context: RunContext) -> int | str | None:
+    path, examples = answers_path(config.data), reading(config, context).examples
     if not path.exists() if path is not None else examples is None:
         return None
     try:
@@ -88,8 +88,8 @@ def _read_vocabulary(config: ExperimentConfig, where: Surroundings) -> int | str
         return str(error)
 
 
-def _training_examples(config: ExperimentConfig, where: Surroundings) -> int:
+def _training_examples(config: ExperimentConfig, context: RunContext) -> int:
     """Texts or questions of an epoch."""
-    examples = reading(config, where).examples
+    examples = reading(config, context).examples
     assert examples is not None
     return len(TASKS.load(config.task).training_examples(examples[config.data.train]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from vlrouting.doctor.examine import examine
 from vlrouting.doctor.finding import FAULT
 from vlrouting.doctor.show import show
-from vlrouting.doctor.subject import LAUNCHERS, Surroundings
+from vlrouting.doctor.subject import LAUNCHERS, RunContext
 from vlrouting.experiment import UserError, load
 
 
@@ -19,6 +19,7 @@ def look(
     runs: Path,
     launcher: str | None = None,
     gpu_memory: float | None = None,
+    measure: bool = False,
 ) -> bool:
     """Examine an experiment and print what is found.
 
@@ -29,17 +30,18 @@ def look(
         runs: folder of the run directories.
         launcher: `local`, `slurm` or `process`; None for what this process runs in.
         gpu_memory: GiB of the GPUs that the points will run on, where they are not here.
+        measure: run one training step here.
 
     Returns:
         Whether there is a fault.
 
     Raises:
-        UserError: the experiment is not sound, or there is no such point or launcher.
+        UserError: the experiment is not valid, or there is no such point or launcher.
     """
     if launcher is not None and launcher not in LAUNCHERS:
         raise UserError(f"there is no launcher '{launcher}'; there are: {', '.join(LAUNCHERS)}")
     experiment = load(name, overrides)  # files that are missing are findings here
     points = [experiment.point(point) for point in names] if names else list(experiment.points)
-    findings = examine(experiment.name, points, Surroundings(runs, launcher, gpu_memory))
+    findings = examine(experiment.name, points, RunContext(runs, launcher, gpu_memory, measure=measure))
     show(findings, f"{experiment.name}: {len(points)} point{'' if len(points) == 1 else 's'}")
     return any(finding.level == FAULT for finding in findings)

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlrouting.config import DataConfig, ExperimentConfig
+from vlrouting.config import DataConfig, ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import answers_path, missing_files
 from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
 from vlrouting.data.example import DataError, Example
-from vlrouting.doctor.finding import FAULT, OK, Finding, from_sentence
+from vlrouting.doctor.finding import FAULT, OK, Finding, fault
 from vlrouting.doctor.folders import spelled_bytes, write_problem
-from vlrouting.doctor.subject import Surroundings
+from vlrouting.doctor.subject import RunContext
 
 SAMPLED_IMAGES = 8
 """Of each split."""
@@ -21,10 +21,11 @@ MOST_BYTES = 2**30
 """Files that are larger together are not read through: that is left to the run."""
 _HEAD = 65_536
 _LONGEST_TOKEN = 16_384
-"""Characters before the end of a part of a JSON file within which the cut itself may look like a mistake."""
+"""Characters before the end of a part of a JSON file within which the cut itself may look like an error."""
 PREPARED = "prepared.json"
 """What a recipe leaves when it is done."""
 PLACE = "data"
+_CORRECT = "correct or replace the file, as the message says"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Reading:
     """By split; None where they were not read."""
     why_not: str = ""
     problem: str = ""
-    """What is wrong with them, with the remedy."""
+    """What is wrong with them, a line each."""
 
 
 def looks_at_images(config: ExperimentConfig) -> bool:
@@ -43,17 +44,17 @@ def looks_at_images(config: ExperimentConfig) -> bool:
     return config.model.visual_input == "image"
 
 
-def files(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def files(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """The files and image folders of every split are there, or can be made."""
     problems = missing_files(config.data, images=looks_at_images(config))
-    yield from (from_sentence(FAULT, PLACE, problem) for problem in problems)
+    yield from (fault(PLACE, problem) for problem in problems)
     if not problems:
         splits = ", ".join(chosen_splits(config.data))
         state = f"will be made by the recipe {config.data.prepare}" if _to_be_made(config.data) else "are there"
         yield Finding(OK, PLACE, f"{config.data.root}: the files of {splits} {state}")
 
 
-def recipe(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def recipe(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """A recipe that has not been followed yet finds an empty place that takes files."""
     root = Path(config.data.root)
     if not _to_be_made(config.data):
@@ -69,15 +70,15 @@ def recipe(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
         yield Finding(FAULT, PLACE, problem, "set data.root to a folder that you may write to")
 
 
-def content(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
-    """Every JSON file begins and ends as one; where the files are not too large, every record is sound."""
+def content(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
+    """Every JSON file begins and ends as one; where the files are not too large, every record is valid."""
     paths = [path for path in json_files(config.data) if path.exists()]
-    broken = where.once(("json", tuple(paths)), lambda: [found for path in paths if (found := json_problem(path))])
-    yield from (from_sentence(FAULT, PLACE, problem) for problem in broken)
+    broken = context.once(("json", tuple(paths)), lambda: [found for path in paths if (found := json_problem(path))])
+    yield from (fault(PLACE, problem) for problem in broken)
     if broken or not paths:
         return
-    found = reading(config, where)
-    yield from (from_sentence(FAULT, PLACE, line) for line in found.problem.splitlines())
+    found = reading(config, context)
+    yield from (Finding(FAULT, PLACE, line, _CORRECT) for line in found.problem.splitlines())
     if found.examples is not None:
         counts = ", ".join(f"{name} {len(examples):,}" for name, examples in found.examples.items())
         yield Finding(OK, PLACE, f"read through, examples: {counts}")
@@ -85,22 +86,22 @@ def content(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
         yield Finding(OK, PLACE, f"{len(paths)} JSON files begin and end as they should; {found.why_not}")
 
 
-def images(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def images(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """A sample of every split's images opens."""
-    examples = reading(config, where).examples if looks_at_images(config) else None
+    examples = reading(config, context).examples if looks_at_images(config) else None
     if examples is None:
         return
     paths = [path for split in examples.values() for example in _sample(split) for path in example.images]
-    broken = where.once(("images", tuple(paths)), lambda: [p for path in paths if (p := _image_problem(path))])
-    yield from (from_sentence(FAULT, "images", problem) for problem in broken)
+    broken = context.once(("images", tuple(paths)), lambda: [p for path in paths if (p := _image_problem(path))])
+    yield from (Finding(FAULT, "images", problem, _CORRECT) for problem in broken)
     if not broken:
         yield Finding(OK, "images", f"a sample of {len(set(paths))} opens")
 
 
-def reading(config: ExperimentConfig, where: Surroundings) -> Reading:
+def reading(config: ExperimentConfig, context: RunContext) -> Reading:
     """The splits, read once for all points that share them."""
     key = ("examples", repr(config.data), looks_at_images(config))
-    return where.once(key, lambda: _read(config))
+    return context.once(key, lambda: _read(config))
 
 
 def json_files(data: DataConfig) -> list[Path]:
@@ -112,16 +113,15 @@ def json_files(data: DataConfig) -> list[Path]:
             continue
         try:
             paths = [Path(data.root) / relative for relative in format_of(data).split_files(name, split)]
-        except DataError:  # a mistake that `files` names
+        except DataError:  # which `files` names
             continue
         found += [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     vocabulary = answers_path(data)
     return list(dict.fromkeys([*found, *([vocabulary] if vocabulary is not None else [])]))
 
 
-def json_problem(path: Path) -> str | None:
-    """What is wrong with the beginning or the end of a JSON or JSON Lines file, with the remedy; None for nothing."""
-    again = "the file was cut short or damaged: fetch it again"
+def json_problem(path: Path) -> Problem | None:
+    """What is wrong with the beginning or the end of a JSON or JSON Lines file; None for nothing."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
@@ -129,16 +129,19 @@ def json_problem(path: Path) -> str | None:
             file.seek(-min(len(head), 256), 2)
             tail = file.read().decode("utf-8", errors="replace").rstrip()
     except OSError as error:
-        return f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions"
+        return Problem((), f"{path}: cannot be read ({error.strerror or error})", "check the path and its permissions")
     text = head.decode("utf-8-sig", errors="replace").strip()
     if not text:
-        return f"{path}: the file is empty; {again}"
-    if text[0] not in "{[":
-        return f"{path}: begins with {text[:20]!r}, which is no JSON object or list; {again}"
-    position = _broken_at(text, whole)
-    if position is not None:
-        return f"{path}: the JSON breaks off at character {position}; {again}"
-    return None if tail[-1:] in ("}", "]") else f"{path}: ends with {tail[-20:]!r} in the middle of a record; {again}"
+        found = "the file is empty"
+    elif text[0] not in "{[":
+        found = f"begins with {text[:20]!r}, which is no JSON object or list"
+    elif (position := _broken_at(text, whole)) is not None:
+        found = f"the JSON breaks off at character {position}"
+    elif tail[-1:] not in ("}", "]"):
+        found = f"ends with {tail[-20:]!r} in the middle of a record"
+    else:
+        return None
+    return Problem((), f"{path}: {found}", "the file was cut short or damaged: fetch it again")
 
 
 def _broken_at(text: str, whole: bool) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vlrouting.config import ExperimentConfig
 from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
-from vlrouting.doctor.subject import Surroundings
+from vlrouting.doctor.subject import RunContext
 from vlrouting.training.machine import cores
 
 PLACE = "devices"
@@ -39,21 +39,21 @@ def gpus() -> tuple[Gpu, ...]:
     return tuple(found)
 
 
-def gpus_for(config: ExperimentConfig, where: Surroundings) -> tuple[Gpu, ...]:
+def gpus_for(config: ExperimentConfig, context: RunContext) -> tuple[Gpu, ...]:
     """The GPUs of this machine that the point may use."""
-    return () if config.train.accelerator == "cpu" else where.once("gpus", gpus)
+    return () if config.train.accelerator == "cpu" else context.once("gpus", gpus)
 
 
-def devices(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def devices(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """There are as many devices as the point wants, and they can do what it wants."""
     train = config.train
-    if where.elsewhere:
+    if context.elsewhere:
         yield Finding(OK, PLACE, "those of the nodes are not seen from here; each node looks at its own as it starts")
         return
-    if train.nodes > 1 and not where.in_job and "RANK" not in where.environment:
+    if train.nodes > 1 and not context.in_job and "RANK" not in context.environment:
         found = f"train.nodes is {train.nodes}, and a local launcher has this machine alone"
         yield Finding(FAULT, PLACE, found, "set train.nodes=1, or use --launcher slurm")
-    there = gpus_for(config, where)
+    there = gpus_for(config, context)
     if there:
         yield from _of_gpus(config, there)
     elif train.accelerator == "gpu":

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
-from vlrouting.doctor.subject import Sweep
+from vlrouting.doctor.subject import PlannedSweep
 from vlrouting.experiment import Point, RunDirectory, UserError, to_yaml
 
 PLACE = "run directory"
 
 
-def run_directories(sweep: Sweep) -> Iterator[Finding]:
+def run_directories(sweep: PlannedSweep) -> Iterator[Finding]:
     """No point's directory holds another run, a damaged one, or one that is going on."""
     sound: list[str] = []
     for point in sweep.points:

@@ -9,8 +9,8 @@ from vlrouting.config import ExperimentConfig
 from vlrouting.doctor.features import bytes_to_compute, cache_folder
 from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.folders import disk_of, free_bytes, spelled_bytes, write_problem
-from vlrouting.doctor.sizes import Misfit, NotKnown, sizes
-from vlrouting.doctor.subject import Surroundings, Sweep
+from vlrouting.doctor.sizes import Misfit, NotKnown, model_size
+from vlrouting.doctor.subject import PlannedSweep, RunContext
 
 PLACE = "disk"
 OF_CHECKPOINT = 4 * 3
@@ -26,7 +26,7 @@ SPARE = 2**30
 """Bytes that had better be left."""
 
 
-def room(sweep: Sweep) -> Iterator[Finding]:
+def room(sweep: PlannedSweep) -> Iterator[Finding]:
     """The disks of runs and features take what the sweep writes."""
     wanted, unknown = _wanted(sweep)
     by_disk: dict[int, list[Path]] = {}
@@ -48,15 +48,15 @@ def room(sweep: Sweep) -> Iterator[Finding]:
             yield Finding(OK, PLACE, said)
 
 
-def runs_folder(sweep: Sweep) -> Iterator[Finding]:
+def runs_folder(sweep: PlannedSweep) -> Iterator[Finding]:
     """The run directories can be written."""
-    if sweep.where.runs is not None and (problem := write_problem(sweep.where.runs / sweep.name)):
+    if sweep.context.runs is not None and (problem := write_problem(sweep.context.runs / sweep.name)):
         yield Finding(FAULT, PLACE, problem, "give another folder with --runs")
 
 
-def node_room(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def node_room(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """A node can write where the point does, and finds some room there; nothing is estimated."""
-    for folder in (where.runs, cache_folder(config)):
+    for folder in (context.runs, cache_folder(config)):
         if folder is None:
             continue
         remedy = "mount it on every node, or name a folder that is on a shared disk"
@@ -68,20 +68,20 @@ def node_room(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding
             yield Finding(OK, PLACE, f"{spelled_bytes(free)} are free in {folder}")
 
 
-def _wanted(sweep: Sweep) -> tuple[dict[Path, int], bool]:
+def _wanted(sweep: PlannedSweep) -> tuple[dict[Path, int], bool]:
     """Folder -> bytes that the open points write there, and whether more will come of what is not known yet."""
     wanted: dict[Path, int] = {}
     unknown = False
     caches: dict[str, tuple[Path, int]] = {}  # shared by the points with the same images and encoder
     for point in sweep.open_points():
-        trained = _trained(point.config, sweep.where)
+        trained = _trained(point.config, sweep.context)
         unknown |= trained is None
-        if sweep.where.runs is not None:
+        if sweep.context.runs is not None:
             of_point = (trained or 0) * (OF_CHECKPOINT * CHECKPOINTS + OF_ARTIFACT) + OTHERS
-            wanted[sweep.where.runs] = wanted.get(sweep.where.runs, 0) + of_point
+            wanted[sweep.context.runs] = wanted.get(sweep.context.runs, 0) + of_point
         folder = cache_folder(point.config)
         if folder is not None:
-            size = bytes_to_compute(point.config, sweep.where)
+            size = bytes_to_compute(point.config, sweep.context)
             unknown |= size is None
             caches[repr((point.config.data, point.config.vision))] = (folder, size or 0)
     for folder, size in caches.values():
@@ -89,9 +89,9 @@ def _wanted(sweep: Sweep) -> tuple[dict[Path, int], bool]:
     return wanted, unknown
 
 
-def _trained(config: ExperimentConfig, where: Surroundings) -> int | None:
+def _trained(config: ExperimentConfig, context: RunContext) -> int | None:
     """Parameters that train; None where that is not known."""
     try:
-        return sizes(config, where).trained
+        return model_size(config, context).trainable
     except (NotKnown, Misfit):
         return None

@@ -8,35 +8,36 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlrouting.config import ExperimentConfig
-from vlrouting.doctor import batches, data, devices, directories, disk, features, memory, network, slurm
+from vlrouting.doctor import batches, data, devices, directories, disk, features, measure, memory, network, slurm
 from vlrouting.doctor import scores as scores_
 from vlrouting.doctor import weights as weights_
 from vlrouting.doctor.finding import FAULT, WARNING, Finding
-from vlrouting.doctor.subject import PointLook, Surroundings, Sweep, SweepLook, each_point
+from vlrouting.doctor.subject import PlannedSweep, PointCheck, RunContext, SweepCheck, for_each_point
 from vlrouting.experiment import Point, UserError, import_plugins
 
-CHECKS: tuple[SweepLook, ...] = (
-    each_point(data.files),
-    each_point(data.recipe),
-    each_point(data.content),
-    each_point(data.images),
-    each_point(batches.steps),
-    each_point(batches.vocabulary),
-    each_point(weights_.weights),
-    each_point(features.features),
-    each_point(scores_.programs),
-    each_point(batches.lengths),
+CHECKS: tuple[SweepCheck, ...] = (
+    for_each_point(data.files),
+    for_each_point(data.recipe),
+    for_each_point(data.content),
+    for_each_point(data.images),
+    for_each_point(batches.steps),
+    for_each_point(batches.vocabulary),
+    for_each_point(weights_.weights),
+    for_each_point(features.features),
+    for_each_point(scores_.programs),
+    for_each_point(batches.lengths),
     memory.fits,
+    measure.measured_step,
     disk.runs_folder,
     disk.room,
     directories.run_directories,
     slurm.scheduler,
-    each_point(slurm.allocation),
-    each_point(devices.devices),
-    each_point(network.host_name),
-    each_point(network.meeting_place),
+    for_each_point(slurm.allocation),
+    for_each_point(devices.devices),
+    for_each_point(network.host_name),
+    for_each_point(network.meeting_place),
 )
-NODE_CHECKS: tuple[PointLook, ...] = (
+NODE_CHECKS: tuple[PointCheck, ...] = (
     data.files,
     disk.node_room,
     slurm.allocation,
@@ -44,10 +45,10 @@ NODE_CHECKS: tuple[PointLook, ...] = (
     network.host_name,
     network.meeting_place,
 )
-"""What each node looks at as it starts: quick, and nothing that is the same on every node."""
+"""What each node checks as it starts: quick, and nothing that is the same on every node."""
 
 
-def examine(name: str, points: Sequence[Point], where: Surroundings) -> list[Finding]:
+def examine(name: str, points: Sequence[Point], context: RunContext) -> list[Finding]:
     """Everything that is found, in the order of the checks.
 
     A finding that holds for several points comes once, with their names; with none, where it holds for all.
@@ -55,12 +56,12 @@ def examine(name: str, points: Sequence[Point], where: Surroundings) -> list[Fin
     Args:
         name: of the experiment.
         points: that are going to run.
-        where: their surroundings.
+        context: where and how.
     """
     ready, findings = _with_plugins(points)
-    sweep = Sweep(name, tuple(ready), where)
-    for look in CHECKS if ready else ():
-        findings += _careful(look, sweep)
+    sweep = PlannedSweep(name, tuple(ready), context)
+    for check in CHECKS if ready else ():
+        findings += _run_check(check, sweep)
     return _merged(findings, {point.name for point in points})
 
 
@@ -77,8 +78,8 @@ def node_findings(
         environment: variables. Default: this process's.
     """
     variables = os.environ if environment is None else environment
-    where = Surroundings(runs=run_directory, environment=variables, starting=True)
-    return [finding for look in NODE_CHECKS for finding in look(config, where)]
+    context = RunContext(runs=run_directory, environment=variables, starting=True)
+    return [finding for check in NODE_CHECKS for finding in check(config, context)]
 
 
 def _with_plugins(points: Sequence[Point]) -> tuple[list[Point], list[Finding]]:
@@ -95,14 +96,14 @@ def _with_plugins(points: Sequence[Point]) -> tuple[list[Point], list[Finding]]:
     return ready, findings
 
 
-def _careful(look: SweepLook, sweep: Sweep) -> Iterator[Finding]:
-    """What a check finds; that it failed, where it did: the others may still find what matters."""
+def _run_check(check: SweepCheck, sweep: PlannedSweep) -> Iterator[Finding]:
+    """What a check finds; a warning where it failed: the others may still find what matters."""
     try:
-        yield from look(sweep)
+        yield from check(sweep)
     except Exception as error:
-        name = getattr(look, "__name__", "check")
+        name = getattr(check, "__name__", "check")
         found = f"the check '{name}' failed ({type(error).__name__}: {error})"
-        yield Finding(WARNING, "doctor", found, "report this; what the check looks at is not known to be sound")
+        yield Finding(WARNING, "doctor", found, "report this; nothing is known of what it would have checked")
 
 
 def _merged(findings: Sequence[Finding], points: set[str]) -> list[Finding]:

@@ -12,7 +12,7 @@ from vlrouting.doctor.data import looks_at_images, reading
 from vlrouting.doctor.finding import FAULT, OK, Finding
 from vlrouting.doctor.folders import spelled_bytes, write_problem
 from vlrouting.doctor.sizes import vision_size
-from vlrouting.doctor.subject import Surroundings
+from vlrouting.doctor.subject import RunContext
 
 PLACE = "features"
 
@@ -35,15 +35,15 @@ def cache_folder(config: ExperimentConfig) -> Path | None:
     return Path(config.vision.cache_dir or Path(config.data.root) / "features")
 
 
-def features(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def features(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """The features are there, or can be computed and written."""
     folder = cache_folder(config)
     if folder is None:
         return
-    if problem := where.once(("write", folder), lambda: write_problem(folder)):
+    if problem := context.once(("write", folder), lambda: write_problem(folder)):
         yield Finding(FAULT, PLACE, problem, "set vision.cache_dir to a folder that you may write to")
         return
-    found = cached(config, where)
+    found = cached(config, context)
     if found is None:
         yield Finding(OK, PLACE, "how many will be computed is known once the data can be read")
     elif found.problem:
@@ -54,30 +54,30 @@ def features(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]
         said = f"those of {found.images:,} images are in {found.folder} ({same})"
         yield Finding(OK, PLACE, said)
     else:
-        size = bytes_to_compute(config, where)
+        size = bytes_to_compute(config, context)
         about = f"about {spelled_bytes(size)}" if size is not None else "of a size that is not known here"
         yield Finding(OK, PLACE, f"those of {found.images:,} images will be computed, {about} in {folder}")
 
 
-def bytes_to_compute(config: ExperimentConfig, where: Surroundings) -> int | None:
+def bytes_to_compute(config: ExperimentConfig, context: RunContext) -> int | None:
     """Bytes that the point's features will take that are not there; None where that is not known."""
     if cache_folder(config) is None:
         return 0
-    found, size = cached(config, where), vision_size(config, where)
+    found, size = cached(config, context), vision_size(config, context)
     if found is None or size is None:
         return None
     return 0 if found.folder is not None else found.images * size.tokens * size.width * 4
 
 
-def cached(config: ExperimentConfig, where: Surroundings) -> Cached | None:
+def cached(config: ExperimentConfig, context: RunContext) -> Cached | None:
     """The cache of the point's images, as far as it can be told without the encoder's weights; None where the images
     are not known."""
-    examples = reading(config, where).examples
+    examples = reading(config, context).examples
     if examples is None:
         return None
     key = ("cached", repr(config.data), repr(config.vision))
     images = {str(path) for split in examples.values() for example in split for path in example.images}
-    return where.once(key, lambda: _look(config, images))
+    return context.once(key, lambda: _look(config, images))
 
 
 def _look(config: ExperimentConfig, images: set[str]) -> Cached:

@@ -1,9 +1,11 @@
-"""What a check says: how bad it is, what was looked at, what was found, and what to do about it."""
+"""What a check finds: how bad it is, what was checked, what was found, and what to do about it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from vlrouting.config import Problem
 
 Level = Literal["fault", "warning", "ok"]
 FAULT: Level = "fault"
@@ -14,7 +16,7 @@ LEVELS: tuple[Level, ...] = (FAULT, WARNING, OK)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     level: Level
     """`fault`: the run would stop, or give nothing worth having. `warning`: it would be slower, or lack something."""
@@ -26,7 +28,6 @@ class Finding:
     """Names of the points that it holds for; empty where it is about no point in particular."""
 
 
-def from_sentence(level: Level, looked_at: str, sentence: str) -> Finding:
-    """A finding of a sentence `what is wrong; what to do`, as this project's errors are written."""
-    found, _, remedy = sentence.partition("; ")
-    return Finding(level, looked_at, found, remedy or "correct this in the experiment")
+def fault(looked_at: str, problem: Problem, remedy: str = "correct this in the experiment") -> Finding:
+    """A problem as a fault, with `remedy` where it has none of its own."""
+    return Finding(FAULT, looked_at, problem.message_with_keys, problem.remedy or remedy)

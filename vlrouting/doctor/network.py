@@ -10,17 +10,17 @@ from collections.abc import Iterator, Mapping
 
 from vlrouting.config import ExperimentConfig
 from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
-from vlrouting.doctor.subject import Surroundings
+from vlrouting.doctor.subject import RunContext
 
 PLACE = "network"
 
 
-def host_name(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def host_name(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """This host's own name resolves: gloo listens at the address that it gives."""
     if config.train.processes == 1:
         return
     name = socket.gethostname()
-    addresses = where.once(("address", name), lambda: addresses_of(name))
+    addresses = context.once(("address", name), lambda: addresses_of(name))
     if not addresses:
         remedy = f"add a line with its address and '{name}' to /etc/hosts"
         level = FAULT if config.train.nodes > 1 else WARNING
@@ -33,20 +33,20 @@ def host_name(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding
         yield Finding(OK, PLACE, f"{name} resolves to {addresses[0]}")
 
 
-def meeting_place(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def meeting_place(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """The first node's name resolves, and its port is free."""
     # Where a local launcher started this process, it holds the port itself.
-    if config.train.processes == 1 or "RANK" in where.environment or not (_named(where) or where.in_job):
+    if config.train.processes == 1 or "RANK" in context.environment or not (_named(context) or context.in_job):
         return
-    address, port = first_host(where.environment), port_of(where.environment)
+    address, port = first_host(context.environment), port_of(context.environment)
     if port is None:
-        found = f"MASTER_PORT is '{where.environment.get('MASTER_PORT')}', which is no port"
+        found = f"MASTER_PORT is '{context.environment.get('MASTER_PORT')}', which is no port"
         yield Finding(FAULT, PLACE, found, "unset MASTER_PORT, or give a number between 1024 and 65535")
         return
-    if not where.once(("address", address), lambda: addresses_of(address)):
+    if not context.once(("address", address), lambda: addresses_of(address)):
         remedy = "set MASTER_ADDR to a name or address of the first node that every node can resolve"
         yield Finding(FAULT, PLACE, f"the first node, {address}, does not resolve", remedy)
-    elif not _is_first(where.environment, address):
+    elif not _is_first(context.environment, address):
         yield Finding(OK, PLACE, f"the processes meet at {address}:{port}")
     elif problem := _port_problem(port):
         remedy = "export MASTER_PORT=… with another number between 1024 and 65535"
@@ -83,8 +83,8 @@ def port_of(environment: Mapping[str, str]) -> int | None:
     return 12910 if job is None else 15000 + int(job[-4:])
 
 
-def _named(where: Surroundings) -> bool:
-    return not where.elsewhere and "MASTER_ADDR" in where.environment
+def _named(context: RunContext) -> bool:
+    return not context.elsewhere and "MASTER_ADDR" in context.environment
 
 
 def _is_first(environment: Mapping[str, str], address: str) -> bool:

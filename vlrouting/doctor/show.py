@@ -1,4 +1,4 @@
-"""The findings on the console: faults first, then warnings, then in brief what is well."""
+"""The findings on the console: faults first, then warnings, then what is ok."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from vlrouting.config.names import listed
 from vlrouting.doctor.finding import FAULT, LEVELS, OK, WARNING, Finding
 
 _STYLES = {FAULT: "bold red", WARNING: "yellow", OK: "green"}
-_NAMED = 4
-"""Points that are named; of more, the number is given."""
 
 
 def show(findings: Sequence[Finding], title: str, console: Console | None = None) -> None:
@@ -29,8 +28,7 @@ def show(findings: Sequence[Finding], title: str, console: Console | None = None
 def _lines(finding: Finding) -> Text:
     text = Text.assemble((f"{finding.level:<8}", _STYLES[finding.level]), f"{finding.looked_at}: {finding.found}")
     if finding.points and finding.level != OK:
-        more = f" and {len(finding.points) - _NAMED} more" if len(finding.points) > _NAMED else ""
-        text.append(f"  [{', '.join(finding.points[:_NAMED])}{more}]", style="dim")
+        text.append(f"  [{listed(finding.points)}]", style="dim")
     if finding.remedy:
         text.append(f"\n{'':<8}→ {finding.remedy}")
     return text

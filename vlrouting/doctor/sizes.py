@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlrouting.config import ARCHITECTURES, TASKS, ExperimentConfig
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.doctor.data import reading
-from vlrouting.doctor.subject import Surroundings
+from vlrouting.doctor.subject import RunContext
 from vlrouting.doctor.weights import Source, hub_cached, language_source
+from vlrouting.experiment import UserError
+
+if TYPE_CHECKING:
+    from vlrouting.backbones.language import LanguageModel
 
 USUAL_ANSWERS = 3129
 """Of VQAv2; taken where the vocabulary cannot be read yet."""
-_OF_ACTIVATION = {"gelu_new": 5, "gelu_fast": 5, "quick_gelu": 2}
-"""Tensors as wide as the MLP that autograd keeps of an activation that is written out in several operations."""
-_GATED_MLP = 3
 
 
 class NotKnown(Exception):
@@ -37,67 +38,86 @@ class VisionSize:
     """V of one image."""
     width: int
     """Dv."""
-    pixels: int
-    """Height times width of what it takes."""
+    pixels: tuple[int, int]
+    """Height and width of what it takes."""
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """A point's model. Kept numbers are those that autograd keeps of a token for the backward pass, in one block."""
+class ModelSize:
+    """A point's model."""
 
-    trained: int
+    trainable: int
     frozen: int
     """Parameters of the language model that do not train."""
-    layers: int
-    block: int
-    """Parameters of one of them, frozen ones."""
-    width: int
-    """D."""
-    kept_wide: int
-    """Kept in the precision of the computation: attention, MLP, bottlenecks."""
-    kept_norms: int
-    """Kept in float32 whatever the precision: what the norms read."""
-    vocabulary: int
-    """0 where nothing is written."""
-    visual_tokens: int
-    """V of an example, of all its images."""
+    in_blocks: int
+    """Those of them in blocks, which fsdp shards."""
+    blocks: int
+    images: int
+    """Images of an example."""
     vision: VisionSize | None
     """None where no image enters."""
     positions: int | None
     """Longest sequence that the language model takes; None for no limit."""
+    answers: int
+
+    @property
+    def visual_shape(self) -> tuple[int, int] | None:
+        """(V, Dv) of an example, of all its images."""
+        return None if self.vision is None else (self.images * self.vision.tokens, self.vision.width)
+
+    def text_tokens(self, config: ExperimentConfig) -> int:
+        """Most tokens of a training text: prompt and target."""
+        longest: int = TASKS.load(config.task).longest_row(config.data)
+        return longest
 
     def sequence(self, config: ExperimentConfig) -> int:
-        """Most tokens of a training sequence: image, prompt and target."""
-        longest: int = TASKS.load(config.task).longest_row(config.data)
-        return self.visual_tokens + longest
+        """Most tokens of a training sequence: image and text."""
+        return self.text_tokens(config) + (self.visual_shape[0] if self.visual_shape else 0)
 
 
-def vision_size(config: ExperimentConfig, where: Surroundings) -> VisionSize | None:
+def vision_size(config: ExperimentConfig, context: RunContext) -> VisionSize | None:
     """The encoder of the configuration; None where it cannot be built here, or no image enters."""
     if config.model.visual_input == "none":
         return None
-    return where.once(("vision size", repr(config.vision)), lambda: _vision_size(config))
+    return context.once(("vision size", repr(config.vision)), lambda: _vision_size(config))
 
 
-def sizes(config: ExperimentConfig, where: Surroundings) -> Sizes:
+def model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
     """The sizes of a point.
 
     Raises:
         NotKnown: a backbone is not on this machine, or cannot be built.
         Misfit: the bottlenecks do not fit it.
     """
-    parts = (config.language, config.vision, config.bottleneck, config.model, config.data, config.task)
 
-    def make() -> Sizes | Exception:
+    def make() -> ModelSize | Exception:
         try:
-            return _sizes(config, where)
+            return _model_size(config, context)
         except (NotKnown, Misfit) as error:
             return error
 
-    made = where.once(("sizes", repr(parts)), make)
+    shaped_by = replace(config, seed=0, plugins=[], train=type(config.train)(), evaluate=type(config.evaluate)())
+    made = context.once(("model size", repr(shaped_by)), make)
     if isinstance(made, Exception):
         raise made
     return made
+
+
+def build(
+    config: ExperimentConfig, language: LanguageModel, answers: int, visual_shape: tuple[int, int] | None, encoder: Any
+) -> Any:
+    """The point's model, as training builds it.
+
+    Raises:
+        Misfit: the bottlenecks do not fit the language model.
+    """
+    from vlrouting.backbones.load import Backbones
+    from vlrouting.training.assembly import build_model
+
+    try:
+        return build_model(config, Backbones(language, encoder), visual_shape, answers)
+    except UserError as error:
+        raise Misfit(str(error)) from None
 
 
 def _vision_size(config: ExperimentConfig) -> VisionSize | None:
@@ -112,74 +132,59 @@ def _vision_size(config: ExperimentConfig) -> VisionSize | None:
     except Exception:  # some networks compute with numbers while they are built
         return None
     parameters = sum(parameter.numel() for parameter in encoder.parameters())
-    return VisionSize(parameters, tokens, width, encoder.image_size[0] * encoder.image_size[1])
+    return VisionSize(parameters, tokens, width, encoder.image_size)
 
 
-def _sizes(config: ExperimentConfig, where: Surroundings) -> Sizes:
+def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
     from vlrouting.bottleneck.targets import block_of
+    from vlrouting.doctor.batches import vocabulary_size
 
-    vision = vision_size(config, where)
+    vision = vision_size(config, context)
     if vision is None and config.model.visual_input != "none":
         raise NotKnown(f"{config.vision.name} cannot be built without its weights")
-    visual_tokens = 0 if vision is None else vision.tokens * _images_per_example(config, where)
-    visual_shape = None if vision is None else (visual_tokens, vision.width)
-    model = _model(config, visual_shape, _answers(config, where))
-    language = model.language.config
-    frozen = sum(p.numel() for p in model.language.parameters() if not p.requires_grad)
-    layers = max(1, int(language.num_hidden_layers))
-    in_blocks = sum(p.numel() for n, p in model.language.named_parameters() if block_of(n)[0] and not p.requires_grad)
-    wide, norms = _kept(model, layers, getattr(config.bottleneck, "dropout", 0.0) > 0)
-    return Sizes(
-        trained=model.trainable_parameters,
-        frozen=frozen,
-        layers=layers,
-        block=in_blocks // layers,
-        width=int(language.hidden_size),
-        kept_wide=wide,
-        kept_norms=norms,
-        vocabulary=int(language.vocab_size) if config.generates else 0,
-        visual_tokens=visual_tokens,
+    images = _images_per_example(config, context)
+    answers = 0 if config.generates else vocabulary_size(config, context) or USUAL_ANSWERS
+    visual_shape = None if vision is None else (images * vision.tokens, vision.width)
+    language = _language_on_meta(config)
+    with _on_meta():
+        model = build(config, language, answers, visual_shape, None)
+    frozen = {name: p.numel() for name, p in model.language.named_parameters() if not p.requires_grad}
+    return ModelSize(
+        trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        frozen=sum(frozen.values()),
+        in_blocks=sum(count for name, count in frozen.items() if block_of(name)[0]),
+        blocks=max(1, int(model.language.config.num_hidden_layers)),
+        images=images,
         vision=vision,
-        positions=getattr(language, "max_position_embeddings", None),
+        positions=getattr(model.language.config, "max_position_embeddings", None),
+        answers=answers,
     )
 
 
-def _model(config: ExperimentConfig, visual_shape: tuple[int, int] | None, answers: int) -> Any:
-    """The point's model without numbers."""
+def _language_on_meta(config: ExperimentConfig) -> LanguageModel:
     import torch
-    from transformers import AutoModel, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-    from vlrouting.training.assembly import attach_tower
-
-    try:
-        language_config = _language_config(config)
-        causal = ARCHITECTURES.facts(config.architecture).language == "causal"
-        kind = AutoModelForCausalLM if causal else AutoModel
-        with _on_meta():
-            language = kind.from_config(language_config, dtype=getattr(torch, config.language.dtype))
-    except NotKnown:
-        raise
-    except Exception as error:
-        raise NotKnown(f"{config.language.name} cannot be built without its weights ({type(error).__name__})") from None
-    try:
-        with _on_meta():
-            routed = attach_tower(language, config, "language")
-            return ARCHITECTURES.load(config.architecture)(routed, visual_shape, config.model, outputs=answers)
-    except ValueError as error:
-        raise Misfit(str(error)) from None
-
-
-def _language_config(config: ExperimentConfig) -> Any:
-    from transformers import AutoConfig
+    from vlrouting.backbones.language import LanguageModel
 
     language = config.language
     source: Source = language_source(language)
-    if source.folder is None and not hub_cached(source):
-        raise NotKnown(f"{language.name} is not on this machine")
-    where = {"gguf_file": language.gguf_file} if language.gguf_file is not None else {}
-    return AutoConfig.from_pretrained(
-        str(source.folder or language.name), revision=language.revision, local_files_only=True, **where
-    )
+    options = {"gguf_file": language.gguf_file} if language.gguf_file is not None else {}
+    causal = ARCHITECTURES.facts(config.architecture).language == "causal"
+    kind = AutoModelForCausalLM if causal else AutoModel
+    try:
+        if source.folder is None and not hub_cached(source):
+            raise NotKnown(f"{language.name} is not on this machine")
+        architecture = AutoConfig.from_pretrained(
+            str(source.folder or language.name), revision=language.revision, local_files_only=True, **options
+        )
+        with _on_meta():
+            model = kind.from_config(architecture, dtype=getattr(torch, language.dtype))
+    except NotKnown:
+        raise
+    except Exception as error:
+        raise NotKnown(f"{language.name} cannot be built without its weights ({type(error).__name__})") from None
+    return LanguageModel(model, None, "")
 
 
 @contextmanager
@@ -190,47 +195,8 @@ def _on_meta() -> Iterator[None]:
         yield
 
 
-def _images_per_example(config: ExperimentConfig, where: Surroundings) -> int:
-    examples = reading(config, where).examples
+def _images_per_example(config: ExperimentConfig, context: RunContext) -> int:
+    examples = reading(config, context).examples
     if examples is not None and examples[config.data.test]:
         return len(examples[config.data.test][0].images)
     return format_of(config.data).images
-
-
-def _answers(config: ExperimentConfig, where: Surroundings) -> int:
-    """Size of the answer vocabulary."""
-    from vlrouting.doctor.batches import vocabulary_size
-
-    return (vocabulary_size(config, where) or USUAL_ANSWERS) if not config.generates else 0
-
-
-def _kept(model: Any, layers: int, dropout: bool) -> tuple[int, int]:
-    """Numbers that autograd keeps of one token in one block on average: in the precision of computing, in float32.
-
-    A frozen Linear keeps nothing. Attention keeps query, key, value and its output; an MLP what its activation reads;
-    a norm what it reads (a written-out RMSNorm twice); a bottleneck its input (with dropout: what is left of it, and
-    which), what comes down, what the routing gives.
-    """
-    width = int(model.language.config.hidden_size)
-    config = model.language.config
-    mlp = _first(config, "intermediate_size", "n_inner", "ffn_dim", "d_ff") or 4 * width
-    names = [name for name, _ in model.language.named_modules()]
-    activation = _first(config, "hidden_act", "activation_function")
-    gated = any(name.endswith(("gate_proj", "wi_1")) for name in names)
-    wide = 4 * width + (_GATED_MLP if gated else _OF_ACTIVATION.get(str(activation), 1)) * mlp
-    norms = sum(
-        (2 if "RMS" in type(module).__name__ else 1) * width
-        for module in model.language.modules()
-        if type(module).__name__.endswith("Norm")
-    )
-    bottlenecks = 0
-    for bottleneck in model.routed.bottlenecks.values():
-        if not hasattr(bottleneck, "down"):
-            continue
-        rows, inputs = bottleneck.down.weight.shape
-        bottlenecks += inputs * (2 if dropout else 1) + 3 * rows
-    return wide + bottlenecks // layers, norms // layers
-
-
-def _first(config: Any, *names: str) -> Any:
-    return next((value for name in names if (value := getattr(config, name, None)) is not None), None)

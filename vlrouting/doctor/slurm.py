@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from vlrouting.config import ExperimentConfig
 from vlrouting.doctor.devices import gpus_for
 from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
-from vlrouting.doctor.subject import Surroundings, Sweep
+from vlrouting.doctor.subject import PlannedSweep, RunContext
 
 PLACE = "SLURM"
 PROGRAMS = ("sbatch", "srun", "squeue", "scancel", "sinfo")
@@ -18,9 +18,9 @@ SECONDS = 20
 _INTERACTIVE = ("bash", "interactive")
 
 
-def scheduler(sweep: Sweep) -> Iterator[Finding]:
+def scheduler(sweep: PlannedSweep) -> Iterator[Finding]:
     """The scheduler's programs are there, and it answers."""
-    if not sweep.where.elsewhere:
+    if not sweep.context.elsewhere:
         return
     lacking = [name for name in PROGRAMS if shutil.which(name) is None]
     if lacking:
@@ -44,18 +44,18 @@ def scheduler(sweep: Sweep) -> Iterator[Finding]:
         yield Finding(OK, PLACE, f"the scheduler answers; partitions: {', '.join(partitions)}")
 
 
-def allocation(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def allocation(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """The job has the nodes, the tasks and the GPUs that the point wants."""
-    if not where.in_job:
+    if not context.in_job:
         return
-    findings = [*_tasks(config, where), *_gpus(config, where), *_way(config, where)]
+    findings = [*_tasks(config, context), *_gpus(config, context), *_way(config, context)]
     yield from findings
     if not findings:
-        job, train = where.environment["SLURM_JOB_ID"], config.train
+        job, train = context.environment["SLURM_JOB_ID"], config.train
         yield Finding(OK, PLACE, f"job {job} has what the point wants: {train.nodes} nodes x {train.devices} tasks")
 
 
-def _tasks(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def _tasks(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     train = config.train
     wanted = {
         "SLURM_NNODES": ("--nodes", "train.nodes", train.nodes),
@@ -63,26 +63,26 @@ def _tasks(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
     }
     fits = True
     for variable, (option, key, number) in wanted.items():
-        given = where.environment.get(variable, str(number))
+        given = context.environment.get(variable, str(number))
         if given != str(number):
             fits = False
             remedy = f"set {key}={given}, or ask for {option}={number}"
             yield Finding(FAULT, PLACE, f"{variable} is {given}, and {key} is {number}", remedy)
-    tasks = where.environment.get("SLURM_NTASKS", str(train.processes))
+    tasks = context.environment.get("SLURM_NTASKS", str(train.processes))
     if fits and tasks != str(train.processes):
         remedy = f"ask for --nodes={train.nodes} --ntasks-per-node={train.devices}"
         found = f"SLURM_NTASKS is {tasks}, and train.nodes x train.devices is {train.processes}"
         yield Finding(FAULT, PLACE, found, remedy)
-    elif fits and train.processes > 1 and "SLURM_NTASKS_PER_NODE" not in where.environment:
+    elif fits and train.processes > 1 and "SLURM_NTASKS_PER_NODE" not in context.environment:
         remedy = f"ask for --ntasks-per-node={train.devices} instead of --ntasks={tasks}"
         yield Finding(FAULT, PLACE, "SLURM_NTASKS_PER_NODE is not set, which Lightning insists on", remedy)
 
 
-def _gpus(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
-    given = where.environment.get("SLURM_GPUS_ON_NODE")
+def _gpus(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
+    given = context.environment.get("SLURM_GPUS_ON_NODE")
     if given is None or not given.isdigit() or config.train.accelerator == "cpu":
         return
-    if int(given) < config.train.devices and (config.train.accelerator == "gpu" or gpus_for(config, where)):
+    if int(given) < config.train.devices and (config.train.accelerator == "gpu" or gpus_for(config, context)):
         remedy = f"set train.devices={given}, or ask for --gpus-per-node={config.train.devices}"
         found = f"SLURM_GPUS_ON_NODE is {given}, and train.devices is {config.train.devices}"
         yield Finding(FAULT, PLACE, found, remedy)
@@ -92,14 +92,14 @@ def _gpus(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
         yield Finding(WARNING, PLACE, found, remedy)
 
 
-def _way(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def _way(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """How the processes are started."""
-    name = where.environment.get("SLURM_JOB_NAME")
+    name = context.environment.get("SLURM_JOB_NAME")
     if name in _INTERACTIVE and config.train.processes > 1:
         found = f"the job is called '{name}', which Lightning takes for an interactive one, and checks nothing of SLURM"
         yield Finding(WARNING, PLACE, found, "give it another name: --job-name=vlrouting")
-    if "SLURM_STEP_ID" not in where.environment and config.train.processes > 1:
+    if "SLURM_STEP_ID" not in context.environment and config.train.processes > 1:
         # A user may well look from the batch script itself, before srun starts anything.
-        level = FAULT if where.starting else WARNING
+        level = FAULT if context.starting else WARNING
         found = f"this process was not started by srun, and the point wants {config.train.processes} of them"
         yield Finding(level, PLACE, found, "put `srun` in front of the command")

@@ -1,7 +1,8 @@
-"""What is examined: the points of an experiment, and the surroundings that they will run in."""
+"""What is checked: the points of an experiment, and the context that they will run in."""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ LAUNCHERS = (LOCAL, SLURM, PROCESS)
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunContext:
     """Where and how the points are going to run."""
 
     runs: Path | None = None
@@ -32,13 +33,15 @@ class Surroundings:
     """GiB of the GPUs that the points will run on, where they are not here."""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     starting: bool = False
-    """Asked by a rank of the point as it starts, rather than by a user beforehand."""
+    """A process of the point checks as it starts, rather than a user beforehand."""
+    measure: bool = False
+    """Run one training step on this machine."""
     _made: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def in_job(self) -> bool:
         """Whether this process runs inside of a SLURM job that starts the ranks."""
-        # A local launcher may work inside an allocation; its variables count first, as in `Place`.
+        # A local launcher may work inside an allocation; its variables count first, as in `ProcessRank`.
         apart = self.launcher in (LOCAL, PROCESS) or "RANK" in self.environment
         return "SLURM_JOB_ID" in self.environment and not apart
 
@@ -48,7 +51,7 @@ class Surroundings:
         return self.launcher == SLURM and not self.in_job
 
     def once(self, key: Any, make: Callable[[], Made]) -> Made:
-        """What `make` gives, made once for each key: the points of a sweep share most of what is looked at."""
+        """What `make` gives, made once for each key: the points of a sweep share most of what is checked."""
         if key not in self._made:
             self._made[key] = make()
         made: Made = self._made[key]
@@ -56,33 +59,33 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """The points of an experiment."""
+class PlannedSweep:
+    """The points of an experiment that are going to run."""
 
     name: str
     points: tuple[Point, ...]
-    where: Surroundings
+    context: RunContext
 
     def directory(self, point: Point) -> RunDirectory | None:
         """A point's run directory; None where the folder of the runs is not known."""
-        return None if self.where.runs is None else RunDirectory(self.where.runs / self.name / point.name)
+        return None if self.context.runs is None else RunDirectory(self.context.runs / self.name / point.name)
 
     def open_points(self) -> list[Point]:
         """Points that are not complete."""
-        directories = {point.name: self.directory(point) for point in self.points}
-        return [point for point in self.points if not ((run := directories[point.name]) and run.is_complete())]
+        return [point for point in self.points if not ((run := self.directory(point)) and run.is_complete())]
 
 
-PointLook = Callable[[ExperimentConfig, Surroundings], Iterable[Finding]]
-SweepLook = Callable[[Sweep], Iterable[Finding]]
+PointCheck = Callable[[ExperimentConfig, RunContext], Iterable[Finding]]
+SweepCheck = Callable[[PlannedSweep], Iterable[Finding]]
 
 
-def each_point(look: PointLook) -> SweepLook:
+def for_each_point(check: PointCheck) -> SweepCheck:
     """The check of one point, done for each; a finding carries the point's name."""
 
-    def look_at_all(sweep: Sweep) -> Iterator[Finding]:
+    @functools.wraps(check)
+    def check_all(sweep: PlannedSweep) -> Iterator[Finding]:
         for point in sweep.points:
-            for finding in look(point.config, sweep.where):
+            for finding in check(point.config, sweep.context):
                 yield replace(finding, points=(point.name,))
 
-    return look_at_all
+    return check_all

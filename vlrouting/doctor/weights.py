@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from vlrouting.backbones.location import PACKAGE, BackboneError, missing_backbones, resolve_package_path
 from vlrouting.config import ExperimentConfig, LanguageConfig
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding, from_sentence
-from vlrouting.doctor.subject import Surroundings
+from vlrouting.config.names import nearest_names
+from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding, fault
+from vlrouting.doctor.subject import RunContext
 
 PLACE = "weights"
 HUB_SECONDS = 10
@@ -38,20 +38,20 @@ class Source:
     revision: str | None = None
 
 
-def weights(config: ExperimentConfig, where: Surroundings) -> Iterator[Finding]:
+def weights(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """Both backbones can be loaded, as far as their files tell."""
     problems = missing_backbones(config)
-    yield from (from_sentence(FAULT, PLACE, problem) for problem in problems)
+    yield from (fault(PLACE, problem) for problem in problems)
     language = language_source(config.language)
-    if not any(problem.startswith("language.") for problem in problems):
-        yield from where.once(language, lambda: list(_look(language, where)))
-    if config.model.visual_input == "none" or any(problem.startswith("vision.") for problem in problems):
+    if not any(problem.keys[0].startswith("language.") for problem in problems):
+        yield from context.once(language, lambda: list(_check_source(language, context)))
+    if config.model.visual_input == "none" or any(problem.keys[0].startswith("vision.") for problem in problems):
         return
-    vision = where.once(("vision", repr(config.vision)), lambda: vision_source(config))
+    vision = context.once(("vision", repr(config.vision)), lambda: vision_source(config))
     if isinstance(vision, Finding):
         yield vision
     else:
-        yield from where.once(vision, lambda: list(_look(vision, where)))
+        yield from context.once(vision, lambda: list(_check_source(vision, context)))
 
 
 def language_source(language: LanguageConfig) -> Source:
@@ -75,7 +75,7 @@ def vision_source(config: ExperimentConfig) -> Source | Finding:
         return Source("vision.name", vision.name, (("config.json",), *weights), folder)
     base = vision.name.split(".")[0]
     if not timm.is_model(base):
-        near = ", ".join(difflib.get_close_matches(base, timm.list_models(), n=3)) or "none"
+        near = ", ".join(nearest_names(base, timm.list_models(), 3)) or "none"
         return Finding(FAULT, PLACE, f"vision.name: timm has no model '{vision.name}'", f"near names: {near}")
     if vision.weights != "hub":
         return Finding(OK, PLACE, f"vision.name: {vision.name} with weights: {vision.weights}")
@@ -105,24 +105,19 @@ def _folder(name: str) -> Path | None:
     return Path(name) if Path(name).is_dir() else None
 
 
-def _look(source: Source, where: Surroundings) -> Iterator[Finding]:
-    yield from _look_at_folder(source) if source.folder is not None else _look_at_hub(source, where)
-
-
-def _look_at_folder(source: Source) -> Iterator[Finding]:
-    assert source.folder is not None
-    sound = True
+def _check_source(source: Source, context: RunContext) -> Iterator[Finding]:
+    if source.folder is None:
+        yield _check_hub(source, context)
+        return
+    faults = []
     for names in source.needed:
         present = [source.folder / name for name in names if (source.folder / name).is_file()]
         if not present:
-            sound = False
             found = f"{source.key}: {source.folder} has none of {', '.join(names)}"
-            yield Finding(FAULT, PLACE, found, "copy the whole folder of the model again")
+            faults.append(Finding(FAULT, PLACE, found, "copy the whole folder of the model again"))
         elif problem := _safetensors_problem(present[0]):
-            sound = False
-            yield Finding(FAULT, PLACE, f"{source.key}: {present[0]}: {problem}", "copy the file again")
-    if sound:
-        yield Finding(OK, PLACE, f"{source.key}: {source.name} is here")
+            faults.append(Finding(FAULT, PLACE, f"{source.key}: {present[0]}: {problem}", "copy the file again"))
+    yield from faults or [Finding(OK, PLACE, f"{source.key}: {source.name} is here")]
 
 
 def _safetensors_problem(file: Path) -> str | None:
@@ -138,28 +133,25 @@ def _safetensors_problem(file: Path) -> str | None:
         return f"cut short or damaged ({error})"
 
 
-def _look_at_hub(source: Source, where: Surroundings) -> Iterator[Finding]:
+def _check_hub(source: Source, context: RunContext) -> Finding:
     from huggingface_hub import constants
 
+    named = f"{source.key}: {source.name}"
     if hub_cached(source):
-        yield Finding(OK, PLACE, f"{source.key}: {source.name} is in the hub's local cache")
-        return
+        return Finding(OK, PLACE, f"{named} is in the hub's local cache")
     fetch = f"`hf download {source.name}`" + (f" --revision {source.revision}" if source.revision else "")
     if constants.is_offline_mode():
-        found = f"{source.key}: {source.name} is not in the hub's local cache ({constants.HF_HUB_CACHE})"
-        remedy = f"unset HF_HUB_OFFLINE and run {fetch} where there is internet"
-        yield Finding(FAULT, PLACE, f"{found}, and HF_HUB_OFFLINE forbids to ask the hub", remedy)
-        return
+        found = f"{named} is not in the hub's local cache ({constants.HF_HUB_CACHE}), and HF_HUB_OFFLINE is set"
+        return Finding(FAULT, PLACE, found, f"unset HF_HUB_OFFLINE and run {fetch} where there is internet")
     problem = _hub_problem(source)
     if problem is not None:
         remedy = f"correct the name, or run {fetch} where there is internet and copy the hub's cache here"
-        found = f"{source.key}: {source.name} is neither in the hub's local cache, nor does the hub give it ({problem})"
-        yield Finding(FAULT, PLACE, found, remedy)
-    elif where.elsewhere:
-        found = f"{source.key}: {source.name} is not in the hub's local cache, and the nodes may have no internet"
-        yield Finding(WARNING, PLACE, found, f"fetch it now: {fetch}")
-    else:
-        yield Finding(OK, PLACE, f"{source.key}: {source.name} will be fetched from the hub")
+        found = f"{named} is neither in the hub's local cache, nor does the hub give it ({problem})"
+        return Finding(FAULT, PLACE, found, remedy)
+    if context.elsewhere:
+        found = f"{named} is not in the hub's local cache, and the nodes may have no internet"
+        return Finding(WARNING, PLACE, found, f"fetch it now: {fetch}")
+    return Finding(OK, PLACE, f"{named} will be fetched from the hub")
 
 
 def _cached(source: Source, name: str) -> bool:

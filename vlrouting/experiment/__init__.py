@@ -3,21 +3,23 @@
 from vlrouting.experiment.atomic import atomically, write_json_atomic, write_text_atomic
 from vlrouting.experiment.check import Experiment, load
 from vlrouting.experiment.compose import find, known_experiments
-from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError
+from vlrouting.experiment.errors import Diagnostic, ExperimentErrors, UserError
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.experiment.provenance import environment
 from vlrouting.experiment.resolve import to_yaml
 from vlrouting.experiment.rundir import RunDirectory
+from vlrouting.experiment.stored import config_from_dict
 from vlrouting.experiment.sweep import Point
 
 __all__ = [
+    "Diagnostic",
     "Experiment",
     "ExperimentErrors",
-    "Finding",
     "Point",
     "RunDirectory",
     "UserError",
     "atomically",
+    "config_from_dict",
     "environment",
     "find",
     "import_plugins",

@@ -1,4 +1,4 @@
-"""An experiment checked as a whole: all mistakes are told at once, before anything heavy is imported."""
+"""An experiment checked as a whole: all errors are told at once, before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlrouting.config import TRANSFORMS
+from vlrouting.config.names import did_you_mean
 from vlrouting.experiment import schema
 from vlrouting.experiment.compose import EXPERIMENTS, Composition, compose
 from vlrouting.experiment.document import Leaf
-from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError, did_you_mean
+from vlrouting.experiment.errors import Diagnostic, ExperimentErrors, UserError
 from vlrouting.experiment.plugins import import_plugins, is_there
 from vlrouting.experiment.sweep import Point, expand
 from vlrouting.experiment.typed import value_at
-from vlrouting.experiment.validation import CheckFiles, Judge
+from vlrouting.experiment.validation import CheckFiles, validate
 
 
 @dataclass(frozen=True)
@@ -58,26 +59,24 @@ def load(
         name: an experiment's name, or a path that ends in .yaml.
         overrides: `key=value`, each holding for every point.
         experiments_dir: where names and `extends` are looked up.
-        check_files: sentences on the files that a configuration needs, empty when all are there: `key: what is wrong`,
-            or any text that has the key in round brackets.
+        check_files: what is wrong with the files that a configuration needs, empty when all are there.
 
     Raises:
-        ExperimentErrors: all mistakes, each with file, line and YAML path.
+        ExperimentErrors: all errors, each with file, line and YAML path.
         UserError: there is no such experiment.
     """
     composition = compose(name, overrides, experiments_dir)
-    plugin_findings = register_plugins(composition)
+    plugin_diagnostics = register_plugins(composition)
     expansion = expand(composition)
-    findings = [*composition.findings, *plugin_findings, *expansion.findings]
-    judge = Judge(composition, check_files)
-    findings += judge.findings(expansion.drafts)
-    if findings:
-        raise ExperimentErrors(findings)
+    diagnostics = [*composition.diagnostics, *plugin_diagnostics, *expansion.diagnostics]
+    diagnostics += validate(composition, expansion.drafts, check_files)
+    if diagnostics:
+        raise ExperimentErrors(diagnostics)
     points = tuple(draft.point for draft in expansion.drafts)
     return Experiment(composition.name, points, composition.source, tuple(expansion.left_out))
 
 
-def register_plugins(composition: Composition) -> list[Finding]:
+def register_plugins(composition: Composition) -> list[Diagnostic]:
     """Import the experiment's plug-ins where it names something that is not registered without them.
 
     A plug-in imports torch, so it is left alone where everything named is built in.
@@ -85,18 +84,18 @@ def register_plugins(composition: Composition) -> list[Finding]:
     leaves = composition.every_leaf()
     plugins = [leaf for leaf in leaves if leaf.key == "plugins" and isinstance(leaf.value, list)]
     unknown = any(_is_unknown(leaf) for leaf in leaves)
-    findings = []
+    diagnostics = []
     for leaf in plugins:
         assert isinstance(leaf.value, list)
         for name in map(str, leaf.value):
             if not is_there(name):
-                findings.append(leaf.finding(f"there is no module '{name}', neither here nor installed"))
+                diagnostics.append(leaf.diagnostic(f"there is no module '{name}', neither here nor installed"))
             elif unknown:
                 try:
                     import_plugins([name])
                 except UserError as error:
-                    findings.append(leaf.finding(str(error)))
-    return findings
+                    diagnostics.append(leaf.diagnostic(str(error)))
+    return diagnostics
 
 
 def _is_unknown(leaf: Leaf) -> bool:
@@ -104,5 +103,5 @@ def _is_unknown(leaf: Leaf) -> bool:
     registry = schema.registry_of(leaf.key)
     if registry is not None and isinstance(leaf.value, str):
         return leaf.value not in registry
-    section, _, name = leaf.key.rpartition(".")[0].rpartition(".")
-    return section.endswith(".transforms") and name not in TRANSFORMS
+    _, transforms, rest = leaf.key.partition(".transforms.")
+    return bool(transforms) and rest.partition(".")[0] not in TRANSFORMS

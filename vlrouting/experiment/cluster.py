@@ -1,4 +1,4 @@
-"""A cluster file: found by name, read and checked as an experiment is, all mistakes at once."""
+"""A cluster file: found by name, read and checked as an experiment is, all errors at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlrouting.config.cluster import ClusterConfig
+from vlrouting.config.names import did_you_mean
 from vlrouting.experiment.compose import CLUSTERS, EXPERIMENTS
 from vlrouting.experiment.document import Leaf, read_document
-from vlrouting.experiment.errors import ExperimentErrors, Finding, UserError, did_you_mean
+from vlrouting.experiment.errors import Diagnostic, ExperimentErrors, UserError
 from vlrouting.experiment.typed import build_as
 
 DEFAULT = "default"
@@ -21,7 +22,7 @@ def load_cluster(name: str | None, experiments_dir: Path = EXPERIMENTS) -> Clust
     Without a name `default`, or where there is no such file either, the defaults of every key.
 
     Raises:
-        ExperimentErrors: all mistakes of the file, each with its line and key.
+        ExperimentErrors: all errors of the file, each with its line and key.
         UserError: there is no such cluster; the text lists the known ones.
     """
     if name is None:
@@ -30,14 +31,16 @@ def load_cluster(name: str | None, experiments_dir: Path = EXPERIMENTS) -> Clust
         name = DEFAULT
     document = read_document(_find(name, experiments_dir / CLUSTERS), ClusterConfig)
     config, failed = build_as(ClusterConfig, {key: _literal(leaf) for key, leaf in document.leaves.items()})
-    findings = [*document.findings, *failed.values()]
+    diagnostics = [*document.diagnostics, *failed.values()]
     for key, leaf in document.leaves.items():
         if key == "time" and isinstance(leaf.value, int) and key not in failed:
-            findings.append(leaf.finding('expected a time limit in quotes, such as "12:00:00"; YAML reads a number'))
+            diagnostics.append(
+                leaf.diagnostic('expected a time limit in quotes, such as "12:00:00"; YAML reads a number')
+            )
             config = replace(config, time=None)
-    findings += _problems(config, document.leaves, document.file)
-    if findings:
-        raise ExperimentErrors(findings)
+    diagnostics += _problems(config, document.leaves, document.file)
+    if diagnostics:
+        raise ExperimentErrors(diagnostics)
     return config
 
 
@@ -66,10 +69,9 @@ def _escaped(value: object) -> object:
     return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
 
 
-def _problems(config: ClusterConfig, leaves: dict[str, Leaf], file: str) -> list[Finding]:
+def _problems(config: ClusterConfig, leaves: dict[str, Leaf], file: str) -> list[Diagnostic]:
     found = []
     for problem in config.problems():
-        given = [leaves[key] for key in problem.keys if key in leaves]
-        head = ", ".join(problem.keys)
-        found.append(replace(given[0].finding(problem.text), key=head) if given else Finding(file, head, problem.text))
+        line = next((leaves[key].line for key in problem.keys if key in leaves), None)
+        found.append(Diagnostic(file, ", ".join(problem.keys), problem.message, line, problem.advice))
     return found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from vlrouting.config.names import did_you_mean, nearest_names
 from vlrouting.experiment.document import Document, Leaf, Sweep, read_document, read_override
-from vlrouting.experiment.errors import Finding, UserError, did_you_mean, nearest
+from vlrouting.experiment.errors import Diagnostic, UserError
 
 EXPERIMENTS = Path("experiments")
 """Where experiments live, seen from the current directory."""
@@ -29,7 +30,9 @@ class Composition:
     """Plain keys that the command line sets: they hold for every point that runs."""
     incomplete: bool = False
     """A file could not be read, so that what is not set may be only out of sight."""
-    findings: list[Finding] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    layers: int = 0
+    """Documents merged so far."""
 
     def every_leaf(self) -> list[Leaf]:
         """All given values, those of the sweep included."""
@@ -67,7 +70,7 @@ def find(name: str, experiments_dir: Path = EXPERIMENTS) -> tuple[str, Path]:
 
 
 def compose(name: str, overrides: Sequence[str] = (), experiments_dir: Path = EXPERIMENTS) -> Composition:
-    """Reads and merges everything that an experiment is made of; mistakes are collected in `findings`.
+    """Reads and merges everything that an experiment is made of; errors are collected in `diagnostics`.
 
     An override of a plain key that the grid sweeps too pins that axis to the one value.
 
@@ -93,9 +96,10 @@ def _collect(composition: Composition, path: Path, experiments_dir: Path, chain:
         base = experiments_dir / f"{part.value}.yaml"
         if base.resolve() in chain:
             names = [file.stem for file in chain[chain.index(base.resolve()) :]]
-            document.findings.append(part.finding(f"runs in a circle: {' → '.join([*names, names[0]])}"))
+            document.diagnostics.append(part.diagnostic(f"runs in a circle: {' → '.join([*names, names[0]])}"))
         elif not base.is_file():
-            document.findings.append(part.finding(f"there is no {base}.{_near_part(str(part.value), experiments_dir)}"))
+            hint = _near_part(str(part.value), experiments_dir)
+            document.diagnostics.append(part.diagnostic(f"there is no {base}.{hint}"))
             composition.incomplete = True
         else:
             _collect(composition, base, experiments_dir, (*chain, base.resolve()))
@@ -104,23 +108,28 @@ def _collect(composition: Composition, path: Path, experiments_dir: Path, chain:
 
 
 def _merge(composition: Composition, document: Document) -> None:
-    composition.leaves |= document.leaves
-    composition.sweep.grid |= document.sweep.grid
-    _merge_named(composition.sweep.cases, document.sweep.cases)
-    _merge_named(composition.sweep.points, document.sweep.points)
-    composition.findings += document.findings
+    composition.layers += 1
 
+    def layered(leaves: Mapping[str, Leaf]) -> dict[str, Leaf]:
+        return {key: replace(leaf, layer=composition.layers) for key, leaf in leaves.items()}
 
-def _merge_named(into: dict[str, dict[str, Leaf]], more: dict[str, dict[str, Leaf]]) -> None:
-    for name, leaves in more.items():
-        into[name] = into.get(name, {}) | leaves
+    composition.leaves |= layered(document.leaves)
+    for key, axis in document.sweep.grid.items():
+        composition.sweep.grid[key] = tuple(replace(leaf, layer=composition.layers) for leaf in axis)
+    for mine, theirs in (
+        (composition.sweep.cases, document.sweep.cases),
+        (composition.sweep.points, document.sweep.points),
+    ):
+        for name, leaves in theirs.items():
+            mine[name] = mine.get(name, {}) | layered(leaves)
+    composition.diagnostics += document.diagnostics
 
 
 def _near_part(name: str, experiments_dir: Path) -> str:
     """A did-you-mean that looks at the file's name alone: every part in `base/` is a little like every other."""
     parts = {part.rpartition("/")[2]: part for part in _parts(experiments_dir)}
-    near = nearest(name.removesuffix(".yaml").rpartition("/")[2], parts)
-    return "" if near is None else f" Did you mean '{parts[near]}'?"
+    near = nearest_names(name.removesuffix(".yaml").rpartition("/")[2], parts)
+    return "".join(f" Did you mean '{parts[part]}'?" for part in near)
 
 
 def _parts(experiments_dir: Path) -> list[str]:

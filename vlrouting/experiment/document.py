@@ -14,8 +14,9 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.config.names import did_you_mean
 from vlrouting.experiment import schema
-from vlrouting.experiment.errors import Finding, did_you_mean, place_name
+from vlrouting.experiment.errors import Diagnostic, place_name
 
 COMMAND_LINE = "command line"
 SWEEP_SECTIONS = ("grid", "cases", "points")
@@ -34,15 +35,17 @@ class Leaf:
     line: int | None
     path: str
     """Where it stands in the YAML: the key, or `sweep.grid.` and the key."""
+    layer: int = field(default=0, compare=False)
+    """Number of its file among those that the experiment is composed of; a later one is laid over the earlier."""
 
     @property
     def place(self) -> str:
         """`experiments/demo_vqa.yaml:7`, or `command line`."""
         return place_name(self.file, self.line)
 
-    def finding(self, message: str) -> Finding:
-        """A mistake in this value."""
-        return Finding(self.file, self.path, message, self.line)
+    def diagnostic(self, message: str, advice: str = "", suggested: tuple[str, ...] = ()) -> Diagnostic:
+        """An error in this value."""
+        return Diagnostic(self.file, self.path, message, self.line, advice, suggested)
 
 
 @dataclass
@@ -62,13 +65,13 @@ class Document:
     leaves: dict[str, Leaf] = field(default_factory=dict)
     extends: list[Leaf] = field(default_factory=list)
     sweep: Sweep = field(default_factory=Sweep)
-    findings: list[Finding] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
     readable: bool = True
     """False when the file could not be read as YAML at all."""
 
 
 def read_document(path: Path, root_type: type = ExperimentConfig) -> Document:
-    """A YAML file; nothing is raised, mistakes are in `findings`.
+    """A YAML file; nothing is raised, errors are in `diagnostics`.
 
     Args:
         path: the file.
@@ -80,17 +83,17 @@ def read_document(path: Path, root_type: type = ExperimentConfig) -> Document:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
-        document.findings.append(Finding(document.file, "", f"cannot be read: {error}"))
+        document.diagnostics.append(Diagnostic(document.file, "", f"cannot be read: {error}"))
         document.readable = False
     except yaml.YAMLError as error:
-        document.findings.append(_syntax_finding(document.file, error, text))
+        document.diagnostics.append(_syntax_error(document.file, error, text))
         document.readable = False
     else:
         if isinstance(root, MappingNode):
             _Reader(document, root_type).read(root)
         elif root is not None:
             expected = "sections such as `train:`" if root_type is ExperimentConfig else "keys with values"
-            document.findings.append(Finding(document.file, "", f"expected {expected}", _line(root)))
+            document.diagnostics.append(Diagnostic(document.file, "", f"expected {expected}", _line(root)))
             document.readable = False
     return document
 
@@ -100,15 +103,15 @@ def read_override(text: str) -> Document:
     document = Document(COMMAND_LINE)
     key, equals, value = text.partition("=")
     if not equals or not key:
-        document.findings.append(Finding(COMMAND_LINE, "", f"expected key=value, got '{text}'"))
+        document.diagnostics.append(Diagnostic(COMMAND_LINE, "", f"expected key=value, got '{text}'"))
         return document
     if key == "extends":
-        document.findings.append(Finding(COMMAND_LINE, "extends", "belongs in the experiment file"))
+        document.diagnostics.append(Diagnostic(COMMAND_LINE, "extends", "belongs in the experiment file"))
         return document
     try:
         node = yaml.compose(value, Loader=yaml.SafeLoader) or ScalarNode(_NULL, "")
     except yaml.YAMLError as error:
-        document.findings.append(_syntax_finding(COMMAND_LINE, error, value, key))
+        document.diagnostics.append(_syntax_error(COMMAND_LINE, error, value, key))
         return document
     _Reader(document).read(_nested(_levels(key), node))
     return document
@@ -127,7 +130,7 @@ def _levels(key: str) -> list[str]:
     return key.split(".", 2 if key.startswith("sweep.grid.") else 3)
 
 
-def _syntax_finding(file: str, error: yaml.YAMLError, text: str, key: str = "") -> Finding:
+def _syntax_error(file: str, error: yaml.YAMLError, text: str, key: str = "") -> Diagnostic:
     if isinstance(error, ReaderError):
         before = text[: error.position]
         line, column = before.count("\n") + 1, error.position - before.rfind("\n")
@@ -136,8 +139,8 @@ def _syntax_finding(file: str, error: yaml.YAMLError, text: str, key: str = "") 
         line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
         problem = _problem(error, line)
     else:
-        return Finding(file, key, f"not valid YAML: {error}")
-    return Finding(file, key, f"not valid YAML: {problem} (column {column})", None if file == COMMAND_LINE else line)
+        return Diagnostic(file, key, f"not valid YAML: {error}")
+    return Diagnostic(file, key, f"not valid YAML: {problem} (column {column})", None if file == COMMAND_LINE else line)
 
 
 def _problem(error: MarkedYAMLError, line: int) -> str:
@@ -156,7 +159,7 @@ def _line(node: Node) -> int | None:
 
 
 class _Reader:
-    """Walks the nodes of one document, so that every leaf and every mistake knows its line."""
+    """Walks the nodes of one document, so that every leaf and every error knows its line."""
 
     def __init__(self, document: Document, root_type: type = ExperimentConfig) -> None:
         self.document = document
@@ -164,9 +167,9 @@ class _Reader:
         self.constructor = SafeConstructor()
         self.reported_twice: set[str] = set()
 
-    def complain(self, node: Node, path: str, message: str) -> None:
+    def report(self, node: Node, path: str, message: str, advice: str = "", suggested: tuple[str, ...] = ()) -> None:
         line = None if self.document.file == COMMAND_LINE else _line(node)
-        self.document.findings.append(Finding(self.document.file, path, message, line))
+        self.document.diagnostics.append(Diagnostic(self.document.file, path, message, line, advice, suggested))
 
     def read(self, root: MappingNode) -> None:
         """The top level of a file."""
@@ -188,7 +191,7 @@ class _Reader:
             if isinstance(item, ScalarNode) and item.value:
                 self.document.extends.append(Leaf("extends", item.value, self.document.file, _line(item), "extends"))
             else:
-                self.complain(item, "extends", "expected a list of names such as base/vqa")
+                self.report(item, "extends", "expected a list of names such as base/vqa")
 
     def read_sweep(self, node: Node) -> None:
         for name, key_node, value in self.pairs(node, "sweep"):
@@ -201,16 +204,16 @@ class _Reader:
                 self.read_named(value, path, self.document.sweep.points)
             else:
                 hint = did_you_mean(name, SWEEP_SECTIONS) or f" Keys of sweep: {', '.join(SWEEP_SECTIONS)}."
-                self.complain(key_node, path, f"unknown key.{hint}")
+                self.report(key_node, path, f"unknown key.{hint}")
 
     def read_grid(self, node: Node, path: str) -> None:
         if not self.is_mapping(node, path):
             return
         for key, leaf_path, values in self.leaves(node.value, "", f"{path}."):
             if not isinstance(values, SequenceNode):
-                self.complain(values, leaf_path, "expected a list of values, such as [42, 43]")
+                self.report(values, leaf_path, "expected a list of values, such as [42, 43]")
             elif not values.value:
-                self.complain(values, leaf_path, "the list of values is empty")
+                self.report(values, leaf_path, "the list of values is empty")
             else:
                 given = (self.leaf(key, leaf_path, value) for value in values.value)
                 self.document.sweep.grid[key] = tuple(leaf for leaf in given if leaf is not None)
@@ -218,7 +221,7 @@ class _Reader:
     def read_named(self, node: Node, path: str, into: dict[str, dict[str, Leaf]]) -> None:
         for name, key_node, settings in self.pairs(node, path):
             if not _NAME.fullmatch(name):
-                self.complain(key_node, f"{path}.{name}", "names a folder: use letters, digits and _ - + = , .")
+                self.report(key_node, f"{path}.{name}", "names a folder: use letters, digits and _ - + = , .")
             into.setdefault(name, {})
             if self.is_mapping(settings, f"{path}.{name}"):
                 for key, leaf_path, value in self.leaves(settings.value, "", f"{path}.{name}."):
@@ -229,12 +232,14 @@ class _Reader:
         for name, key_node, node in self.pairs(MappingNode("", pairs), path.rstrip(".")):
             key = prefix + name
             hint = schema.hint_of(key, self.root_type)
-            if hint is None:
-                self.complain(key_node, path + name, f"unknown key.{schema.suggest(key, self.root_type)}")
+            if hint is None and not schema.is_variant(prefix.rstrip("."), self.root_type):
+                self.report(key_node, path + name, *schema.unknown_key(key, self.root_type))
             elif not schema.is_section(hint):
-                yield key, path + name, node
-            elif self.is_mapping(node, path + name):
+                yield key, path + name, node  # a plug-in that is still to be imported may have the key
+            elif self.is_mapping(node, path + name) and node.value:
                 yield from self.leaves(node.value, f"{key}.", f"{path}{name}.")
+            elif schema.is_named(key, self.root_type) and not node.value:
+                yield key, path + name, node  # `language.transforms.NAME: {}` says something
 
     def pairs(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
         """(name, key node, value) of a mapping; a name given twice is reported."""
@@ -246,20 +251,20 @@ class _Reader:
             full = f"{path}.{name}".lstrip(".")
             if name in seen and full not in self.reported_twice:
                 self.reported_twice.add(full)
-                self.complain(key_node, full, f"given twice{seen[name]}")
+                self.report(key_node, full, f"given twice{seen[name]}")
             seen.setdefault(name, f", first in line {_line(key_node)}" if key_node.start_mark else "")
             yield name, key_node, value
 
     def is_mapping(self, node: Node, path: str) -> bool:
-        """Whether a section holds keys. An empty one holds none, which is no mistake."""
+        """Whether a section holds keys. An empty one holds none, which is no error."""
         if not isinstance(node, MappingNode) and node.tag != _NULL:
-            self.complain(node, path, "is a section: expected keys below it")
+            self.report(node, path, "is a section: expected keys below it")
         return isinstance(node, MappingNode)
 
     def add(self, into: dict[str, Leaf], key: str, path: str, node: Node) -> None:
         # The same key once nested and once dotted (`train: {lr: 1}` and `train.lr: 1`).
         if key in into and path not in self.reported_twice:
-            self.complain(node, path, "given twice")
+            self.report(node, path, "given twice")
         leaf = self.leaf(key, path, node)
         if leaf is not None:
             into[key] = leaf
@@ -269,9 +274,9 @@ class _Reader:
         try:
             value = self.constructor.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
-            self.complain(node, path, f"cannot be read: {getattr(error, 'problem', None) or error}")
+            self.report(node, path, f"cannot be read: {getattr(error, 'problem', None) or error}")
             return None
         except (KeyError, AttributeError):  # `!!bool maybe`, `!!timestamp soon`
-            self.complain(node, path, f"cannot be read as {node.tag.rpartition(':')[2]}")
+            self.report(node, path, f"cannot be read as {node.tag.rpartition(':')[2]}")
             return None
         return Leaf(key, value, self.document.file, line, path)

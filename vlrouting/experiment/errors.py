@@ -1,33 +1,42 @@
-"""What a user is told when an experiment cannot run: every mistake at once, each with its place."""
+"""What a user is told when an experiment cannot run: every error at once, each with its place."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vlrouting.config.names import did_you_mean, nearest
-
-__all__ = ["ExperimentErrors", "Finding", "UserError", "did_you_mean", "in_reading_order", "nearest", "place_name"]
+from vlrouting.config.names import listed
 
 
 class UserError(Exception):
-    """A user's mistake. The command line prints its text without a traceback and exits with status 2."""
+    """An error of the user. The command line prints its text without a traceback and exits with status 2."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One mistake in an experiment."""
+class Diagnostic:
+    """One error in an experiment, and where it stands."""
 
     file: str
     """The YAML file, or `command line`."""
     key: str
-    """YAML path, such as `sweep.grid.bottleneck.routing`; empty when the mistake belongs to no key."""
+    """YAML path, such as `sweep.grid.bottleneck.routing`; empty when the error belongs to no key."""
     message: str
     line: int | None = None
     """Counted from 1; None where there is no line."""
+    advice: str = ""
+    """What follows the message, with its punctuation: `; set routing`, `. Did you mean 'mul'?`."""
+    suggested: tuple[str, ...] = ()
+    """Keys that an unknown key may stand for."""
+    elsewhere: tuple[str, ...] = ()
+    """Further places that it is about: `train.max_steps: experiments/base/short.yaml:1`."""
+    points: tuple[str, ...] = ()
+    """Points that have it; empty where all have that share the value."""
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (place_name(self.file, self.line), self.key, self.message) if part)
+        elsewhere = f" ({', '.join(self.elsewhere)})" if self.elsewhere else ""
+        points = f" (in {listed(map(repr, self.points))})" if self.points else ""
+        text = f"{self.message}{elsewhere}{points}{self.advice}"
+        return ": ".join(part for part in (place_name(self.file, self.line), self.key, text) if part)
 
 
 def place_name(file: str, line: int | None) -> str:
@@ -36,15 +45,15 @@ def place_name(file: str, line: int | None) -> str:
 
 
 class ExperimentErrors(UserError):
-    """All mistakes of one experiment; its text has a line for each."""
+    """All errors of one experiment; its text has a line for each."""
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
-        self.findings = in_reading_order(findings)
-        super().__init__("\n".join(str(finding) for finding in self.findings))
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = in_reading_order(diagnostics)
+        super().__init__("\n".join(map(str, self.diagnostics)))
 
 
-def in_reading_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Each finding once, file by file as they came up, from the top of a file to its bottom."""
-    once = list(dict.fromkeys(findings))
-    files = list(dict.fromkeys(finding.file for finding in once))
-    return sorted(once, key=lambda finding: (files.index(finding.file), finding.line or 0))
+def in_reading_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Each one once, file by file as they came up, from the top of a file to its bottom."""
+    once = list(dict.fromkeys(diagnostics))
+    files = list(dict.fromkeys(diagnostic.file for diagnostic in once))
+    return sorted(once, key=lambda diagnostic: (files.index(diagnostic.file), diagnostic.line or 0))

@@ -11,5 +11,8 @@ from vlrouting.config import ExperimentConfig
 
 def to_yaml(config: ExperimentConfig) -> str:
     """Every key with its value: enough to repeat the run with `vlrouting train path/to/config.yaml`."""
-    text: str = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
+    tree = asdict(config)
+    if config.bottlenecks:
+        del tree["bottleneck"]  # the short form of the other, and only one of the two can be given
+    text: str = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
     return text

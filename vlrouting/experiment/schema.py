@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 from collections.abc import Mapping
 from functools import cache
@@ -26,6 +25,7 @@ from vlrouting.config import (
     SelectConfig,
     TransformConfig,
 )
+from vlrouting.config.names import nearest_names
 
 FILE_KEYS = ("extends", "sweep")
 """Top-level keys of an experiment file that are not part of a point's configuration."""
@@ -57,8 +57,18 @@ def registry_of(key: str) -> Registry[Any] | None:
 
 def section_of(key: str, root: type = ExperimentConfig) -> type | None:
     """The dataclass of a section; None for what is no section of its own."""
-    hint = _without_none(hint_of(key, root)) if key else root
+    hint = without_none(hint_of(key, root)) if key else root
     return hint if dataclasses.is_dataclass(hint) and isinstance(hint, type) else None
+
+
+def is_variant(key: str, root: type = ExperimentConfig) -> bool:
+    """Whether the keys of a section depend on a choice."""
+    return section_of(key, root) in CHOICES
+
+
+def is_named(key: str, root: type = ExperimentConfig) -> bool:
+    """Whether a section has a name of the user's, as those below `data.splits` have."""
+    return get_origin(hint_of(key.rpartition(".")[0], root)) is dict
 
 
 def default_of(section: type, name: str) -> object:
@@ -74,11 +84,12 @@ def variants(section: type) -> tuple[type, ...]:
 
 def _fields(section: type) -> dict[str, Any]:
     """Name -> type of every field of a dataclass, or of all its variants: which one it is, is not known yet."""
-    return {name: hint for one in (section, *variants(section)) for name, hint in _hints(one).items()}
+    return {name: hint for one in (section, *variants(section)) for name, hint in hints_of(one).items()}
 
 
 @cache
-def _hints(section: type) -> dict[str, Any]:
+def hints_of(section: type) -> dict[str, Any]:
+    """Name -> type of every field of a dataclass."""
     names = {field.name for field in dataclasses.fields(section)}
     return {name: hint for name, hint in get_type_hints(section).items() if name in names}
 
@@ -87,7 +98,7 @@ def hint_of(key: str, root: type = ExperimentConfig) -> Any | None:
     """The type that the dataclasses give to a dotted key; None when there is no such key."""
     hint: Any = root
     for part in key.split("."):
-        hint = _without_none(hint)
+        hint = without_none(hint)
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             hint = _fields(hint).get(part)
         elif get_origin(hint) is dict and part:
@@ -97,7 +108,7 @@ def hint_of(key: str, root: type = ExperimentConfig) -> Any | None:
     return hint
 
 
-def _without_none(hint: Any) -> Any:
+def without_none(hint: Any) -> Any:
     """`X | None` -> X."""
     options = [option for option in get_args(hint) if option is not types.NoneType]
     return options[0] if get_origin(hint) in (Union, types.UnionType) and len(options) == 1 else hint
@@ -105,7 +116,7 @@ def _without_none(hint: Any) -> Any:
 
 def is_section(hint: Any) -> bool:
     """Whether keys follow below: a dataclass, or named ones such as `data.splits`."""
-    hint = _without_none(hint)
+    hint = without_none(hint)
     return dataclasses.is_dataclass(hint) or get_origin(hint) is dict
 
 
@@ -139,46 +150,38 @@ def all_keys(root: type = ExperimentConfig) -> tuple[str, ...]:
     return tuple(below(root, ""))
 
 
-def suggest(key: str, root: type = ExperimentConfig) -> str:
-    """` Did you mean 'train.lr'?` for an unknown key: the same name in another section, else the nearest spelling.
+def unknown_key(key: str, root: type = ExperimentConfig) -> tuple[str, str, tuple[str, ...]]:
+    """Message on an unknown key, advice, and the keys that it may stand for: of its name elsewhere, else the nearest.
 
-    When nothing is near, the keys that the section has.
+    When nothing is near, the advice lists the keys that the section has.
     """
     parent, _, name = key.rpartition(".")
-    name = name.lower()
+    prefix = f"{parent}." if parent else ""
+    names: dict[str, list[str]] = {}
+    for known in all_keys(root):
+        names.setdefault(known.rpartition(".")[2], []).append(known)
     siblings = _siblings(parent, root)
-    elsewhere = [known for known in all_keys(root) if known.rpartition(".")[2] == name]
-    near = elsewhere or _near_siblings(parent, name, siblings) or _near_names(name, root)
+    near = names.get(name.lower()) or [prefix + sibling for sibling in nearest_names(name, siblings)]
+    near = near or [known for other in nearest_names(name, names) for known in names[other]]
     if not near and siblings:
         whole = "an experiment" if root is ExperimentConfig else "the file"
-        return f" Keys of {parent or whole}: {', '.join(siblings)}."
-    near = near or difflib.get_close_matches(key, all_keys(root))
-    return f" Did you mean {' or '.join(repr(known) for known in near[:3])}?" if near else ""
+        return "unknown key", f". Keys of {parent or whole}: {', '.join(siblings)}.", ()
+    near = (near or nearest_names(key, all_keys(root), 3))[:3]
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return "unknown key", f".{hint}", tuple(near)
 
 
 def _siblings(parent: str, root: type) -> list[str]:
     """What may stand in a section; empty when it is none, or when its names are the user's own."""
-    section = hint_of(parent, root) if parent else root
-    if not (dataclasses.is_dataclass(section) and isinstance(section, type)):
-        return []
-    return [*_fields(section), *(FILE_KEYS if section is ExperimentConfig else [])]
-
-
-def _near_siblings(parent: str, name: str, siblings: list[str]) -> list[str]:
-    prefix = f"{parent}." if parent else ""
-    return [prefix + sibling for sibling in difflib.get_close_matches(name, siblings, n=1)]
-
-
-def _near_names(name: str, root: type) -> list[str]:
-    near = difflib.get_close_matches(name, {known.rpartition(".")[2] for known in all_keys(root)}, n=1)
-    return [known for known in all_keys(root) if known.rpartition(".")[2] in near]
+    section = section_of(parent, root)
+    return [*_fields(section), *(FILE_KEYS if section is ExperimentConfig else [])] if section is not None else []
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
     """Nested mappings -> dotted keys."""
     flat: dict[str, object] = {}
     for name, value in tree.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             flat |= flatten(value, f"{prefix}{name}.")
         else:
             flat[f"{prefix}{name}"] = value

@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.config.names import listed
 from vlrouting.experiment.compose import Composition
 from vlrouting.experiment.document import COMMAND_LINE, Leaf
-from vlrouting.experiment.errors import Finding
+from vlrouting.experiment.errors import Diagnostic
 from vlrouting.experiment.schema import spelled
 from vlrouting.experiment.typed import build, value_at
 
@@ -37,7 +38,7 @@ class Draft:
 
     point: Point
     leaves: Mapping[str, Leaf]
-    failed: Mapping[str, Finding]
+    failed: Mapping[str, Diagnostic]
     """By key, what is wrong with the leaves that did not fit their type."""
 
 
@@ -48,7 +49,7 @@ class Expansion:
     drafts: list[Draft]
     left_out: list[str]
     """Cases and named points that contradict the command line."""
-    findings: list[Finding]
+    diagnostics: list[Diagnostic]
 
 
 @dataclass(frozen=True)
@@ -66,19 +67,17 @@ def expand(composition: Composition) -> Expansion:
     A key given on the command line holds for every point: a grid axis of that key has the one value, and a case or
     named point with another value is left out.
     """
-    findings = list(_contradictions(composition))
+    diagnostics = list(_contradictions(composition))
     drafts = [_draft(composition, choice) for choice in _choices(composition)]
     base, failed = build(composition.leaves)
     held = {key: value_at(base, key) for key in sorted(composition.overridden) if key not in failed}
     against = [_against_command_line(composition, held, draft) for draft in drafts]
     kept = [draft for draft, leaves in zip(drafts, against, strict=True) if not leaves]
     if drafts and not kept:
-        findings.append(_nothing_left([leaf for leaves in against for leaf in leaves]))
-    for draft in kept:
-        findings += draft.failed.values()
-    findings += _clashes(composition, kept)
+        diagnostics.append(_nothing_left([leaf for leaves in against for leaf in leaves]))
+    diagnostics += _clashes(composition, kept)
     left_out = [draft.point.name for draft, leaves in zip(drafts, against, strict=True) if leaves]
-    return Expansion(kept, left_out, findings)
+    return Expansion(kept, left_out, diagnostics)
 
 
 def point_name(label: str | None, axes: Mapping[str, object]) -> str:
@@ -119,11 +118,11 @@ def _draft(composition: Composition, choice: _Choice) -> Draft:
     return Draft(Point(name, config, values([*choice.named, *choice.axes])), leaves, failed)
 
 
-def _contradictions(composition: Composition) -> Iterator[Finding]:
+def _contradictions(composition: Composition) -> Iterator[Diagnostic]:
     for name, leaves in composition.sweep.cases.items():
         for key, leaf in leaves.items():
             if key in composition.sweep.grid:
-                yield leaf.finding(f"sweep.grid sets {key} too: take it out of the case '{name}' or of the grid")
+                yield leaf.diagnostic(f"sweep.grid sets {key} too: take it out of the case '{name}' or of the grid")
 
 
 def _against_command_line(composition: Composition, held: Mapping[str, object], draft: Draft) -> list[Leaf]:
@@ -135,32 +134,31 @@ def _against_command_line(composition: Composition, held: Mapping[str, object], 
     ]
 
 
-def _nothing_left(against: list[Leaf]) -> Finding:
+def _nothing_left(against: list[Leaf]) -> Diagnostic:
     keys = dict.fromkeys(leaf.key for leaf in against)
     paths = dict.fromkeys(leaf.path for leaf in against)
     message = f"no point is left, because each sets another value itself: override {' and '.join(paths)} instead"
-    return Finding(COMMAND_LINE, ", ".join(keys), message)
+    return Diagnostic(COMMAND_LINE, ", ".join(keys), message)
 
 
-def _clashes(composition: Composition, drafts: list[Draft]) -> Iterator[Finding]:
+def _clashes(composition: Composition, drafts: list[Draft]) -> Iterator[Diagnostic]:
     # Some file systems do not tell `Add` from `add`.
     count = Counter(draft.point.name.lower() for draft in drafts)
     if twice := [draft for draft in drafts if count[draft.point.name.lower()] > 1]:
         message = "points need names that differ in more than upper and lower case; take one out or rename it"
-        yield _name_finding(composition, twice, message)
+        yield _name_error(composition, twice, message)
     if long := [draft for draft in drafts if len(draft.point.name) > LONGEST_NAME]:
         message = (
             f"a point's name has more than {LONGEST_NAME} characters; write it under sweep.points with a short one"
         )
-        yield _name_finding(composition, long, message)
+        yield _name_error(composition, long, message)
 
 
-def _name_finding(composition: Composition, drafts: list[Draft], message: str) -> Finding:
-    """One finding on the names of several points, at the place of what the first of them sets."""
+def _name_error(composition: Composition, drafts: list[Draft], message: str) -> Diagnostic:
+    """One diagnostic on the names of several points, at the place of what the first of them sets."""
     first = drafts[0]
     leaf = next((first.leaves[key] for key in first.point.differing), None)
-    names = [f"'{draft.point.name}'" for draft in drafts]
-    message = f"{message}: {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
+    message = f"{message}: {listed(repr(draft.point.name) for draft in drafts)}"
     if leaf is None:
-        return Finding(str(composition.source), "sweep", message)
-    return Finding(leaf.file, "sweep", message, leaf.line)
+        return Diagnostic(str(composition.source), "sweep", message)
+    return Diagnostic(leaf.file, "sweep", message, leaf.line)

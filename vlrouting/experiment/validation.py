@@ -1,143 +1,94 @@
-"""The sentences on what is wrong with a sweep's points, turned into findings that know their place."""
+"""What is wrong with the points of a sweep, each problem at its place in the files."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from vlrouting.config import DataConfig, ExperimentConfig
-from vlrouting.experiment import schema
+from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.experiment.compose import Composition
 from vlrouting.experiment.document import Leaf
-from vlrouting.experiment.errors import Finding, UserError
+from vlrouting.experiment.errors import Diagnostic
 from vlrouting.experiment.sweep import Draft
 
-CheckFiles = Callable[[ExperimentConfig], list[str]]
-
-_NOT_ONE_OF = re.compile(r"'(?P<word>.*)' is not one of (?P<known>.*)", re.DOTALL)
-_KEY_IN_BRACKETS = re.compile(r" \((?P<key>[^()\s]+)\)")
-_DATA_ROOT = "data.root"
-_DATA_FORMAT = ("data.name", "data.prepare")
-"""What decides which files there are at all."""
-_BEHIND_DATA_FILES = (_DATA_ROOT, *_DATA_FORMAT, "data.train", "data.validation", "data.test")
+CheckFiles = Callable[[ExperimentConfig], list[Problem]]
 
 
-@dataclass(frozen=True)
-class _Sentence:
-    """What is wrong, and with which keys; none when the sentence names none."""
+def validate(
+    composition: Composition, drafts: Sequence[Draft], check_files: CheckFiles | None = None
+) -> Iterator[Diagnostic]:
+    """Each error of the points once; one that only some of the points with the given value share says for which.
 
-    keys: tuple[str, ...]
-    message: str
-    on_data_file: bool = False
-
-    @classmethod
-    def read(cls, text: str) -> _Sentence:
-        """`train.epochs, max_steps: give one` is about train.epochs and train.max_steps, `… (data.answers) …` about
-        that file."""
-        head, colon, message = text.partition(": ")
-        first, *others = head.split(", ")
-        keys = (first, *(f"{first.rpartition('.')[0]}.{other}" for other in others))
-        if colon and all(schema.hint_of(key) is not None for key in keys):
-            return cls(keys, message)
-        for match in _KEY_IN_BRACKETS.finditer(text):
-            if schema.hint_of(match["key"]) is not None:
-                return cls((match["key"],), text, on_data_file=match["key"].startswith("data."))
-        return cls((), text)
-
-    def follows_from(self, key: str) -> bool:
-        """Whether the sentence rests on a key that failed, and so was judged by its default."""
-        if self.on_data_file:
-            return key in (*self.keys, *_BEHIND_DATA_FILES)
-        name = re.escape(key.rpartition(".")[2])
-        return key in self.keys or re.search(rf"(?<!\w){name}(?!\w)", self.message) is not None
+    Args:
+        composition: what the points were made of.
+        drafts: the points.
+        check_files: what is wrong with the files that a configuration needs.
+    """
+    points: dict[Diagnostic, dict[str, None]] = {}
+    holders: dict[Diagnostic, dict[str, set[str]]] = {}
+    for draft in drafts:
+        for diagnostic, leaves in _of_point(composition, draft, check_files):
+            points.setdefault(diagnostic, {})[draft.point.name] = None
+            by_key = holders.setdefault(diagnostic, {})
+            for leaf in leaves:
+                by_key.setdefault(leaf.key, set()).update(_holding(leaf, drafts))
+    for diagnostic, names in points.items():
+        # Where all points with one of the values have the error, the place of that value tells enough.
+        everywhere = not holders[diagnostic] or any(held <= names.keys() for held in holders[diagnostic].values())
+        yield diagnostic if everywhere else replace(diagnostic, points=tuple(names))
 
 
-class Judge:
-    """Finds what is wrong with the points of a sweep, beyond the types of their values."""
-
-    def __init__(self, composition: Composition, check_files: CheckFiles | None) -> None:
-        self.composition = composition
-        self.check_files = check_files
-
-    def findings(self, drafts: list[Draft]) -> Iterator[Finding]:
-        """Each mistake once; one that only some of the points with the given value share says for which."""
-        points: dict[Finding, dict[str, None]] = {}
-        holders: dict[Finding, set[str]] = {}
-        for draft in drafts:
-            for text in self.sentences(draft):
-                sentence = _Sentence.read(text)
-                finding, leaves = self.place(sentence, draft)
-                if finding is not None:
-                    points.setdefault(finding, {})[draft.point.name] = None
-                    # The command that fetches a file stays fit to be copied: nothing is put behind it.
-                    held = set() if sentence.on_data_file else _holding(leaves, drafts)
-                    holders.setdefault(finding, set()).update(held)
-        for finding, names in points.items():
-            everywhere = holders[finding] <= names.keys()
-            yield finding if everywhere else replace(finding, message=f"{finding.message} (in {_listed([*names])})")
-
-    def sentences(self, draft: Draft) -> list[str]:
-        """Everything that is wrong with one point."""
-        config = draft.point.config
-        problems = [str(problem) for problem in config.problems()]
-        return problems + self.on_files(config, problems)
-
-    def on_files(self, config: ExperimentConfig, problems: list[str]) -> list[str]:
-        """What `check_files` says; nothing on the files of a dataset that is not known."""
-        if self.check_files is None:
-            return []
-        unknown = any(key in _DATA_FORMAT for text in problems for key in _Sentence.read(text).keys)
-        try:
-            found = self.check_files(replace(config, data=DataConfig()) if unknown else config)
-        except UserError as error:
-            found = [str(error)]
-        return [text for text in found if not (unknown and _is_on_data(text))]
-
-    def place(self, sentence: _Sentence, draft: Draft) -> tuple[Finding | None, list[Leaf]]:
-        """A sentence with its place, and the leaves it is about; None if it only follows from another mistake."""
-        if any(sentence.follows_from(key) for key in draft.failed):
-            return None, []
-        leaves = _given(sentence, draft)
-        if not leaves and (self.composition.incomplete or self.meant(sentence)):
-            return None, []
-        message = sentence.message
-        path = ", ".join(leaf.path for leaf in leaves) or ", ".join(sentence.keys)
-        if sentence.on_data_file and path == sentence.keys[0]:
-            message = message.replace(f" ({path})", "", 1)
-        if not leaves:
-            return Finding(str(self.composition.source), path, message), []
-        elsewhere = [f"{leaf.path}: {leaf.place}" for leaf in leaves[1:] if leaf.place != leaves[0].place]
-        message += f" ({', '.join(elsewhere)})" if elsewhere else ""
-        return Finding(leaves[0].file, path, message, leaves[0].line), leaves
-
-    def meant(self, sentence: _Sentence) -> bool:
-        """Whether one of the keys is what a misspelt key should have been."""
-        keys = (*sentence.keys, _DATA_ROOT) if sentence.on_data_file else sentence.keys
-        return any(f"'{key}'" in finding.message for finding in self.composition.findings for key in keys)
+def _of_point(
+    composition: Composition, draft: Draft, check_files: CheckFiles | None
+) -> Iterator[tuple[Diagnostic, list[Leaf]]]:
+    """The errors of one point, with the values that each is about."""
+    for key, diagnostic in draft.failed.items():
+        yield diagnostic, _given(draft.leaves, [key])
+    suggested = {key for found in (*composition.diagnostics, *draft.failed.values()) for key in found.suggested}
+    config = draft.point.config
+    problems = [*_two_forms(draft.leaves), *config.problems()]
+    wrong = {key for problem in problems for key in problem.keys}
+    for problem in [*problems, *(check_files(config) if check_files else [])]:
+        about = {*problem.keys, *problem.depends_on}
+        if about & draft.failed.keys() or wrong & set(problem.depends_on):
+            continue  # it follows from another error
+        out_of_sight = composition.incomplete or about & suggested
+        if out_of_sight and not _given(draft.leaves, problem.keys):
+            continue  # the value was meant to be given
+        yield _placed(problem, draft.leaves, str(composition.source))
 
 
-def _given(sentence: _Sentence, draft: Draft) -> list[Leaf]:
-    """The leaves that a sentence is about."""
-    leaves = [draft.leaves[key] for key in sentence.keys if key in draft.leaves]
-    if leaves:
-        return leaves
-    if sentence.on_data_file:  # its path begins with the folder
-        return [draft.leaves[_DATA_ROOT]] if _DATA_ROOT in draft.leaves else []
-    # `data: the split 'x' is not known` is about whatever below data has the value x.
-    below = tuple(f"{key}." for key in sentence.keys)
-    about = (leaf for key, leaf in draft.leaves.items() if below and key.startswith(below))
-    return [leaf for leaf in about if isinstance(leaf.value, str) and f"'{leaf.value}'" in sentence.message][:1]
+def _two_forms(leaves: Mapping[str, Leaf]) -> list[Problem]:
+    """`bottleneck` is the short form of `bottlenecks` with one entry, which takes its place in an extending file."""
+    keys = ("bottlenecks", "bottleneck")
+    several, single = (max((leaf.layer for leaf in leaves.values() if _below(leaf, key)), default=0) for key in keys)
+    both = several and single and single >= several
+    return [Problem(keys, "give one of the two sections", "name every bottleneck under bottlenecks")] if both else []
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names[:3]) + (" …" if len(names) > 3 else "")
+def _below(leaf: Leaf, section: str) -> bool:
+    return leaf.key.startswith(f"{section}.")
 
 
-def _holding(leaves: list[Leaf], drafts: list[Draft]) -> set[str]:
-    """The points in which these leaves are in effect."""
-    return {draft.point.name for draft in drafts if all(draft.leaves.get(leaf.key) is leaf for leaf in leaves)}
+def _placed(problem: Problem, leaves: Mapping[str, Leaf], source: str) -> tuple[Diagnostic, list[Leaf]]:
+    """A problem at the first of the values that it is about; the file `source` where none is given."""
+    own = _given(leaves, problem.keys)
+    given = own or _given(leaves, problem.depends_on)[:1]
+    if not given:
+        return Diagnostic(source, ", ".join(problem.keys), problem.message, advice=problem.advice), []
+    first = given[0]
+    elsewhere = tuple(f"{leaf.path}: {leaf.place}" for leaf in given[1:] if leaf.place != first.place)
+    message = problem.message if own else problem.message_with_keys
+    path = ", ".join(leaf.path for leaf in given)
+    return Diagnostic(first.file, path, message, first.line, problem.advice, elsewhere=elsewhere), given
 
 
-def _is_on_data(text: str) -> bool:
-    return any(key.split(".")[0] == "data" for key in _Sentence.read(text).keys)
+def _given(leaves: Mapping[str, Leaf], keys: Sequence[str]) -> list[Leaf]:
+    """The values that are given for some keys; for a section, the first below it."""
+    found = (leaves.get(key) or next((leaves[k] for k in leaves if k.startswith(f"{key}.")), None) for key in keys)
+    return [leaf for leaf in found if leaf is not None]
+
+
+def _holding(leaf: Leaf, drafts: Sequence[Draft]) -> set[str]:
+    """Names of the points in which a value is in effect."""
+    return {draft.point.name for draft in drafts if draft.leaves.get(leaf.key) is leaf}

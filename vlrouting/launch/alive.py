@@ -1,4 +1,4 @@
-"""Whether the process that wrote its number into a file is still there."""
+"""Whether the process that wrote its id into a file still runs, and what it printed last."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from pathlib import Path
 
 from vlrouting.experiment import RunDirectory
 
+_TAIL_BYTES = 64 * 1024
+
 
 @dataclass(frozen=True)
-class Holder:
+class HostProcess:
     """A process on some machine."""
 
     pid: int
     host: str
 
     @property
-    def here(self) -> bool:
-        """Whether it is on this machine, where it can be looked at."""
+    def is_local(self) -> bool:
+        """Whether it is, or was, on this machine."""
         return self.host == socket.gethostname()
 
     @property
-    def alive(self) -> bool | None:
-        """None where this machine cannot know."""
-        if not self.here:
+    def is_alive(self) -> bool | None:
+        """None for a process on another machine."""
+        if not self.is_local:
             return None
         try:
             os.kill(self.pid, 0)
@@ -37,21 +39,34 @@ class Holder:
         return True
 
 
-def holder_of(run: RunDirectory) -> Holder | None:
-    """The process that holds, or held when it was killed, a run directory. Asking does not touch the lock itself:
-    a point that starts at this moment would find it taken."""
+def lock_holder(run: RunDirectory) -> HostProcess | None:
+    """The process that holds a run directory, or held it when it was killed. The lock itself is not touched: a point
+    that starts at this moment would find it taken."""
     return _read(run.path / ".lock.json")
 
 
-def local_launcher(experiment_runs: Path) -> Holder | None:
-    """The process of `--launcher local` that works on an experiment; None where there is none any more."""
+def local_launcher(experiment_runs: Path) -> HostProcess | None:
+    """The process of `--launcher local` that works on an experiment; None where there is none, or none any more."""
     launcher = _read(experiment_runs / ".sweep" / "local.json")
-    return None if launcher is None or launcher.alive is False else launcher
+    return None if launcher is None or launcher.is_alive is False else launcher
 
 
-def _read(path: Path) -> Holder | None:
+def log_tail(path: Path, lines: int) -> list[str]:
+    """The last non-empty lines of a log file; of a progress bar, which overwrites itself, the last state. Empty when
+    there is no file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return []
+    shown = (line.rstrip().rpartition("\r")[2].rstrip() for line in text.split("\n"))
+    return [line for line in shown if line][-lines:]
+
+
+def _read(path: Path) -> HostProcess | None:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return Holder(int(fields["pid"]), str(fields["host"]))
+        return HostProcess(int(fields["pid"]), str(fields["host"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None

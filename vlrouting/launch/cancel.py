@@ -1,18 +1,18 @@
-"""Ends what runs and waits of an experiment, on a cluster or on this machine. What was saved is kept."""
+"""Ends the points of an experiment that run or wait, on a cluster or on this machine. What was saved is kept."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from vlrouting.experiment import RunDirectory, UserError
-from vlrouting.launch.alive import Holder, local_launcher
+from vlrouting.launch.alive import HostProcess, local_launcher
 from vlrouting.launch.slurm import scheduler
 from vlrouting.launch.slurm.records import active_tasks, mark_cancelled, unmark_cancelled
+from vlrouting.progress_bar import say
 
 WAIT_SECONDS = 60.0
 """For running points to save and end."""
@@ -24,10 +24,10 @@ def cancel(folder: Path, names: Sequence[str] | None = None) -> list[str]:
 
     Args:
         folder: the experiment's runs.
-        names: these points alone; default: all.
+        names: of the points to cancel; default: all.
 
     Returns:
-        What was cancelled.
+        Names of what was cancelled.
 
     Raises:
         UserError: a named point neither waits nor runs, the scheduler does not answer, a local sweep runs on another
@@ -43,7 +43,7 @@ def cancel(folder: Path, names: Sequence[str] | None = None) -> list[str]:
     chosen = {name: task for name, task in tasks.items() if names is None or name in names}
     if not chosen:
         return []
-    mark_cancelled(folder, chosen)  # before: a job that is told to stop looks for it
+    mark_cancelled(folder, chosen)  # before the signal: the job looks for the mark when it stops
     try:
         scheduler.cancel([task.id for task in chosen.values()])
     except UserError:
@@ -55,12 +55,12 @@ def cancel(folder: Path, names: Sequence[str] | None = None) -> list[str]:
         if name not in left and run.status() != "complete":
             run.update_run(status="cancelled", error="cancelled")
     if left:
-        _say(f"still saving: {', '.join(left)}; look again with `vlrouting status {folder.name}`")
+        say(f"still saving: {', '.join(left)}; look again with `vlrouting status {folder.name}`")
     return list(chosen)
 
 
 def _wait_for_end(folder: Path, names: list[str]) -> list[str]:
-    """Those that are still there when the time is over."""
+    """Names of those that have not ended after WAIT_SECONDS."""
     end = time.monotonic() + WAIT_SECONDS
     while True:
         tasks = active_tasks(folder)
@@ -70,14 +70,10 @@ def _wait_for_end(folder: Path, names: list[str]) -> list[str]:
         time.sleep(POLL_SECONDS)
 
 
-def _stop_local(launcher: Holder, folder: Path, names: Sequence[str] | None) -> list[str]:
+def _stop_local(launcher: HostProcess, folder: Path, names: Sequence[str] | None) -> list[str]:
     if names:
         raise UserError(f"{folder.name} runs on this machine as one sweep, which ends as a whole: leave --point out")
-    if not launcher.here:
+    if not launcher.is_local:
         raise UserError(f"{folder.name} runs on {launcher.host} (process {launcher.pid}): type this there")
     os.kill(launcher.pid, signal.SIGTERM)
     return [f"the sweep of process {launcher.pid}, which saves and ends"]
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

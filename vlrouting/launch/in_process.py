@@ -1,26 +1,24 @@
-"""All points of an experiment in this process, one after the other."""
+"""All points of an experiment in this process, one after the other; and what they share, for points that run apart."""
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from vlrouting.config import DATASETS, METRICS
+from vlrouting.config import DATASETS, METRICS, ExperimentConfig
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
-from vlrouting.experiment.plugins import import_plugins
+from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.launch.open_points import still_open
-from vlrouting.training.allocator import keep_freed_memory
-from vlrouting.training.device import choose_device
-from vlrouting.training.inputs import SharedInputs
+from vlrouting.progress_bar import say
 from vlrouting.training.interruption import Cancelled, catch_signals
-from vlrouting.training.point import run_point
-from vlrouting.training.user_errors import USER_MISTAKES, disk_errors_told
+from vlrouting.training.point import PointRun, error_text
+from vlrouting.training.process import set_up_process
+from vlrouting.training.user_errors import USER_ERRORS, disk_errors_as_user_errors
 
 
 def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[str, str]:
-    """Train and evaluate every point that is not complete; resume what was cut off.
+    """Train and evaluate every point that is not complete; resume what was interrupted.
 
     A point that fails for a reason of its own does not stop the others.
 
@@ -29,45 +27,56 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
 
     Raises:
         Cancelled: stopped by a signal.
-        UserError, DataError, BackboneError: a mistake that the user can mend, a full disk among them.
+        UserError, DataError, BackboneError: what the user can fix, a full disk among them.
     """
     if any(point.config.train.processes > 1 for point in points):
         raise UserError("train.devices, train.nodes: several processes need a launcher: local (one machine) or slurm")
-    directories = {point.name: RunDirectory(runs / experiment.name / point.name) for point in points}
     open_points = still_open(experiment, points, runs)
     warn_of_missing_scores(open_points)
     failed: dict[str, str] = {}
-    inputs = SharedInputs(choose_device(point.config for point in points))
-    if inputs.device.type == "cpu":
-        keep_freed_memory()
     with catch_signals() as interruption:
+        inputs = set_up_process([point.config for point in open_points])
         for number, point in enumerate(open_points, start=1):
-            import_plugins(point.config.plugins)
-            _say(f"[{number}/{len(open_points)}] {point.name} -> {directories[point.name].path}")
-            run = directories[point.name]
+            run = RunDirectory(runs / experiment.name / point.name)
+            say(f"[{number}/{len(open_points)}] {point.name} -> {run.path}")
             try:
-                with disk_errors_told(point.name, run.path):
-                    run_point(point, run, inputs, interruption, experiment.swept(point))
-            except (*USER_MISTAKES, Cancelled):
+                with disk_errors_as_user_errors(point.name, run.path):
+                    PointRun(point, run, inputs, interruption, experiment.swept(point)).train_and_test()
+            except (*USER_ERRORS, Cancelled):
                 raise
             except Exception as error:
                 traceback.print_exc()
-                failed[point.name] = f"{type(error).__name__}: {error}"
-                _say(f"{point.name} failed: {failed[point.name]}")
+                failed[point.name] = error_text(error)
+                say(f"{point.name} failed: {failed[point.name]}")
     return failed
 
 
+def prepare(configs: Sequence[ExperimentConfig], threads: int) -> None:
+    """Make what several points share before they start: generated data, image features. In a process of its own.
+
+    Raises:
+        SystemExit: USER_ERROR, or 128 + n for signal n.
+    """
+    try:
+        with catch_signals():
+            inputs = set_up_process(configs, threads=threads)
+            for config in configs:
+                with disk_errors_as_user_errors(config.data.name, Path(config.data.root)):
+                    examples = inputs.examples(config.data, images=config.model.visual_input == "image")
+                    inputs.visual(config, examples)
+    except Cancelled as stop:
+        raise SystemExit(int(stop.exit_status)) from None
+    except USER_ERRORS as error:
+        say(f"vlrouting: {error}")
+        raise SystemExit(int(ExitStatus.USER_ERROR)) from None
+
+
 def warn_of_missing_scores(points: Sequence[Point]) -> None:
-    """Say before hours of training what this machine will not be able to score."""
-    lacking: dict[str, dict[str, None]] = {}
+    """Print, before hours of training, which scores this machine cannot compute."""
+    names_of: dict[str, dict[str, None]] = {}
     for point in points:
-        for name, reason in (
-            METRICS.load(DATASETS.facts(point.config.data.name).metric).missing(point.config.evaluate).items()
-        ):
-            lacking.setdefault(reason, {})[name] = None
-    for reason, names in lacking.items():
-        _say(f"warning: {', '.join(names)} will not be computed: {reason}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        metric = METRICS.load(DATASETS.facts(point.config.data.name).metric)
+        for name, reason in metric.missing(point.config.evaluate).items():
+            names_of.setdefault(reason, {})[name] = None
+    for reason, names in names_of.items():
+        say(f"warning: {', '.join(names)} will not be computed: {reason}")

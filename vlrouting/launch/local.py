@@ -13,30 +13,33 @@ from pathlib import Path
 
 from vlrouting.config import ExperimentConfig
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_yaml, write_json_atomic
+from vlrouting.experiment.exit_status import ExitStatus
+from vlrouting.launch.alive import log_tail
 from vlrouting.launch.display import Display
-from vlrouting.launch.in_process import warn_of_missing_scores
+from vlrouting.launch.in_process import prepare, warn_of_missing_scores
 from vlrouting.launch.open_points import still_open
-from vlrouting.launch.prepare import prepare
-from vlrouting.launch.process_group import ProcessGroup, run_apart
+from vlrouting.launch.process_group import ProcessGroup, run_in_process
 from vlrouting.training.device import choose_device
 from vlrouting.training.interruption import Cancelled, Interruption, catch_signals
 from vlrouting.training.machine import cores
 
 POLL_SECONDS = 0.2
-MISTAKE_STATUS = 2
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A part of the machine that trains one point."""
+    """A part of the machine that trains one point at a time.
+
+    Attributes:
+        gpus: numbers of its GPUs; empty on the CPU.
+        threads: of each process.
+    """
 
     gpus: tuple[int, ...]
-    """None of them: on the CPU."""
     threads: int
-    """Of each process."""
 
     def environment(self) -> dict[str, str]:
-        """Variables that keep a point on its part."""
+        """Variables that restrict a point to its part."""
         if not self.gpus:
             return {"OMP_NUM_THREADS": str(self.threads)}
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
@@ -45,13 +48,13 @@ class Slot:
 
 
 def slots_of(points: Sequence[Point], gpus: int, cores: int, at_once: int | None) -> list[Slot]:
-    """The machine shared out.
+    """Divide the machine.
 
     Args:
         points: what is to run.
-        gpus: there are; 0 trains on the CPU.
-        cores: there are.
-        at_once: at most so many points at a time; default: as many as there is room for.
+        gpus: number of GPUs; 0 trains on the CPU.
+        cores: number of cores.
+        at_once: most points at a time; default: as many as there is room for.
 
     Raises:
         UserError: a point needs more than there is.
@@ -76,7 +79,7 @@ def run_locally(
     stop the others.
 
     Args:
-        experiment: checked.
+        experiment: validated.
         points: of it.
         runs: folder of the run directories.
         at_once: most points at a time.
@@ -86,105 +89,102 @@ def run_locally(
 
     Raises:
         Cancelled: stopped by a signal; every point has saved.
-        UserError: a mistake that the user can mend.
+        UserError: what the user can fix.
     """
-    waiting = still_open(experiment, points, runs)
+    waiting, folder = still_open(experiment, points, runs), runs / experiment.name
     warn_of_missing_scores(waiting)
     if not waiting:
         return {}
     configs = [point.config for point in waiting]
-    with catch_signals() as interruption, _announced(runs / experiment.name):
+    with catch_signals() as interruption, _launcher_file(folder):
         slots = slots_of(waiting, _gpus(configs), cores(), at_once)
-        status = run_apart(prepare, configs, cores())
-        if status:
-            raise (
-                UserError("the points cannot start, for the reason above")
-                if status > 0
-                else RuntimeError(f"preparing the data was killed by {signal.Signals(-status).name} (out of memory?)")
-            )
-        for point in waiting:  # not before: what cannot start is not queued
-            _queue(experiment, point, RunDirectory(runs / experiment.name / point.name))
+        status = run_in_process(prepare, configs, cores())
+        if status > 0:
+            raise UserError("the points cannot start, for the reason above")
+        if status < 0:
+            killer = signal.Signals(-status).name
+            raise RuntimeError(f"preparing the data was killed by {killer} (out of memory?)")
+        for point in waiting:  # after the preparation: what cannot start is not queued
+            _queue(experiment, point, RunDirectory(folder / point.name))
         interruption.patient = True
-        return _Sweep(runs / experiment.name, waiting, slots, interruption).run()
+        return _Launcher(folder, waiting, slots, interruption).run()
 
 
-class _Sweep:
-    """The loop: start what there is a slot for, watch what runs."""
+class _Launcher:
+    """Starts a point whenever a slot is free, and watches those that run."""
 
     def __init__(self, folder: Path, waiting: list[Point], slots: list[Slot], interruption: Interruption) -> None:
         self.folder, self.waiting, self.free, self.interruption = folder, list(waiting), list(slots), interruption
         self.running: dict[str, tuple[ProcessGroup, Slot]] = {}
         self.failed: dict[str, str] = {}
+        self.user_error: str | None = None
         self.display = Display(len(waiting))
-        self._asked = False
+        self._signalled = False
 
     def run(self) -> dict[str, str]:
         """Until no point is left."""
-        with self.display:
+        with self.display.bars:
             while self.running or (self.waiting and not self._stopping):
                 self._start()
-                self._pass_signal_on()
+                self._forward_signal()
                 for name in list(self.running):
-                    self._look_at(name)
+                    self._check(name)
                 time.sleep(POLL_SECONDS)
         for point in self.waiting:
             RunDirectory(self.folder / point.name).update_run(status="cancelled", error="not started")
         if self.interruption.requested is not None:
             raise Cancelled(self.interruption.requested)
-        if self.mistake is not None:
-            raise UserError(self.mistake)
+        if self.user_error is not None:
+            raise UserError(self.user_error)
         return self.failed
-
-    mistake: str | None = None
-    """Of a user: the points that are waiting would only repeat it."""
 
     @property
     def _stopping(self) -> bool:
-        return self.interruption.requested is not None or self.mistake is not None
+        """After a user error too, which the points that wait would only repeat."""
+        return self.interruption.requested is not None or self.user_error is not None
 
     def _start(self) -> None:
         while self.free and self.waiting and not self._stopping:
             point, slot = self.waiting.pop(0), self.free.pop(0)
             run = RunDirectory(self.folder / point.name)
-            devices = point.config.train.devices
-            group = ProcessGroup(run.path, devices, slot.threads, slot.environment(), run.log)
+            group = ProcessGroup(
+                run.path,
+                processes=point.config.train.devices,
+                threads=slot.threads,
+                environment=slot.environment(),
+                log=run.log,
+            )
             self.running[point.name] = (group, slot)
             self.display.started(point.name, run)
 
-    def _pass_signal_on(self) -> None:
-        if self.interruption.requested is not None and not self._asked:
-            self._asked = True
+    def _forward_signal(self) -> None:
+        if self.interruption.requested is not None and not self._signalled:
+            self._signalled = True
             for group, _ in self.running.values():
                 group.stop(self.interruption.requested)
 
-    def _look_at(self, name: str) -> None:
+    def _check(self, name: str) -> None:
         group, slot = self.running[name]
-        status = group.poll()
+        run, status = RunDirectory(self.folder / name), group.poll()
         if status is None:
-            self.display.update(name)
+            self.display.update(name, run)
             return
         del self.running[name]
         self.free.append(slot)
-        run = RunDirectory(self.folder / name)
         if status and not self._stopping:
-            self._note_failure(name, run, status)
+            self._record_failure(name, run, status)
         self.display.ended(name, run.status() or "ended")
 
-    def _note_failure(self, name: str, run: RunDirectory, status: int) -> None:
+    def _record_failure(self, name: str, run: RunDirectory, status: int) -> None:
         stored = run.read_run()
         reason = str(stored.get("error") or "")
-        if stored.get("status") in ("queued", "running"):  # it had no time to say how it ended
-            reason = f"killed by {signal.Signals(-status).name}" if status < 0 else last_line(run.log)
+        if stored.get("status") in ("queued", "running"):  # it was killed before it could write how it ended
+            last_line = "".join(log_tail(run.log, 1)) or "it printed nothing"
+            reason = f"killed by {signal.Signals(-status).name}" if status < 0 else last_line
             run.update_run(status="failed", error=reason)
-        if status == MISTAKE_STATUS:
-            self.mistake = f"{name}: {reason}"
+        if status == ExitStatus.USER_ERROR:
+            self.user_error = f"{name}: {reason}"
         self.failed[name] = f"{reason} ({run.log})"
-
-
-def last_line(path: Path) -> str:
-    """The last line of a file that has something in it."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    return next((line for line in reversed(lines) if line.strip()), "it ended without a word")
 
 
 def _queue(experiment: Experiment, point: Point, run: RunDirectory) -> None:
@@ -201,7 +201,7 @@ def _gpus(configs: Sequence[ExperimentConfig]) -> int:
 
 
 @contextmanager
-def _announced(folder: Path) -> Iterator[None]:
+def _launcher_file(folder: Path) -> Iterator[None]:
     """`vlrouting cancel` finds the launcher by this file."""
     file = folder / ".sweep" / "local.json"
     write_json_atomic(file, {"pid": os.getpid(), "host": socket.gethostname()})

@@ -11,13 +11,13 @@ from vlrouting.experiment import Experiment, Point, RunDirectory, to_yaml
 
 
 def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> list[Point]:
-    """The points that are not complete; says how many are.
+    """The points that are not complete; prints how many are.
 
     Raises:
         UserError: a directory holds a run with other settings.
     """
     directories = {point.name: RunDirectory(runs / experiment.name / point.name) for point in points}
-    for point in points:  # also of complete points: their numbers would be taken for those of the new settings
+    for point in points:  # complete ones too: their numbers would be taken for those of the new settings
         directories[point.name].refuse_other_settings(to_yaml(point.config))
     found = [point for point in points if not directories[point.name].is_complete()]
     done = len(points) - len(found)
@@ -26,7 +26,7 @@ def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> l
 
 
 def set_aside(experiment: Experiment, points: Sequence[Point], runs: Path) -> None:
-    """Move what there is of the points to `runs/<experiment>/.old/`, so that they start anew and nothing is lost.
+    """Move the points' directories to `runs/<experiment>/.old/`, so that they start from step 0 and nothing is lost.
 
     Raises:
         UserError: a point is being run.

@@ -1,4 +1,4 @@
-"""The processes that train one point together on this machine, from start to the last one's end."""
+"""The processes that train one point together on this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 import time
@@ -15,47 +14,54 @@ from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 LOST_STATUS = 255
-"""Of a process whose server died, from multiprocessing."""
+"""From multiprocessing, of a process whose fork server died."""
 GRACE_SECONDS = 30.0
-"""What a process may take to save when it is asked to stop."""
+"""For a process to save after a signal."""
 
 # A server that has imported torch once forks every process: a start costs milliseconds instead of seconds, and a GPU
 # is touched by the children only.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["vlrouting.launch.worker", "vlrouting.launch.prepare"])
+_CONTEXT.set_forkserver_preload(["vlrouting.launch.worker", "vlrouting.launch.in_process"])
 
 
 class ProcessGroup:
-    """One point's processes. Where one fails, the others are stopped: they would wait for it for ever."""
+    """One point's processes. When one fails, the others are stopped, which would wait for it for ever."""
 
     def __init__(
-        self, directory: Path, processes: int, threads: int, environment: Mapping[str, str], log: Path
+        self, directory: Path, *, processes: int, threads: int, environment: Mapping[str, str], log: Path
     ) -> None:
         """Start them.
 
         Args:
             directory: the point's run directory.
-            processes: how many.
+            processes: number of them.
             threads: of each, on the CPU.
             environment: variables for all of them.
             log: file that their output is appended to.
         """
-        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(processes)}
-        address["VLROUTING_GROUP"] = secrets.token_hex(8)
+        self._store = host_store() if processes > 1 else None
+        group = {"WORLD_SIZE": str(processes), "VLROUTING_GROUP": secrets.token_hex(8)}
+        if self._store is not None:
+            # torchrun's variable: every rank connects to the launcher's store, and none opens a port of its own.
+            group |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_ADDR": "127.0.0.1"}
+            group |= {"MASTER_PORT": str(self._store.port)}
         self._processes = []
         for rank in range(processes):
-            place = {**environment, **address, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            process = _CONTEXT.Process(target=_work, args=(directory, place, threads, log))
+            variables = {**environment, **group, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            process = _CONTEXT.Process(target=_work, args=(directory, variables, threads, log))
             process.start()
             self._processes.append(process)
         self._kill_at: float | None = None
         self._first = 0
 
     def poll(self) -> int | None:
-        """None while it runs; else its exit status: of the process that failed first, negative for a signal's."""
+        """None while it runs; else the exit status of the process that failed first, -n where signal n killed it."""
         statuses = [_status(process) for process in self._processes]
         if None not in statuses:
             return self._first or next((status for status in statuses if status), 0)
@@ -63,21 +69,20 @@ class ProcessGroup:
             self._first = next(status for status in statuses if status)
             self.stop(signal.SIGTERM)
         if self._kill_at is not None and time.monotonic() > self._kill_at:
-            for process in self._processes:
-                process.kill()
+            self.stop(signal.SIGKILL)
         return None
 
     def stop(self, number: int) -> None:
-        """Ask all to stop; who does not within 30 s is killed."""
+        """Send a signal to all; those that do not end within 30 s are killed."""
         self._kill_at = self._kill_at or time.monotonic() + GRACE_SECONDS
         for process in self._processes:
-            if process.is_alive() and process.pid is not None:
+            if _status(process) is None and process.pid is not None:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, number)
 
 
 def _status(process: BaseProcess) -> int | None:
-    """Its exit status; None while it runs, even when the server that could tell has been killed."""
+    """Its exit status; None while it runs, even when the fork server has been killed."""
     status = process.exitcode
     if status == LOST_STATUS and process.pid is not None:
         with suppress(ProcessLookupError):
@@ -87,19 +92,23 @@ def _status(process: BaseProcess) -> int | None:
 
 
 def warm_up() -> None:
-    """Start the server, which imports torch meanwhile."""
+    """Start the fork server, which imports torch meanwhile."""
     forkserver.ensure_running()
 
 
-def free_port() -> int:
-    """A port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def host_store() -> TCPStore:
+    """A server through which the processes of one group find each other.
+
+    The system chooses the port while it opens it. A port that is looked up first and opened later by rank 0 can be
+    given to two groups that start at once.
+    """
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 
 
-def run_apart(function: Any, *arguments: Any) -> int:
-    """Run a function in a process of its own; its exit status."""
+def run_in_process(function: Any, *arguments: Any) -> int:
+    """Run a function in a process of its own; returns its exit status."""
     process = _CONTEXT.Process(target=function, args=arguments)
     process.start()
     try:
@@ -112,12 +121,12 @@ def run_apart(function: Any, *arguments: Any) -> int:
 
 
 def _work(directory: Path, environment: Mapping[str, str], threads: int, log: Path) -> None:
-    """What a process does: its output goes to the log, to the last word of the C libraries."""
+    """Run the worker; its output goes to the log, that of C libraries too."""
     import torch
 
     from vlrouting.launch.worker import run_worker
 
-    os.setsid()  # Ctrl-C is for the launcher, which passes it on: a second signal would not let the point save
+    os.setsid()  # Ctrl-C goes to the launcher alone, which forwards it: after a second signal the point would not save
     os.environ.update(environment)
     torch.set_num_threads(threads)
     with log.open("ab") as file:
@@ -127,11 +136,11 @@ def _work(directory: Path, environment: Mapping[str, str], threads: int, log: Pa
     status = run_worker(directory)
     sys.stdout.flush()
     sys.stderr.flush()
-    raise SystemExit(status)
+    raise SystemExit(int(status))
 
 
 def _stop_with_launcher() -> None:
-    """Stop when the launcher was killed: nobody would be left to stop this process."""
+    """Stop when the launcher was killed: nothing else would stop this process."""
     launcher = multiprocessing.parent_process()
     if launcher is not None:
         launcher.join()

@@ -1,4 +1,4 @@
-"""Where every point of an experiment stands: from its run directory and, where it was submitted, the scheduler."""
+"""The state of every point of an experiment: from its run directory and, where it was submitted, the scheduler."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from vlrouting.experiment import RunDirectory, UserError
-from vlrouting.experiment.progress import Progress, read_progress
+from vlrouting.experiment.progress import read_progress
 from vlrouting.experiment.rundir import COMPLETE, UNREADABLE
-from vlrouting.launch.alive import holder_of, local_launcher
-from vlrouting.launch.log_tail import log_tail
+from vlrouting.launch.alive import local_launcher, lock_holder, log_tail
 from vlrouting.launch.slurm.records import is_marked_cancelled, last_tasks, read_records
 from vlrouting.launch.slurm.scheduler import SchedulerError, Task
 from vlrouting.report.console import standard_output
@@ -26,7 +25,7 @@ CUT_OFF = "cut off"
 LOG_LINES = 8
 """Of a failed point's log."""
 SILENT_SECONDS = 300.0
-"""A process on another machine that has said nothing for so long is taken for dead."""
+"""A process on another machine that has written no progress for so long counts as dead."""
 _STYLES = {"running": "cyan", "complete": "green", "failed": "red", UNREADABLE: "red", CUT_OFF: "yellow"}
 
 
@@ -41,25 +40,29 @@ class PointStatus:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What is known of a point beside its run.json."""
+class _Evidence:
+    """What is known of a point beside its run.json.
+
+    Attributes:
+        task: the last that the scheduler knows.
+        launcher: whether a local launcher works on the experiment.
+        marked: whether `vlrouting cancel` was called.
+        row: of the comparison table.
+    """
 
     task: Task | None
-    """The last that the scheduler knows."""
     launcher: bool
-    """Whether a local launcher works on the experiment."""
     marked: bool
-    """Whether `vlrouting cancel` was called."""
     row: Row | None
 
     @property
     def cancelled(self) -> bool:
-        """Whether the user ended it, in one way or the other."""
+        """Whether the user ended it, with `vlrouting cancel` or `scancel`."""
         return self.marked or (self.task is not None and self.task.state == "CANCELLED")
 
 
 def show_status(experiment: str, names: Iterable[str], runs: Path, console: Console | None = None) -> list[PointStatus]:
-    """Print the table of all points, and below it the end of the logs of those that failed.
+    """Print a table of all points, and below it the end of the logs of those that failed.
 
     Args:
         experiment: its name.
@@ -86,7 +89,7 @@ def show_status(experiment: str, names: Iterable[str], runs: Path, console: Cons
 
 
 def statuses(folder: Path, names: Iterable[str]) -> tuple[list[PointStatus], str]:
-    """Every point, and why the scheduler did not tell; empty when it did or need not."""
+    """Every point, and why the scheduler did not answer; empty when it did or was not asked."""
     tasks: Mapping[str, Task] = {}
     silent = ""
     try:
@@ -99,13 +102,13 @@ def statuses(folder: Path, names: Iterable[str]) -> tuple[list[PointStatus], str
     found = []
     for name in dict.fromkeys([*names, *submitted, *rows]):
         marked = is_marked_cancelled(folder, name)
-        seen = _Seen(tasks.get(name), launcher, marked, rows.get(name))
-        state, detail = _state(RunDirectory(folder / name), seen, unknown=bool(silent))
+        evidence = _Evidence(tasks.get(name), launcher, marked, rows.get(name))
+        state, detail = _state(RunDirectory(folder / name), evidence, unknown=bool(silent))
         found.append(PointStatus(name, state, " ".join(detail.split())))
     return found, silent
 
 
-def _state(run: RunDirectory, seen: _Seen, unknown: bool) -> tuple[str, str]:
+def _state(run: RunDirectory, evidence: _Evidence, unknown: bool) -> tuple[str, str]:
     """State and detail; `unknown`: the scheduler could not be asked."""
     try:
         stored = run.read_run()
@@ -113,17 +116,17 @@ def _state(run: RunDirectory, seen: _Seen, unknown: bool) -> tuple[str, str]:
         return UNREADABLE, str(damage)
     status, error = str(stored.get("status") or NOT_STARTED), str(stored.get("error") or "")
     if status == COMPLETE:
-        return _complete(seen.row)
-    if seen.task is not None and not seen.task.ended:
-        return _in_queue(run, seen.task, status, error)
+        return _complete(evidence.row)
+    if evidence.task is not None and not evidence.task.ended:
+        return _in_queue(run, evidence.task, status, error)
     if status == "running":
-        return _running(run) if _is_alive(run, unknown) else _gone(run, seen, unknown)
+        return _running(run) if _is_alive(run, unknown) else _gone(run, evidence, unknown)
     if status == "queued":
-        return ("queued", error) if seen.launcher or unknown else _gone(run, seen, unknown)
+        return ("queued", error) if evidence.launcher or unknown else _gone(run, evidence, unknown)
     if status == "preempted":
-        if seen.cancelled:
+        if evidence.cancelled:
             return "cancelled", _at_step(run)
-        return status, f"{_at_step(run)}; not in the queue: the same command again goes on".removeprefix("; ")
+        return status, f"{_at_step(run)}; not in the queue: the same command again resumes it".removeprefix("; ")
     return status, _at_step(run) if status == "cancelled" else error
 
 
@@ -146,23 +149,18 @@ def _in_queue(run: RunDirectory, task: Task, status: str, error: str) -> tuple[s
 
 
 def _running(run: RunDirectory, task: str = "") -> tuple[str, str]:
-    progress = read_progress(run.progress)
-    told = "starting" if progress is None else _progress(progress)
-    return "running", ": ".join(filter(None, (task, told)))
+    progress = str(read_progress(run.progress) or "starting").replace("training ", "step ", 1)
+    return "running", ": ".join(filter(None, (task, progress)))
 
 
-def _progress(progress: Progress) -> str:
-    return str(progress).replace("training ", "step ", 1)
-
-
-def _gone(run: RunDirectory, seen: _Seen, unknown: bool) -> tuple[str, str]:
-    """Of a point that run.json thinks alive, though nobody works on it."""
-    if seen.cancelled:
+def _gone(run: RunDirectory, evidence: _Evidence, unknown: bool) -> tuple[str, str]:
+    """Of a point that runs according to run.json, though no process works on it."""
+    if evidence.cancelled:
         return "cancelled", _at_step(run)
     whom = "no living process holds it" if unknown else "neither queued nor held by a living process"
-    if seen.task is not None:
-        whom = f"the scheduler ended {seen.task.id}: {seen.task.state}"
-    return CUT_OFF, "; ".join(filter(None, (_at_step(run), f"{whom}: the same command again goes on")))
+    if evidence.task is not None:
+        whom = f"the scheduler ended {evidence.task.id}: {evidence.task.state}"
+    return CUT_OFF, "; ".join(filter(None, (_at_step(run), f"{whom}: the same command again resumes it")))
 
 
 def _at_step(run: RunDirectory) -> str:
@@ -174,22 +172,19 @@ def _at_step(run: RunDirectory) -> str:
 
 def _is_alive(run: RunDirectory, unknown: bool) -> bool:
     """Whether a process works on a point that no scheduler knows."""
-    holder = holder_of(run)
+    holder = lock_holder(run)
     if holder is None:
         return False
-    if holder.alive is not None:
-        return holder.alive
+    if holder.is_alive is not None:
+        return holder.is_alive
     progress = read_progress(run.progress)
     recent = progress is not None and time.time() - progress.updated < SILENT_SECONDS
     return recent or unknown
 
 
 def _show_log(console: Console, run: RunDirectory) -> None:
-    lines = log_tail(run.log, LOG_LINES)
-    if lines:
-        _plain(console, f"{run.log}:")
-        for line in lines:
-            _plain(console, f"  {line}")
+    if lines := log_tail(run.log, LOG_LINES):
+        _plain(console, "\n  ".join([f"{run.log}:", *lines]))
 
 
 def _plain(console: Console, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Captions of a finished run, scored again from its predictions file."""
+"""Scores the captions of a predictions file."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from vlrouting.metrics.caption_scores import CaptionScores, score
 
 
 class PredictionsError(ValueError):
-    """A mistake in a predictions file. The message names the file, the line and the remedy; it needs no traceback."""
+    """An invalid predictions file. The message names file, line and remedy; users need no traceback."""
 
 
 def score_file(path: Path, spice: bool = False) -> CaptionScores:
-    """Score the captions of a `predictions.jsonl`: a line per image, `{"id": …, "prediction": …, "references": […]}`.
+    """Score a `predictions.jsonl`: one line per image, `{"id": …, "prediction": …, "references": […]}`.
 
-    Other keys are not read, and blank lines are skipped.
+    Other keys are ignored, and blank lines are skipped.
 
     Args:
         path: the file.
-        spice: also compute SPICE, where it can run.
+        spice: also compute SPICE, if possible.
 
     Raises:
-        PredictionsError: the file cannot be read or has no line, a line is broken or lacks a field, or an id comes
-            twice.
+        PredictionsError: the file cannot be read or is empty, a line is invalid, or an id is duplicate.
     """
     hypotheses: dict[int | str, str] = {}
     references: dict[int | str, list[str]] = {}
@@ -34,14 +33,12 @@ def score_file(path: Path, spice: bool = False) -> CaptionScores:
             continue
         where = f"{path}: line {number}"
         record = _parse(line, where)
-        image = _take_id(record, where)
+        image = record["id"]
         if image in hypotheses:
-            raise PredictionsError(f"{where}: id {image!r} came in line {line_of[image]} already; remove one of them")
-        hypotheses[image] = _take_prediction(record, where)
-        references[image] = _take_references(record, where)
-        line_of[image] = number
+            raise PredictionsError(f"{where}: id {image!r} occurs in line {line_of[image]} already; remove one of them")
+        hypotheses[image], references[image], line_of[image] = record["prediction"], record["references"], number
     if not hypotheses:
-        raise PredictionsError(f"{path}: the file is empty; write it again with `vlrouting evaluate`")
+        raise PredictionsError(f"{path}: the file is empty; make it again with `vlrouting evaluate`")
     return score(hypotheses, references, spice=spice)
 
 
@@ -59,42 +56,30 @@ def _read(path: Path) -> str:
 
 
 def _parse(line: str, where: str) -> dict[str, Any]:
+    """The record in a line, with the three keys validated."""
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise PredictionsError(
-            f"{where}: no whole JSON object ({error.msg} at column {error.colno}); repair or remove the line"
+            f"{where}: invalid JSON ({error.msg} at column {error.colno}); repair or remove the line"
         ) from error
     if type(record) is not dict:
         raise PredictionsError(f"{where}: no JSON object but {record!r:.60}; repair or remove the line")
-    for key in ("id", "prediction", "references"):
+    for key, (kinds, expected) in _FIELDS.items():
         if key not in record:
             present = ", ".join(map(str, record))
             raise PredictionsError(f"{where}: has no '{key}' (its keys: {present}); add it, or remove the line")
+        value = record[key]
+        if type(value) not in kinds or (key == "references" and any(type(text) is not str for text in value)):
+            raise PredictionsError(f"{where}: '{key}' must be {expected}, not {value!r:.60}; repair the line")
+    if not record["references"]:
+        raise PredictionsError(f"{where}: has no references to score against; add them, or remove the line")
     return record
 
 
-def _take_id(record: dict[str, Any], where: str) -> int | str:
-    identity = record["id"]
-    if type(identity) is int or type(identity) is str:
-        return identity
-    raise PredictionsError(f"{where}: 'id' must be an integer or a string, not {identity!r:.60}; repair the line")
-
-
-def _take_prediction(record: dict[str, Any], where: str) -> str:
-    if type(record["prediction"]) is str:
-        return record["prediction"]
-    raise PredictionsError(f"{where}: 'prediction' must be a string, not {record['prediction']!r:.60}; repair the line")
-
-
-def _take_references(record: dict[str, Any], where: str) -> list[str]:
-    references = record["references"]
-    if type(references) is not list or any(type(text) is not str for text in references):
-        raise PredictionsError(
-            f"{where}: 'references' must be a list of strings, not {references!r:.60}; repair the line"
-        )
-    if not references:
-        raise PredictionsError(
-            f"{where}: has no references, so there is nothing to score against; add them, or remove the line"
-        )
-    return references
+_FIELDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "id": ((int, str), "an integer or a string"),
+    "prediction": ((str,), "a string"),
+    "references": ((list,), "a list of strings"),
+}
+"""Key -> its types in JSON, and these in words."""

@@ -1,4 +1,4 @@
-"""Java programs that are started, asked, and always ended: the official tokenizer, METEOR and SPICE."""
+"""Runs Java programs (the official tokenizer, METEOR and SPICE) and always terminates them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REMEDY = (
     "install Java 8 or newer, e.g. with `conda env create -f environment.yml` or `apt install default-jre-headless`"
 )
 
-# Whatever the user's locale is: captions are UTF-8, and the Turkish lower case of "I" is no ASCII letter.
+# Independent of the user's locale: captions are UTF-8, and in Turkish the lower case of "I" is not "i".
 _OPTIONS = ("-Dfile.encoding=UTF-8", "-Duser.language=en", "-Duser.country=US")
 _LOCALE = "C.UTF-8"
 
@@ -26,11 +26,11 @@ _VERSION_SECONDS = 60
 
 
 class JavaError(Exception):
-    """Java is missing, or a Java program failed. The text is one sentence: the reason and the remedy."""
+    """Java is missing, or a Java program failed. The message has the reason and the remedy."""
 
 
 def find_java() -> str:
-    """Path of the `java` that PATH names.
+    """Path of the `java` on PATH.
 
     Raises:
         JavaError: there is none.
@@ -42,7 +42,7 @@ def find_java() -> str:
 
 
 def java_version() -> int:
-    """Major version of the `java` on PATH, e.g. 8 or 17; each program is asked once.
+    """Major version of the `java` on PATH, such as 8 or 17; cached per program.
 
     Raises:
         JavaError: there is none, or it does not start.
@@ -53,7 +53,7 @@ def java_version() -> int:
 @functools.cache
 def _version_of(java: str) -> int:
     try:
-        # The version goes to the standard error, as the Java of all ages has it.
+        # All versions of Java print the version to standard error.
         answer = subprocess.run(
             [java, "-version"], capture_output=True, text=True, errors="replace", timeout=_VERSION_SECONDS
         )
@@ -67,13 +67,13 @@ def _version_of(java: str) -> int:
 
 
 def run_java(name: str, arguments: Sequence[str], folder: Path, seconds: float) -> None:
-    """Run a Java program to its end, without a standard input; what it prints is dropped.
+    """Run a Java program without standard input until it exits, and discard its output.
 
     Args:
-        name: what to call it in an error.
-        arguments: what follows `java` and the options of the locale.
+        name: name of the program, for error messages.
+        arguments: the arguments of `java`, after the locale options.
         folder: working directory.
-        seconds: after which it is ended.
+        seconds: time limit.
 
     Raises:
         JavaError: Java is missing, or the program failed or took too long.
@@ -92,13 +92,13 @@ def run_java(name: str, arguments: Sequence[str], folder: Path, seconds: float) 
 
 
 class JavaProgram:
-    """A Java program that answers line by line. As a context it is ended in all cases, and its memory given back.
+    """A Java program that answers line by line; a context manager, which terminates it in all cases.
 
     Args:
-        name: what to call it in an error.
-        arguments: what follows `java` and the options of the locale.
+        name: name of the program, for error messages.
+        arguments: the arguments of `java`, after the locale options.
         folder: working directory.
-        seconds: after which it is ended, from its start on.
+        seconds: time limit from the start.
 
     Raises:
         JavaError: Java is missing or does not start.
@@ -106,7 +106,7 @@ class JavaProgram:
 
     def __init__(self, name: str, arguments: Sequence[str], folder: Path, seconds: float) -> None:
         self._name, self._seconds = name, seconds
-        # A file and no pipe: a pipe that nobody reads would fill up and stop the program.
+        # A file instead of a pipe, because the program blocks when a pipe that nobody reads is full.
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
@@ -123,11 +123,11 @@ class JavaProgram:
             self._messages.close()
             raise JavaError(f"{name}: Java does not start ({error}); {REMEDY}") from error
         self._too_slow = threading.Event()
-        self._timer = threading.Timer(seconds, self._end_late)
+        self._timer = threading.Timer(seconds, self._time_out)
         self._timer.daemon = True
         self._timer.start()
 
-    def _end_late(self) -> None:
+    def _time_out(self) -> None:
         self._too_slow.set()
         self._process.kill()
 
@@ -142,7 +142,7 @@ class JavaProgram:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                with suppress(OSError):  # what was still to be written finds no reader
+                with suppress(OSError):  # flushing the buffer fails: the program has exited
                     pipe.close()
         self._messages.close()
 
@@ -150,7 +150,7 @@ class JavaProgram:
         """Send one line.
 
         Raises:
-            JavaError: the program has ended.
+            JavaError: the program has exited.
         """
         assert self._process.stdin is not None
         try:
@@ -160,10 +160,10 @@ class JavaProgram:
             raise self._ended() from error
 
     def read(self) -> str:
-        """The next line of its answers, without its end.
+        """The next line of output, stripped.
 
         Raises:
-            JavaError: the program has ended, by itself or because its time was up.
+            JavaError: the program has exited, or exceeded its time limit.
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -189,11 +189,11 @@ def _failed(name: str, messages: str) -> str:
 
 
 def _too_slow(name: str, seconds: float) -> str:
-    return f"{name}: gave no result within {seconds:.0f} seconds and was ended; try again when the machine is less busy"
+    return f"{name}: no result within {seconds:.0f} seconds; try again when the machine is less busy"
 
 
 def _last_line(messages: str) -> str:
-    """The line that says most: the first one that names an error, else the last one."""
+    """The most informative line: the first one that mentions an error, else the last one."""
     lines = [line.strip() for line in messages.splitlines() if line.strip()]
     named = [line for line in lines if re.search("error|exception|could not|unable", line, re.IGNORECASE)]
     return (named or lines[-1:] or ["without a message"])[0][:200]

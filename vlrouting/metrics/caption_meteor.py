@@ -1,6 +1,6 @@
-"""METEOR 1.5 as pycocoevalcap runs it: one Java program over a whole evaluation.
+"""METEOR 1.5 as in pycocoevalcap: one Java program per evaluation.
 
-pycocoevalcap's own class is not used: once its program has failed, it waits for its own lock and never comes back.
+pycocoevalcap's own class is not used, because it deadlocks on its own lock after the program has failed.
 Source: https://www.cs.cmu.edu/~alavie/METEOR (M. Denkowski, A. Lavie, WMT 2014).
 """
 
@@ -16,24 +16,24 @@ from vlrouting.metrics.caption_tokens import TokenLists
 _ARGUMENTS = ("-Xmx2G", "-jar", meteor.METEOR_JAR, "-", "-", "-stdio", "-l", "en", "-norm")
 
 _START_SECONDS = 300
-"""Ten are usual: it reads a table of paraphrases first. A machine that is busy training takes longer."""
+"""Usually 10, for loading the paraphrase table; longer on a machine that is busy training."""
 _SECONDS_PER_IMAGE = 0.2
-"""Twenty times what is usual."""
+"""Twenty times the usual."""
 
 _SEPARATOR = " ||| "
 
 
 def meteor_scores(references: TokenLists, hypotheses: TokenLists) -> tuple[float, list[float]]:
-    """METEOR over all images, which is no mean but pooled, and of each image, in 0..1, in the order of `references`.
+    """METEOR in [0, 1]: pooled over all images (not the mean), and per image in the order of `references`.
 
     Args:
-        references: tokens of each image's references.
-        hypotheses: the same images, with one list entry each.
+        references: image -> tokens of its references.
+        hypotheses: the same images -> a list of one entry.
 
     Raises:
-        JavaError: Java is missing, or METEOR failed, took too long, or answered with anything but numbers.
+        JavaError: Java is missing, or METEOR failed, took too long, or answered with something else than numbers.
     """
-    # The tokenizers part a "|||" within a caption into "| | |", so a caption cannot break the protocol.
+    # The tokenizers split a "|||" within a caption into "| | |", so a caption cannot break the protocol.
     questions = [_SEPARATOR.join(("SCORE", *references[image], hypotheses[image][0])) for image in references]
     seconds = _START_SECONDS + _SECONDS_PER_IMAGE * len(questions)
     folder = Path(meteor.__file__).parent  # METEOR finds its paraphrases beside its jar
@@ -56,4 +56,4 @@ def _numbers(answer: str) -> list[float]:
     try:
         return [float(number) for number in answer.split()]
     except ValueError as error:
-        raise JavaError(f"METEOR: it answered {answer!r:.80}; check that pycocoevalcap is installed whole") from error
+        raise JavaError(f"METEOR: unexpected answer {answer!r:.80}; check the installation of pycocoevalcap") from error

@@ -1,16 +1,16 @@
-"""Tokenizes plain captions without Java, exactly as the official tokenizer does, and knows which captions are plain.
+"""Tokenizes plain captions without Java, with the same result as the official tokenizer.
 
-The official tokenizer (the Penn Treebank one of Stanford CoreNLP 3.4.1) knows hundreds of special cases. Rather than
-rebuild them, this one takes only captions in which none can occur, and declines the rest. What it takes was found by
-asking the official one about every word of up to four letters, and the 41,000 words of METEOR's paraphrase table, in
-three spellings and some twenty surroundings.
+The official tokenizer (the Penn Treebank tokenizer of Stanford CoreNLP 3.4.1) has hundreds of special cases. This one
+does not reimplement them: it accepts only captions in which none of them can occur, and rejects the others. The rules
+were derived by running the official tokenizer on every word of up to four letters and on the 41,000 words of METEOR's
+paraphrase table, in three spellings and about twenty contexts.
 """
 
 from __future__ import annotations
 
 import re
 
-# No hyphen, apostrophe, quote, bracket, slash, symbol, or anything that is not ASCII: each has rules of its own.
+# No hyphen, apostrophe, quote, bracket, slash, symbol or non-ASCII character: each has special rules.
 _PLAIN = re.compile(r"[A-Za-z0-9.,;!? \t]*")
 _CHUNK = re.compile(r"(?P<word>[A-Za-z]+)(?P<mark>[.,;!?]?)|(?P<number>[0-9]+)|[.,;!?]")
 
@@ -27,16 +27,16 @@ sens sep sept seq sfc sgt spc sq sr st ste supt supts sys tel tenn tex thu thurs
 wed wis wisc wm wyo
 """
 ABBREVIATIONS = frozenset(_ABBREVIATIONS.split())
-"""Words that may keep a period, depending on their case and on what follows, if need be in the next caption. So may
-every single letter."""
+"""Words that may keep a period, depending on their case and on the following text, even in the next caption. The same
+is true of every single letter."""
 
 
 def tokenize_plain(caption: str) -> str | None:
-    """A caption's tokens, joined by spaces: lower-case words and numbers, without punctuation. None: it is not plain.
+    """A caption's tokens, joined by spaces: lower-case words and numbers, without punctuation. None if it is not plain.
 
-    Plain is a caption of ASCII words and whole numbers parted by spaces, with at most one of . , ; ! ? right behind a
-    word or by itself, no word of `SPLIT_WORDS`, no period behind an abbreviation or a single letter, and no two
-    numbers in a row (which may be a telephone number).
+    A caption is plain if it consists of ASCII words and integers separated by spaces, with at most one of . , ; ! ?
+    directly after a word or alone, no word of `SPLIT_WORDS`, no period after an abbreviation or a single letter, and no
+    two consecutive numbers (they may be a telephone number).
     """
     if not _PLAIN.fullmatch(caption):
         return None

@@ -1,12 +1,12 @@
-"""Caption scores as the COCO evaluation counts them: BLEU, METEOR, ROUGE-L, CIDEr-D, and SPICE where it can run.
+"""Caption scores of the COCO evaluation: BLEU, METEOR, ROUGE-L, CIDEr-D, and SPICE if it can run.
 
-The numbers are pycocoevalcap's, computed scorer by scorer, so that what one scorer needs is not missed by the others.
-All are fractions of 1, except that CIDEr is ten times its mean cosine, as everywhere. Some peculiarities, kept because
-published numbers have them:
+The numbers are those of pycocoevalcap. Each scorer runs separately, so that a failing scorer does not affect the
+others. All scores are in [0, 1], except CIDEr, which is ten times a mean cosine, as usual. Some peculiarities are kept,
+because published numbers have them:
 
-- BLEU and METEOR of the corpus are pooled over its images, and so differ from the mean of the images' scores.
-- CIDEr weighs n-grams by the images that are scored together: it depends on the split, and with a single image every
-  weight, and so CIDEr, is 0.
+- BLEU and METEOR of the corpus are pooled over its images, so they differ from the mean of the images' scores.
+- CIDEr weights n-grams by their frequency in the images that are scored together, so it depends on the split. With a
+  single image all weights are 0, and CIDEr is 0.
 - A final abbreviation ("St.") may keep its period depending on the next caption, so the order of images can matter.
 
 Source: https://github.com/tylin/coco-caption, packaged as pycocoevalcap.
@@ -14,7 +14,7 @@ Source: https://github.com/tylin/coco-caption, packaged as pycocoevalcap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,12 +26,11 @@ from vlrouting.metrics.caption_java import JavaError, java_version
 from vlrouting.metrics.caption_meteor import meteor_scores
 from vlrouting.metrics.caption_spice import require_spice, spice_scores
 from vlrouting.metrics.caption_tokens import TokenLists, tokenize_officially, tokenize_without_java
+from vlrouting.metrics.results_file import named
 
 _BLEU = ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4")
 SCORE_NAMES = (*_BLEU, "METEOR", "ROUGE_L", "CIDEr")
-"""What `score` computes unasked, in the order of tables."""
-
-_LISTED_IDS = 5
+"""The scores that `score` computes by default, in the order of tables."""
 
 
 @dataclass(frozen=True)
@@ -39,31 +38,30 @@ class CaptionScores:
     """Scores of a set of captions."""
 
     corpus: dict[str, float] = field(default_factory=dict)
-    """Score name to the value over all images."""
+    """Score name -> value over all images."""
     per_image: dict[Any, dict[str, float]] = field(default_factory=dict)
-    """Image id to score name to the image's value."""
+    """Image id -> score name -> value of the image."""
     not_computed: dict[str, str] = field(default_factory=dict)
-    """Score name to the reason why it is not among the others, with the remedy."""
+    """Score name -> why it could not be computed, with the remedy."""
 
 
-# A scorer takes the tokens of references and hypotheses, and gives for each of its names the value over all images and
-# the list of the images' values.
 Scorer = Callable[[TokenLists, TokenLists], list[tuple[float, Sequence[float]]]]
+"""Tokens of references and hypotheses -> for each name of the scorer, the value over all images and of each image."""
 
 
 def score(hypotheses: Mapping[Any, str], references: Mapping[Any, Sequence[str]], spice: bool = False) -> CaptionScores:
     """Score one caption per image against its references.
 
-    Every score is computed or listed in `not_computed`: a missing or failing program is no error here. Without Java,
-    METEOR is not computed, and the others only where all captions are plain (`caption_plain`).
+    Every score is either computed or listed in `not_computed`; a missing or failing program raises no error. Without
+    Java, METEOR is not computed, and the others only if all captions are plain (`caption_plain`).
 
     Args:
-        hypotheses: image id to the caption to score.
-        references: the same ids to at least one reference each.
+        hypotheses: image id -> caption to score.
+        references: the same ids -> at least one reference each.
         spice: also compute SPICE.
 
     Raises:
-        ValueError: no image, ids that differ, an image without references, or a caption that is no string.
+        ValueError: there is no image, the ids differ, an image has no references, or a caption is not a string.
     """
     check_captions(hypotheses, references)
     scorers = dict(_SCORERS) if spice else {names: scorer for names, scorer in _SCORERS.items() if "SPICE" not in names}
@@ -82,7 +80,7 @@ def score(hypotheses: Mapping[Any, str], references: Mapping[Any, Sequence[str]]
 
 
 def _tokenize(*captions: Mapping[Hashable, Sequence[str]]) -> tuple[list[TokenLists], str]:
-    """Tokens, and why Java failed ("" where it did not).
+    """Tokens, and the reason why Java failed ("" if it did not).
 
     Raises:
         JavaError: Java failed, and a caption is not plain.
@@ -103,7 +101,7 @@ def _add(
         values = scorer(references, hypotheses)
     except JavaError as error:
         scores.not_computed.update(dict.fromkeys(names, str(error)))
-    except Exception as error:  # a run of hours must not end because of one scorer
+    except Exception as error:  # one failing scorer must not end a long run
         reason = f"its scorer failed ({type(error).__name__}: {error}); check the captions and references"
         scores.not_computed.update(dict.fromkeys(names, reason))
     else:
@@ -135,16 +133,16 @@ _NEED_JAVA = {("METEOR",), ("SPICE",)}
 
 
 def missing_requirements(spice: bool = False) -> dict[str, str]:
-    """Scores that this machine cannot give, or not always, to the reason and the remedy; {} where nothing is missing.
+    """Scores that this machine cannot compute, or only for plain captions -> the reason and the remedy.
 
-    A check before training: it asks for the version of Java, once per process, and starts no scorer.
+    For a check before training: it only runs `java -version`, once per process.
     """
     missing: dict[str, str] = {}
     try:
         java_version()
     except JavaError as error:
         for name in SCORE_NAMES:
-            only_plain = "" if name == "METEOR" else " (without it, it is computed only where all captions are plain)"
+            only_plain = "" if name == "METEOR" else " (without it, it is computed only if all captions are plain)"
             missing[name] = f"{error}{only_plain}"
     if spice:
         try:
@@ -155,40 +153,35 @@ def missing_requirements(spice: bool = False) -> dict[str, str]:
 
 
 def check_captions(hypotheses: Mapping[Any, str], references: Mapping[Any, Sequence[str]]) -> None:
-    """Check what `score` is given.
+    """Validate the arguments of `score`.
 
     Raises:
-        ValueError: see `score`; counts the ids and lists the first five.
+        ValueError: see `score`; the message has the number of ids and the first five.
     """
     check_references(references)
-    _refuse("references but no caption to score", references.keys() - hypotheses.keys(), references)
-    _refuse("a caption to score but no references", hypotheses.keys() - references.keys(), hypotheses)
-    _refuse("a caption that is no string", {image for image, text in hypotheses.items() if type(text) is not str})
+    _refuse("references but no caption to score", [image for image in references if image not in hypotheses])
+    _refuse("a caption to score but no references", [image for image in hypotheses if image not in references])
+    _refuse("a caption that is no string", [image for image, text in hypotheses.items() if type(text) is not str])
 
 
 def check_references(references: Mapping[Any, Sequence[str]]) -> None:
-    """Check references.
+    """Validate references.
 
     Raises:
-        ValueError: there are none, or an image has none, or has anything else than strings.
+        ValueError: there are none, an image has none, or a reference is not a string.
     """
     if not references:
         raise ValueError("there is no caption to score: the references are empty")
-    # A string is a sequence of strings too, and each of its letters would count as a reference.
-    _refuse(
-        "references that are no list of strings",
-        {
-            image
-            for image, texts in references.items()
-            if isinstance(texts, str) or not isinstance(texts, Sequence) or any(type(text) is not str for text in texts)
-        },
-        references,
-    )
-    _refuse("an empty list of references", {image for image, texts in references.items() if not texts}, references)
+    # A string is also a sequence of strings, and each of its letters would count as a reference.
+    invalid = [
+        image
+        for image, texts in references.items()
+        if isinstance(texts, str) or not isinstance(texts, Sequence) or any(type(text) is not str for text in texts)
+    ]
+    _refuse("references that are no list of strings", invalid)
+    _refuse("an empty list of references", [image for image, texts in references.items() if not texts])
 
 
-def _refuse(what: str, images: set[Any], order: Iterable[Any] = ()) -> None:
+def _refuse(what: str, images: list[Any]) -> None:
     if images:
-        listed = [image for image in order if image in images] or list(images)
-        named = ", ".join(map(repr, listed[:_LISTED_IDS])) + (", …" if len(listed) > _LISTED_IDS else "")
-        raise ValueError(f"{what}: {len(images)} {'image' if len(images) == 1 else 'images'} ({named})")
+        raise ValueError(f"{what}: {named(map(repr, images))}")

@@ -1,6 +1,6 @@
-"""SPICE as pycocoevalcap runs it, where its parser's jars were put; they are not in any Python package.
+"""SPICE as in pycocoevalcap, if the jars of its parser are installed; no Python package contains them.
 
-pycocoevalcap's own class is not used: it downloads when a jar is missing, and writes into its package.
+pycocoevalcap's own class is not used, because it downloads missing jars and writes into its package.
 Source: https://github.com/peteanderson80/SPICE (Anderson et al., ECCV 2016).
 """
 
@@ -18,7 +18,7 @@ from vlrouting.metrics.caption_tokens import TokenLists
 
 JARS = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
 JAVA_VERSIONS = (8, 11)
-"""Later ones have no JavaScript engine, and close the classes that its serializer opens."""
+"""Later versions have no JavaScript engine and deny access to classes that SPICE's serializer needs."""
 
 _START_SECONDS = 600
 _SECONDS_PER_IMAGE = 2
@@ -32,7 +32,7 @@ def require_spice() -> None:
     """Check that SPICE can run here.
 
     Raises:
-        JavaError: a jar of its parser is missing, or Java is, or is of another version than 8 or 11.
+        JavaError: a jar of its parser is missing, or there is no Java 8 or 11.
     """
     library = _folder() / "lib"
     missing = [jar for jar in JARS if not (library / jar).is_file()]
@@ -47,17 +47,17 @@ def require_spice() -> None:
 
 
 def spice_scores(references: TokenLists, hypotheses: TokenLists) -> tuple[float, list[float]]:
-    """SPICE, the F-score over scene graphs: the mean over images, and of each image, in the order of `references`.
+    """SPICE, an F-score over scene graphs: the mean over images, and per image in the order of `references`.
 
     Args:
-        references: tokens of each image's references.
-        hypotheses: the same images, with one list entry each.
+        references: image -> tokens of its references.
+        hypotheses: the same images -> a list of one entry.
 
     Raises:
         JavaError: SPICE cannot run here (`require_spice`), failed, or took too long.
     """
     require_spice()
-    # Numbered, because an id may be what its JSON reader would change.
+    # Numbers instead of ids, because SPICE's JSON reader may change an id.
     records = [
         {"image_id": number, "test": hypotheses[image][0], "refs": references[image]}
         for number, image in enumerate(references)
@@ -81,5 +81,5 @@ def _read_scores(path: Path) -> dict[int, float]:
 
 
 def _number(value: float | None) -> float:
-    """As pycocoevalcap has it: not a number, where SPICE gives none."""
+    """Not a number if SPICE gives no value, as in pycocoevalcap."""
     return float("nan") if value is None else float(value)

@@ -1,6 +1,6 @@
-"""Captions to tokens by the official tokenizer, the Penn Treebank one that pycocoevalcap carries.
+"""Tokenizes captions with the official tokenizer, the Penn Treebank tokenizer in pycocoevalcap.
 
-Where it is not to be had, captions of plain words are tokenized without Java (`caption_plain`).
+Without Java, plain captions are tokenized in Python (`caption_plain`).
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from vlrouting.metrics.caption_plain import tokenize_plain
 
 CaptionLists = Mapping[Hashable, Sequence[str]]
 TokenLists = dict[Hashable, list[str]]
-"""Image to its captions, each as tokens joined by spaces."""
+"""Image -> its captions, each as tokens joined by spaces."""
 
-# The tokenizer takes each of these for the end of a line, so that every later caption would move to the next image.
-# Half of a surrogate pair, which a cut-off JSON escape leaves behind, has no UTF-8.
+# The tokenizer treats each of these as a line end, so that all later captions would be assigned to the wrong image.
+# Half of a surrogate pair, the result of a truncated JSON escape, cannot be encoded as UTF-8.
 _NOT_IN_A_LINE = re.compile("[\n\r\v\f\u2028\u2029\ud800-\udfff]")
 
 _SECONDS = 300
-"""Far more than the 2 seconds that 30,000 captions take: on a machine that is busy training."""
+"""Time limit; 30,000 captions take 2 seconds, but more on a machine that is busy training."""
 
 
 def one_line(caption: str) -> str:
-    """`caption` with a space for each character that would shift the captions behind it, or that has no UTF-8."""
+    """`caption` with line ends, and characters that UTF-8 cannot encode, replaced by spaces."""
     return _NOT_IN_A_LINE.sub(" ", caption)
 
 
 def tokenize_officially(*lists: CaptionLists) -> list[TokenLists]:
-    """Tokens of each of `lists`, by one start of the official tokenizer. As in pycocoevalcap, punctuation is dropped.
+    """Tokens of each of `lists`, from one run of the official tokenizer, without punctuation as in pycocoevalcap.
 
-    A final abbreviation keeps its period or not depending on the caption that follows, so the order of captions
-    matters, and each list is tokenized as a text of its own.
+    Whether a final abbreviation keeps its period depends on the next caption. The order of captions therefore matters,
+    and each list is tokenized as a separate text.
 
     Raises:
         JavaError: Java is missing, or the tokenizer failed.
@@ -50,9 +50,9 @@ def tokenize_officially(*lists: CaptionLists) -> list[TokenLists]:
 
 
 def _run_tokenizer(texts: list[str]) -> list[list[str]]:
-    """Lines of tokens of each text."""
+    """The lines of tokens of each text."""
     jar = Path(ptbtokenizer.__file__).with_name(ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR)
-    # Relative names in a folder of ours: the package's may be read-only, and the file list allows no blank in a path.
+    # A temporary folder, because the package's may be read-only; relative names, because paths must not have blanks.
     with tempfile.TemporaryDirectory(prefix="vlrouting-captions-") as temporary:
         folder = Path(temporary)
         names = [f"captions{number}" for number in range(len(texts))]
@@ -67,7 +67,7 @@ def _run_tokenizer(texts: list[str]) -> list[list[str]]:
 
 def _read(path: Path) -> list[str]:
     if not path.is_file():
-        raise JavaError("PTB tokenizer: it wrote no tokens; reinstall pycocoevalcap, and check `java -version`")
+        raise JavaError("PTB tokenizer: no output; reinstall pycocoevalcap, and check `java -version`")
     return path.read_bytes().decode("utf-8", errors="replace").split("\n")
 
 
@@ -84,10 +84,10 @@ def _without_punctuation(line: str) -> str:
 
 
 def tokenize_without_java(*lists: CaptionLists) -> list[TokenLists]:
-    """What `tokenize_officially` gives, where every caption is plain; see `tokenize_plain`.
+    """The result of `tokenize_officially`, if every caption is plain; see `tokenize_plain`.
 
     Raises:
-        ValueError: a caption is not plain; quotes the first one and names its image.
+        ValueError: a caption is not plain; the message quotes the first one and names its image.
     """
     return [{image: [_plain(image, text) for text in texts] for image, texts in captions.items()} for captions in lists]
 

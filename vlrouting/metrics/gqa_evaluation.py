@@ -1,7 +1,7 @@
-"""GQA's numbers as the official evaluation defines them, and the predictions file that its server takes.
+"""GQA's official evaluation, and the predictions file of its evaluation server.
 
-Source: https://cs.stanford.edu/people/dorarad/gqa/evaluate.html. Answers are compared as they are, letter by letter.
-Only balanced questions are scored; the unbalanced ones serve consistency alone.
+Source: https://cs.stanford.edu/people/dorarad/gqa/evaluate.html. Answers are compared exactly, without normalisation.
+Only balanced questions are scored; unbalanced ones are used for consistency only.
 """
 
 from __future__ import annotations
@@ -15,32 +15,30 @@ from typing import Any
 from vlrouting.metrics.results_file import named, write_results_file
 
 COMMON_ATTRIBUTES = frozenset({"color", "material", "shape"})
-"""The answers that are valid and plausible where it is asked what two things have in common."""
+"""The valid and plausible answers to a question about what two objects have in common."""
 NOT_STEPS = ("exist", "query: name", "choose name")
-"""An operation of the program whose `operation: argument` contains one of these is no reasoning step."""
+"""An operation of the program whose `operation: argument` contains one of these is not a reasoning step."""
 
 Records = Mapping[str, Mapping[str, Any]]
-"""Official question records, or choices, by question id."""
+"""Question id -> official question record, or choices."""
 
 
-class _Lacking(Exception):
-    """What a number needs is not there; the text says what, and where it is."""
+class _NotComputable(Exception):
+    """A number cannot be computed; the message says which input is missing and where to get it."""
 
 
 def evaluate(questions: Records, predictions: Mapping[str, str], choices: Records | None = None) -> dict[str, Any]:
-    """All numbers of one split.
+    """All metrics of one split.
 
     Args:
-        questions: the split's records by question id, as in the official file; with the unbalanced ones where
-            consistency is wanted.
-        predictions: question id to answer, for every balanced question; others are used for consistency.
+        questions: question id -> record of the official file; with the unbalanced records to get consistency.
+        predictions: question id -> answer, for every balanced question; other answers are used for consistency.
         choices: `{question id: {"valid": […], "plausible": […]}}` of the official evaluation archive.
 
     Returns:
-        Flat keys to numbers: `accuracy`, `binary`, `open`, `structural/<type>`, `semantic/<type>`, `steps/<number>`,
-        `consistency`, `validity`, `plausibility` in percent; `distribution`, which is better the lower it is, as the
-        official code prints it. None is rounded. What could not be computed has no key, but an entry in
-        `not_computed`: name to reason.
+        `accuracy`, `binary`, `open`, `structural/<type>`, `semantic/<type>`, `steps/<number>`, `consistency`,
+        `validity` and `plausibility` in percent; `distribution` (lower is better) in the unit of the official code.
+        Nothing is rounded. `not_computed` maps the names of missing metrics to the reason.
 
     Raises:
         ValueError: no question is balanced, a balanced one has no prediction or no answer, or a record is incomplete.
@@ -63,13 +61,13 @@ def evaluate(questions: Records, predictions: Mapping[str, str], choices: Record
     for name, compute in further.items():
         try:
             result[name] = compute()
-        except _Lacking as reason:
+        except _NotComputable as reason:
             not_computed[name] = str(reason)
     return result | {"not_computed": not_computed}
 
 
 def write_results(path: str | Path, predictions: Mapping[str, str], expected_ids: Iterable[str]) -> None:
-    """Write the file that the evaluation server takes: `[{"questionId": "02930152", "prediction": "yes"}]`.
+    """Write the file for the evaluation server: `[{"questionId": "02930152", "prediction": "yes"}]`.
 
     Raises:
         ValueError: the ids are not those expected; nothing is written.
@@ -91,7 +89,7 @@ def _take(record: Any, qid: str, *keys: str) -> Any:
 
 
 def _accuracies(balanced: Records, correct: Mapping[str, bool]) -> dict[str, float]:
-    """Percent, overall and of every kind of question that there is."""
+    """Accuracy in percent, overall and for every kind of question in the split."""
     scores = defaultdict[str, list[bool]](list)
     for qid, record in balanced.items():
         structure, meaning = (_take(record, qid, "types", key) for key in ("structural", "semantic"))
@@ -103,20 +101,20 @@ def _accuracies(balanced: Records, correct: Mapping[str, bool]) -> dict[str, flo
 
 
 def _steps(record: Mapping[str, Any], qid: str) -> int:
-    """Length of the program, without the operations that only read the answer off."""
+    """Number of reasoning steps: operations of the program, except those in `NOT_STEPS`."""
     operations = [f"{step['operation']}: {step['argument']}" for step in _take(record, qid, "semantic")]
     return sum(not any(part in operation for part in NOT_STEPS) for operation in operations)
 
 
 def _consistency(questions: Records, predictions: Mapping[str, str], correct: Mapping[str, bool]) -> float:
-    """Percent: of each question that is answered rightly, the accuracy on those that it entails; their mean."""
+    """Mean, over the correctly answered questions, of the accuracy on the questions that they entail, in percent."""
     entailed = {
         qid: [other for other in _take(questions[qid], qid, "entailed") if other != qid]
-        for qid, right in correct.items()
-        if right
+        for qid, is_correct in correct.items()
+        if is_correct
     }
     needed = dict.fromkeys(other for others in entailed.values() for other in others)
-    lacking = [
+    missing = [
         f"{what} of {named(ids)}"
         for what, ids in (
             ("records", [other for other in needed if other not in questions]),
@@ -124,9 +122,9 @@ def _consistency(questions: Records, predictions: Mapping[str, str], correct: Ma
         )
         if ids
     ]
-    if lacking:
-        raise _Lacking(
-            f"needs the {' and the '.join(lacking)} entailed questions, unbalanced ones included; read and predict the "
+    if missing:
+        raise _NotComputable(
+            f"needs the {' and the '.join(missing)} entailed questions, unbalanced ones included; read and predict the "
             "split's _all_questions file"
         )
     means = [
@@ -135,20 +133,22 @@ def _consistency(questions: Records, predictions: Mapping[str, str], correct: Ma
         if others
     ]
     if not means:
-        raise _Lacking("no question that was answered rightly entails another one")
+        raise _NotComputable("no correctly answered question entails another one")
     return 100 * _mean(means)
 
 
 def _share_among(kind: str, balanced: Records, predictions: Mapping[str, str], choices: Records | None) -> float:
-    """Percent of the predictions that are among the question's `valid` or `plausible` answers."""
+    """Percentage of predictions that are among the question's `valid` or `plausible` answers."""
     if choices is None:
-        raise _Lacking(
+        raise _NotComputable(
             "needs the split's choices file, val_choices.json of eval.zip; there is none for testdev and test"
         )
     common = {qid for qid, record in balanced.items() if "Common" in _take(record, qid, "types", "detailed")}
     unknown = [qid for qid in balanced if qid not in common and qid not in choices]
     if unknown:
-        raise _Lacking(f"the choices file has no entry for {named(unknown)} questions; give the one of the same split")
+        raise _NotComputable(
+            f"the choices file has no entry for {named(unknown)} questions; give the one of the same split"
+        )
     found = [
         predictions[qid] in (COMMON_ATTRIBUTES if qid in common else _take(choices[qid], qid, kind)) for qid in balanced
     ]
@@ -156,7 +156,7 @@ def _share_among(kind: str, balanced: Records, predictions: Mapping[str, str], c
 
 
 def _distribution(balanced: Records, predictions: Mapping[str, str]) -> float:
-    """Chi-square of predicted against gold answers within each global group, weighted by its questions, over 100."""
+    """Chi-square of predicted and gold answers per global group, averaged by number of questions, divided by 100."""
     gold, predicted = defaultdict[str, Counter[str]](Counter), defaultdict[str, Counter[str]](Counter)
     for qid, record in balanced.items():
         group = _take(record, qid, "groups", "global")
@@ -164,7 +164,7 @@ def _distribution(balanced: Records, predictions: Mapping[str, str]) -> float:
             gold[group][record["answer"]] += 1
             predicted[group][predictions[qid]] += 1
     if not gold:
-        raise _Lacking("no balanced question belongs to a global group")
+        raise _NotComputable("no balanced question belongs to a global group")
     weighted = [
         counts.total() * sum((predicted[group][answer] - count) ** 2 / count for answer, count in counts.items())
         for group, counts in gold.items()

@@ -1,4 +1,4 @@
-"""NLVR2's numbers as the official evaluation defines them, and the predictions file that it takes.
+"""NLVR2's official evaluation, and the predictions file of its evaluation script.
 
 Source: https://github.com/lil-lab/nlvr (nlvr2/eval/metrics.py).
 """
@@ -13,22 +13,22 @@ from vlrouting.metrics.results_file import named, write_results_file
 
 _LABELS = ("true", "false")
 _PAIR = 2
-"""Part of an identifier `split-set-pair-sentence` that consistency does not look at."""
+"""Index of `pair` in an identifier `split-set-pair-sentence`."""
 
 
 def evaluate(records: Sequence[Mapping[str, Any]], predictions: Mapping[str, str]) -> dict[str, float]:
-    """Accuracy and consistency, as fractions of 1.
+    """Accuracy and consistency in [0, 1].
 
     Args:
-        records: with `identifier` and `label`, as in the official file.
-        predictions: identifier to true or false, in any case.
+        records: records of the official file; `identifier` and `label` are used.
+        predictions: identifier -> true or false, in any case.
 
     Returns:
-        `accuracy`: share of the records that are answered rightly. `consistency`: share of the statements, each about
-        several pairs of images, that are answered rightly for every pair.
+        `accuracy`: fraction of the records with a correct prediction. `consistency`: fraction of the statements, each
+        about several pairs of images, with correct predictions for all pairs.
 
     Raises:
-        ValueError: there are no records, one has no label or no prediction, or an identifier is not of four parts.
+        ValueError: there are no records, one has no label or no prediction, or an identifier has not four parts.
     """
     if not records:
         raise ValueError("there is nothing to score; give the records of a whole file")
@@ -42,9 +42,9 @@ def evaluate(records: Sequence[Mapping[str, Any]], predictions: Mapping[str, str
         statement = _statement(identifier)
         if "label" not in record:
             raise ValueError(f"record {identifier} has no label; the hidden test set is scored by its authors")
-        right = predictions[identifier].lower() == record["label"].lower()
-        correct += right
-        consistent[statement] = consistent.get(statement, True) and right
+        is_correct = predictions[identifier].lower() == record["label"].lower()
+        correct += is_correct
+        consistent[statement] = consistent.get(statement, True) and is_correct
     return {
         "accuracy": correct / len(records),
         "consistency": sum(consistent.values()) / len(consistent),
@@ -52,15 +52,14 @@ def evaluate(records: Sequence[Mapping[str, Any]], predictions: Mapping[str, str
 
 
 def write_results(path: str | Path, predictions: Mapping[str, str], expected_ids: Iterable[str]) -> None:
-    """Write the file that the evaluation takes, a line for each record: `dev-850-0-0,true`.
+    """Write the file for the evaluation script, one line per record: `dev-850-0-0,true`.
 
     Raises:
-        ValueError: the identifiers are not those expected, or a prediction is neither true nor false; nothing is
-            written.
+        ValueError: the ids are not those expected, or a prediction is neither true nor false; nothing is written.
     """
-    odd = [f"{identifier}: {text!r}" for identifier, text in predictions.items() if text.lower() not in _LABELS]
-    if odd:
-        raise ValueError(f"{path}: predictions that are neither true nor false: {named(odd)}")
+    invalid = [f"{identifier}: {text!r}" for identifier, text in predictions.items() if text.lower() not in _LABELS]
+    if invalid:
+        raise ValueError(f"{path}: predictions that are neither true nor false: {named(invalid)}")
 
     def encode(pairs: list[tuple[str, str]]) -> str:
         return "".join(f"{identifier},{prediction}\n" for identifier, prediction in pairs)
@@ -69,7 +68,7 @@ def write_results(path: str | Path, predictions: Mapping[str, str], expected_ids
 
 
 def _statement(identifier: str) -> tuple[str, ...]:
-    """What the records of one statement have in common: split, set and sentence."""
+    """Key of a statement: split, set and sentence, without the pair."""
     parts = identifier.split("-")
     if len(parts) != 4:
         raise ValueError(f"identifier '{identifier}' is not of the form split-set-pair-sentence; repair the record")

@@ -1,4 +1,4 @@
-"""What the evaluation servers' files have in common: exactly the questions of the split, and whole or not at all."""
+"""Writes the files for evaluation servers: atomically, and with exactly the questions of the split."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from vlrouting.config.names import listed
+
 Id = TypeVar("Id", int, str)
-_NAMED = 5
 
 
 def named(ids: Iterable[object]) -> str:
-    """How many ids, and the first five of them: `7 (1, 2, 3, 4, 5, …)`."""
-    listed = list(ids)
-    return f"{len(listed)} ({', '.join(map(str, listed[:_NAMED]))}{', …' if len(listed) > _NAMED else ''})"
+    """The number of ids, and the first of them: `7 (1, 2, 3, 4, 5 and 2 more)`."""
+    every = list(ids)
+    return f"{len(every)} ({listed(every)})"
 
 
 def write_results_file(
@@ -23,20 +24,20 @@ def write_results_file(
     expected_ids: Iterable[Id],
     encode: Callable[[list[tuple[Id, str]]], str],
 ) -> None:
-    """Write predictions, sorted by id, as `encode` has them. The folder is made where it is missing.
+    """Write predictions, sorted by id. Creates the folder if necessary.
 
     Args:
-        path: the file to write; one that is there is replaced.
-        predictions: id to answer.
-        expected_ids: the ids of the questions file. The servers refuse any other set of ids.
-        encode: the file's text from the sorted pairs of id and answer.
+        path: the file; an existing one is replaced.
+        predictions: id -> answer.
+        expected_ids: the ids of the questions file. The servers reject any other set of ids.
+        encode: sorted pairs of id and answer -> text of the file.
 
     Raises:
-        ValueError: predictions that are missing or not expected, counted, with the first five ids; nothing is written.
+        ValueError: predictions are missing or unexpected; names the first five ids. Nothing is written.
     """
     expected = set(expected_ids)
-    unfit = {"missing": expected - predictions.keys(), "unexpected": predictions.keys() - expected}
-    problems = [named(sorted(ids)).replace(" (", f" {what} (", 1) for what, ids in unfit.items() if ids]
+    wrong = {"missing": expected - predictions.keys(), "unexpected": predictions.keys() - expected}
+    problems = [named(sorted(ids)).replace(" (", f" {what} (", 1) for what, ids in wrong.items() if ids]
     if problems:
         raise ValueError(f"{path}: predictions do not fit the questions: {'; '.join(problems)}")
     path = Path(path)

@@ -1,12 +1,12 @@
-"""VQA accuracy as the official evaluation code counts it, and the results file that its server takes.
+"""VQA accuracy of the official evaluation code, and the results file of its evaluation server.
 
-Source: https://github.com/GT-Vision-Lab/VQA (PythonEvaluationTools/vqaEvaluation/vqaEval.py). Two variants are in use,
-and they differ by points, so a number is worth nothing without the variant's name (`VQAAccuracy.describe`):
+Source: https://github.com/GT-Vision-Lab/VQA (PythonEvaluationTools/vqaEvaluation/vqaEval.py). Two variants are in use.
+Their results differ by whole points, so always report the variant (`VQAAccuracy.describe`):
 
-- `official`: the code since March 2021. Prediction and references are normalised alike, and only where the references
-  differ; ten equal references are compared as they are ("Yes" against ten "yes" scores 0).
-- `legacy`: the code before. The prediction is always normalised in full, the references lose only their punctuation,
-  and only where they differ: a reference "two" or "a dog" can never be matched.
+- `official`: the code since March 2021. Prediction and references are normalised in the same way, but only if the
+  references differ; ten equal references are compared unchanged ("Yes" against ten "yes" scores 0).
+- `legacy`: the code before. The prediction is always normalised in full. Of the references only the punctuation is
+  removed, and only if they differ, so that a reference "two" or "a dog" never matches.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["VARIANT_NAMES", "VQAAccuracy", "normalize_answer", "vqa_accuracy", "
 
 ANSWERS_PER_QUESTION = 10
 FULL_SCORE = 10
-"""A question's accuracy in tenths, the unit in which it is always a whole number."""
+"""Best accuracy of a question in tenths; in tenths it is always an integer."""
 
 VARIANT_NAMES = {
     "official": "official evaluation code, 2021 variant",
@@ -41,7 +41,7 @@ def _check_variant(variant: str) -> None:
 
 
 def _check_ten(answers: Sequence[str], where: str = "") -> None:
-    # A string is a sequence of strings too, and "helicopter" would pass for ten answers.
+    # A string is also a sequence of strings, and "helicopter" would count as ten answers.
     if isinstance(answers, str) or len(answers) != ANSWERS_PER_QUESTION:
         got = "a single string" if isinstance(answers, str) else str(len(answers))
         raise ValueError(f"{where}VQA accuracy needs {ANSWERS_PER_QUESTION} answers per question, got {got}")
@@ -65,15 +65,13 @@ def _count_legacy_matches(prediction: str, answers: Sequence[str]) -> int:
 
 
 def _score_in_tenths(prediction: str, answers: Sequence[str], variant: str) -> int:
-    """min(1, matches / 3), averaged over the ten ways to leave one annotator out, is min(1, 0.3 matches)."""
+    """min(1, matches / 3), averaged over the ten ways to leave out one annotator, equals min(1, 0.3 matches)."""
     count_matches = _count_official_matches if variant == "official" else _count_legacy_matches
     return min(FULL_SCORE, 3 * count_matches(prediction, answers))
 
 
 def vqa_accuracy(prediction: str, answers: Sequence[str], variant: str = "official") -> float:
-    """Accuracy of one answer against those of ten annotators, in 0..1.
-
-    The ten count as distinct annotators, as they do in the official files, where each has its own `answer_id`.
+    """Accuracy of one answer against the answers of ten distinct annotators, in [0, 1].
 
     Raises:
         ValueError: other than ten answers, or an unknown variant.
@@ -86,16 +84,16 @@ def vqa_accuracy(prediction: str, answers: Sequence[str], variant: str = "offici
 class VQAAccuracy(Metric):
     """VQA accuracy over a dataset in percent, overall and per answer type and question type.
 
-    The one state, `totals`, is a (2, 1 + answer types + question types) integer tensor: summed tenths and the number of
-    questions. Its size is fixed, so it adds up over processes; being whole numbers, the sum is exact in any order.
+    The state `totals` is a (2, 1 + answer types + question types) integer tensor: the summed tenths and the number of
+    questions. It has a fixed size and can be summed over processes; integer sums do not depend on the order.
 
     Args:
-        answer_types: every answer type of the dataset, e.g. yes/no, number, other. Empty: not broken down by it.
-        question_types: every question type of the dataset. Empty: not broken down by it.
+        answer_types: every answer type of the dataset, such as yes/no, number, other. Empty: no accuracy per type.
+        question_types: every question type of the dataset. Empty: no accuracy per type.
         variant: `official` or `legacy`, see the module.
 
     Raises:
-        ValueError: an unknown variant, or a type that is declared twice.
+        ValueError: the variant is unknown, or a type is duplicate.
     """
 
     is_differentiable = False
@@ -117,11 +115,11 @@ class VQAAccuracy(Metric):
                 if key in self._columns:
                     raise ValueError(f"{kind} '{name}' is declared twice")
                 self._columns[key] = len(self._columns)
-        # Whole numbers rather than float64, which an Apple GPU (mps) cannot hold.
+        # Integers, because Apple GPUs (mps) do not support float64.
         self.add_state("totals", torch.zeros(2, len(self._columns), dtype=torch.int64), dist_reduce_fx="sum")
 
     def describe(self) -> str:
-        """What the numbers are, for the head of a table: "VQA accuracy (official evaluation code, 2021 variant)"."""
+        """Title of the metric with its variant: "VQA accuracy (official evaluation code, 2021 variant)"."""
         return f"VQA accuracy ({VARIANT_NAMES[self.variant]})"
 
     def update(
@@ -134,11 +132,11 @@ class VQAAccuracy(Metric):
     ) -> None:
         """Score a batch of B questions: B predictions, B times ten answers, and B types and ids.
 
-        Types of a kind that was declared empty are not read, and may be empty here too. A batch with an error leaves
-        the sums as they were.
+        Types of a kind that was declared empty are ignored and may be empty here. A batch that raises an error does
+        not change the sums.
 
         Raises:
-            ValueError: lengths that differ, other than ten answers, or an undeclared type; the last two name the id.
+            ValueError: lengths differ, a question has not ten answers, or a type was not declared.
         """
         types = {"answer_type": answer_types, "question_type": question_types}
         declared = {kind: values for kind, values in types.items() if self._types[kind]}
@@ -162,10 +160,10 @@ class VQAAccuracy(Metric):
         return column
 
     def compute(self) -> dict[str, float]:
-        """Percent, 0..100, not rounded (the official code prints two decimals).
+        """Accuracy in percent, not rounded (the official code rounds to two decimals).
 
         Keys: `vqa_accuracy`, `vqa_accuracy/answer_type/<type>` and `vqa_accuracy/question_type/<type>`, for the types
-        that occurred. Without any question the result is {}: there is no accuracy of nothing.
+        that occurred. {} if there was no question.
         """
         tenths, questions = self.totals.tolist()
         return {
@@ -182,10 +180,10 @@ def _check_lengths(**columns: Sequence[object]) -> None:
 
 
 def write_results(path: str | Path, predictions: Mapping[int, str], expected_ids: Iterable[int]) -> None:
-    """Write the file that the evaluation server takes: `[{"question_id": 1, "answer": "net"}]`, sorted by id.
+    """Write the file for the evaluation server: `[{"question_id": 1, "answer": "net"}]`, sorted by id.
 
     Raises:
-        ValueError: the ids are not those expected, counted, with the first five; nothing is written.
+        ValueError: the ids are not those expected; names the first five. Nothing is written.
     """
 
     def encode(pairs: list[tuple[int, str]]) -> str:

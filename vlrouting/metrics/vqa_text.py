@@ -1,7 +1,7 @@
-"""How the VQA evaluation normalises an answer, its quirks included.
+"""Answer normalisation of the VQA evaluation, including its quirks.
 
-The rules are those of https://github.com/GT-Vision-Lab/VQA (vqaEval.py). Published numbers were made with them, so a
-quirk is kept, and named where it is.
+The rules are those of https://github.com/GT-Vision-Lab/VQA (vqaEval.py). The quirks are kept, because published numbers
+depend on them; comments name them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import re
 from importlib import resources
 
 PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
-"""Not in it, and so kept: ' : . $ % & # * ~ and every typographic quote."""
+"""Other marks are kept: ' : . $ % & # * ~ and typographic quotes."""
 
 DIGIT_COMMA_DIGIT = re.compile(r"\d,\d")
-"""Any script's digits: in Python 3 the official pattern is a Unicode one."""
+"""Digits of any script, because the official pattern is a Unicode pattern in Python 3."""
 
-# The official pattern opens with "(?!<=\d)", a misspelt look-behind that always holds. So "2." and "a.b" lose their
-# period, and only a period before a digit stays.
+# The official pattern starts with "(?!<=\d)", a misspelt look-behind that always matches. Therefore "2." and "a.b" lose
+# their period, and only a period before a digit stays.
 REMOVABLE_PERIOD = re.compile(r"\.(?!\d)")
 
-# The official code hands re.UNICODE (32) to the parameter `count`: later periods stay.
+# The official code passes re.UNICODE (32) as the parameter `count`: later periods stay.
 PERIODS_REMOVED_AT_MOST = 32
 
 ARTICLES = frozenset({"a", "an", "the"})
@@ -30,7 +30,7 @@ NUMBER_WORDS = {"none": "0"} | {word: str(number) for number, word in enumerate(
 CONTRACTIONS: dict[str, str] = json.loads(
     resources.files("vlrouting.metrics").joinpath("vqa_contractions.json").read_text(encoding="utf-8")
 )
-"""The official table. Keys with a capital ("Im", "Ive") never match, for words are in lower case when looked up."""
+"""The official table. Keys with a capital ("Im", "Ive") never match, because words are in lower case."""
 
 
 def strip_whitespace(text: str) -> str:
@@ -39,10 +39,10 @@ def strip_whitespace(text: str) -> str:
 
 
 def replace_punctuation(text: str) -> str:
-    """`text` without punctuation: each mark of `PUNCTUATION` is deleted or becomes one space, then periods go.
+    """`text` without punctuation: each mark of `PUNCTUATION` is deleted or replaced by a space; periods are deleted.
 
-    A mark that touches a space anywhere in the text is deleted everywhere in it. A digit,digit anywhere ("1,000")
-    deletes every mark: "red/blue 1,000" becomes "redblue 1000", while "red/blue" becomes "red blue".
+    A mark that is next to a space anywhere in the text is deleted everywhere. If "digit,digit" occurs ("1,000"), all
+    marks are deleted: "red/blue 1,000" becomes "redblue 1000", but "red/blue" becomes "red blue".
     """
     delete_all = DIGIT_COMMA_DIGIT.search(text) is not None
     replaced = text
@@ -53,16 +53,16 @@ def replace_punctuation(text: str) -> str:
 
 
 def normalize_words(text: str) -> str:
-    """`text` in lower case, word by word: none and zero..ten as digits, no articles, contractions with apostrophe.
+    """`text` in lower case: `none` and `zero` … `ten` as digits, without articles, contractions with apostrophe.
 
-    Words are parted by any Unicode whitespace and joined by one space.
+    Words are split at any Unicode whitespace and joined by one space.
     """
     words = (NUMBER_WORDS.get(word, word) for word in text.lower().split())
     return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
 
 
 def normalize_answer(text: str) -> str:
-    """The full normalisation of an answer: one line, punctuation, numbers, articles, contractions.
+    """The full normalisation of an answer: whitespace, punctuation, numbers, articles, contractions.
 
     The result may be empty ("a" becomes ""). Source: vqaEval.py, processPunctuation and processDigitArticle.
     """

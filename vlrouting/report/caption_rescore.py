@@ -1,4 +1,4 @@
-"""A predictions file of captions, scored again."""
+"""Scores the captions of a predictions file again: `vlrouting score-captions`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from vlrouting.report.console import standard_output
 
 
 def score_captions(predictions: Path, per_image: Path | None = None, console: Console | None = None) -> None:
-    """Print the scores of a `predictions.jsonl`, times 100; what could not be computed is told with its remedy.
+    """Print the scores of a `predictions.jsonl`, times 100, and the reason and remedy for each missing score.
 
     Args:
         predictions: the file.
-        per_image: where to write every image's scores, as the evaluation code has them; nowhere when not given.
-        console: where to print; standard output when not given.
+        per_image: JSON file for the scores of every image, not multiplied. Default: do not write them.
+        console: where to print. Default: standard output.
 
     Raises:
-        PredictionsError: the file is missing or broken.
+        PredictionsError: the file is missing or invalid.
     """
     console = console or standard_output()
     scores = score_file(predictions)

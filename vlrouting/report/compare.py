@@ -1,4 +1,4 @@
-"""The comparison that a sweep ends with: on the console and in files beside the run directories."""
+"""The comparison at the end of a sweep: on the console and in files next to the run directories."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PLOT = "comparison.png"
 
 
 def compare(experiment_runs: Path, metrics: Sequence[str] | None = None, console: Console | None = None) -> list[Row]:
-    """Prints the comparison of `runs/<experiment>/`, writes it there as Markdown, CSV and a plot, and says where.
+    """Print the comparison of `runs/<experiment>/` and save it there as Markdown, CSV and a plot.
 
     Args:
         experiment_runs: the folder of the points' run directories.
-        metrics: keys to print, such as `test/vqa_accuracy`; those with a title when not given.
-        console: where to print; standard output when not given.
+        metrics: keys to print, such as `test/vqa_accuracy`. Default: the metrics with a title.
+        console: where to print. Default: standard output.
 
     Raises:
         UserError: there are no runs, or no complete point has such a metric.
@@ -30,11 +30,11 @@ def compare(experiment_runs: Path, metrics: Sequence[str] | None = None, console
     render_console(rows, metrics, console)
     written = write_comparison(experiment_runs, rows)
     if any(row.main is not None for row in rows if row.complete):
-        # Here, because it takes a second that a table alone need not cost.
+        # Imported here, because matplotlib takes a second to load.
         from vlrouting.report.plots import comparison_plot
 
         written.append(comparison_plot(rows, experiment_runs / PLOT))
-    # `print` of rich would break a long path in two, so that nobody can copy it.
+    # `soft_wrap`, because rich would break a long path in two, and users copy it.
     console.print(f"Runs:       {experiment_runs}/<variant>/", soft_wrap=True, markup=False, highlight=False)
     names = ", ".join(path.name for path in written)
     console.print(f"Comparison: {experiment_runs}/  ({names})", soft_wrap=True, markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""Test images with what was asked, what was said, and what is true."""
+"""A figure of test images with question, prediction and reference."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 COLUMNS = 4
-RIGHT, WRONG, NEUTRAL = "#1a7f37", "#cf222e", "#333333"
+CORRECT, WRONG, NEUTRAL = "#1a7f37", "#cf222e", "#333333"
 _LINE = 32
 _GAP = 4
-"""Pixels between the images of an example that has several."""
+"""Pixels between the images of one example."""
 
 
 def panel(records: Sequence[Mapping[str, Any]], count: int) -> Figure:
     """A figure of `count` test images.
 
-    Under a question stands the answer, green where it is right and red beside the true one where it is not; without a
-    question the caption, and one of the references in gray. The same images for every variant of a sweep: the choice
-    depends on nothing but the records' number.
+    An example with a question shows the question and the predicted answer, green if correct, else red with the true
+    answer. An example without a question shows the predicted caption and one reference in gray. The choice of images
+    depends only on the number of records, so that every variant of a sweep shows the same images.
 
     Args:
-        records: lines of predictions.jsonl: image or images (paths), question (where one was asked), prediction,
-            references.
-        count: how many to show.
+        records: lines of predictions.jsonl: image or images (paths), question (if any), prediction, references.
+        count: number of examples to show.
     """
     chosen = random.Random(0).sample(list(records), min(count, len(records)))
     rows = max(-(-len(chosen) // COLUMNS), 1)
@@ -40,14 +39,14 @@ def panel(records: Sequence[Mapping[str, Any]], count: int) -> Figure:
     for axis, record in zip(axes, chosen, strict=False):
         axis.imshow(_picture(record.get("images") or [record["image"]]))
         if "question" in record:
-            _write_answer(axis, record)
+            _show_answer(axis, record)
         else:
-            _write_caption(axis, record)
+            _show_caption(axis, record)
     return figure
 
 
 def _picture(paths: Sequence[str]) -> Image.Image:
-    """The image, or several side by side."""
+    """The image, or all images side by side."""
     images = []
     for path in paths:
         with Image.open(path) as image:
@@ -61,15 +60,15 @@ def _picture(paths: Sequence[str]) -> Image.Image:
     return sheet
 
 
-def _write_answer(axis: Axes, record: Mapping[str, Any]) -> None:
+def _show_answer(axis: Axes, record: Mapping[str, Any]) -> None:
     truth = Counter(record["references"]).most_common(1)[0][0] if record["references"] else None
-    right = truth is None or record["prediction"] == truth
-    said = record["prediction"] if right else f"{record['prediction']} (true: {truth})"
+    correct = truth is None or record["prediction"] == truth
+    answer = record["prediction"] if correct else f"{record['prediction']} (true: {truth})"
     question = textwrap.fill(record["question"], _LINE)
-    axis.set_title(f"{question}\n{said}", fontsize=9, color=RIGHT if right else WRONG)
+    axis.set_title(f"{question}\n{answer}", fontsize=9, color=CORRECT if correct else WRONG)
 
 
-def _write_caption(axis: Axes, record: Mapping[str, Any]) -> None:
+def _show_caption(axis: Axes, record: Mapping[str, Any]) -> None:
     axis.set_title(textwrap.fill(record["prediction"] or "(nothing)", _LINE), fontsize=9, color="black")
     if record["references"]:
         reference = textwrap.fill(record["references"][0], _LINE + 6)

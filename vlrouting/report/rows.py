@@ -1,4 +1,4 @@
-"""What the run directories of an experiment hold, a row per point. Nothing else is read."""
+"""Reads the run directories of an experiment into rows, one per point."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _TOP_LEVEL = re.compile(r"test/[^/]+")
 
 @dataclass(frozen=True)
 class Row:
-    """One point. A row that is not complete has no numbers."""
+    """One point. Only a complete row has numbers."""
 
     variant: str
     """The point's name."""
     status: str
-    """complete, running, failed, cancelled, `not started`, or `unreadable` where a file is damaged."""
+    """`complete`, `running`, `failed`, `cancelled`, `not started`, or `unreadable` if a file is corrupt."""
     reason: str = ""
-    """Why it is not complete, where that is known."""
-    trained_parameters: int | None = None
+    """Why the point is not complete, or why a metric is missing."""
+    trainable_parameters: int | None = None
     total_parameters: int | None = None
     seconds: float | None = None
-    """Time of training."""
+    """Training time."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """Everything in metrics.json."""
+    """Content of metrics.json."""
     main_metric: str = ""
-    """Key of the metric to compare by."""
+    """Key of the metric that variants are compared by."""
     titles: dict[str, str] = field(default_factory=dict)
-    """The metrics that a table shows, in its order -> what they are called, with their variant."""
+    """Metric key -> column title, in the order of the table."""
     seed: int | None = None
     setting: str = ""
-    """Equal for points that differ in nothing but the seed."""
-    blind: bool = False
-    """Whether the point sees no image."""
+    """Equal for points that differ only in the seed."""
+    text_only: bool = False
+    """Whether this is a text-only baseline."""
 
     @property
     def complete(self) -> bool:
@@ -50,7 +50,7 @@ class Row:
 
     @property
     def metric_name(self) -> str:
-        """The main metric in words, with its variant."""
+        """Title of the main metric, with the variant of its evaluation code."""
         return self.titles.get(self.main_metric, self.main_metric)
 
     @property
@@ -61,42 +61,43 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number over the seeds."""
+    """A value aggregated over seeds."""
 
     mean: float
-    deviation: float | None
+    std: float | None
     """Sample standard deviation; None for a single seed."""
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f}" if self.std is None else f"{self.mean:.2f} ± {self.std:.2f}"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Complete points that differ in nothing but the seed."""
+    """Complete points that differ only in the seed: one variant."""
 
     variant: str
-    """The points' name without the seed."""
+    """Name of the points without the seed."""
     rows: tuple[Row, ...]
 
     @property
-    def blind(self) -> bool:
-        """Whether the points see no image."""
-        return self.rows[0].blind
+    def text_only(self) -> bool:
+        """Whether this is a text-only baseline."""
+        return self.rows[0].text_only
 
     def measured(self, metric: str) -> Measured | None:
-        """Mean and deviation of a metric; None when a seed lacks it."""
-        values = [row.metrics[metric] for row in self.rows if metric in row.metrics]
-        return _measured(values) if len(values) == len(self.rows) else None
+        """Mean and standard deviation of a metric; None if a seed lacks it."""
+        return _measured([row.metrics.get(metric) for row in self.rows])
 
     def seconds(self) -> Measured | None:
-        """Mean and deviation of the time of training; None when a seed lacks it."""
-        values = [row.seconds for row in self.rows if row.seconds is not None]
-        return _measured(values) if len(values) == len(self.rows) else None
+        """Mean and standard deviation of the training time; None if a seed lacks it."""
+        return _measured([row.seconds for row in self.rows])
 
 
 def collect(experiment_runs: Path) -> list[Row]:
-    """Rows of `runs/<experiment>/`: complete ones first, in the order of their names.
+    """Read `runs/<experiment>/`: complete rows first, each part sorted by name.
 
     Raises:
-        UserError: there is no such directory.
+        UserError: the directory does not exist.
     """
     if not experiment_runs.is_dir():
         raise UserError(f"{experiment_runs}/ holds no runs: train the experiment first.")
@@ -107,13 +108,13 @@ def collect(experiment_runs: Path) -> list[Row]:
 
 
 def by_setting(rows: Iterable[Row]) -> list[Group]:
-    """Complete rows grouped over their seeds."""
+    """Group complete rows that differ only in the seed."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         if row.complete:
             groups.setdefault(row.setting, []).append(row)
     names = [_without_seed(group) for group in groups.values()]
-    # Runs of another version of the experiment may share a name; then only the whole one tells them apart.
+    # Runs of different versions of the experiment may share the name without the seed: keep the full name then.
     return [
         Group(name if names.count(name) == 1 else group[0].variant, tuple(group))
         for name, group in zip(names, groups.values(), strict=True)
@@ -121,20 +122,19 @@ def by_setting(rows: Iterable[Row]) -> list[Group]:
 
 
 def has_seeds(rows: Iterable[Row]) -> bool:
-    """Whether a variant was trained with several seeds."""
+    """Whether any variant was trained with several seeds."""
     return any(len(group.rows) > 1 for group in by_setting(rows))
 
 
 def metric_keys(rows: Iterable[Row]) -> list[str]:
-    """Metrics that can be shown: those with a title, then every other `test/<name>`; finer ones are left to
-    metrics.json."""
+    """Metrics that a table can show: those with a title, then every other `test/<name>` without a further slash."""
     complete = [row for row in rows if row.complete]
     others = sorted({key for row in complete for key in row.metrics if _TOP_LEVEL.fullmatch(key)})
     return list(dict.fromkeys([*titled_keys(rows), *others]))
 
 
 def titled_keys(rows: Iterable[Row]) -> list[str]:
-    """The metrics that complete rows have a title for, in the order of their tables."""
+    """The metrics that have a title in a complete row, in the order of the table."""
     return list(dict.fromkeys(key for row in rows if row.complete for key in row.titles))
 
 
@@ -162,7 +162,7 @@ def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
         variant=run.path.name,
         status=COMPLETE,
         reason=_why_not(not_computed),
-        trained_parameters=_whole(record.get("trained_parameters")),
+        trainable_parameters=_whole(record.get("trained_parameters")),
         total_parameters=_whole(record.get("total_parameters")),
         seconds=_number(record.get("wall_seconds")),
         metrics=metrics,
@@ -170,12 +170,12 @@ def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
         titles=titles or {main_metric: main_metric},
         seed=_whole(seed),
         setting=json.dumps({k: v for k, v in config.items() if k not in RESULT_NEUTRAL}, sort_keys=True, default=str),
-        blind=config["model.visual_input"] == "none",
+        text_only=config["model.visual_input"] == "none",
     )
 
 
 def _why_not(not_computed: dict[str, str]) -> str:
-    """`CIDEr, METEOR not computed: needs Java …`; scores that lack the same thing share its reason."""
+    """`CIDEr, METEOR not computed: needs Java …`: metrics with the same reason share one note."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in not_computed.items():
         by_reason.setdefault(reason, []).append(name)
@@ -192,16 +192,17 @@ def _without_seed(rows: list[Row]) -> str:
     return ",".join(parts) or DEFAULT_POINT
 
 
-def _measured(values: list[float]) -> Measured | None:
-    if not values:
+def _measured(values: list[float | None]) -> Measured | None:
+    present = [value for value in values if value is not None]
+    if len(present) < len(values):
         return None
-    return Measured(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+    return Measured(statistics.fmean(present), statistics.stdev(present) if len(present) > 1 else None)
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """Sorts `rank=8` before `rank=64`."""
-    pieces = re.split(r"(\d+)", name)
-    return [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in pieces if piece]
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
 
 
 def _number(value: object) -> float | None:

@@ -1,4 +1,4 @@
-"""The comparison of an experiment's points: on the console, in Markdown, in CSV."""
+"""The comparison table of an experiment's points: on the console, in Markdown and in CSV."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vlrouting.config.names import did_you_mean
 from vlrouting.experiment.atomic import write_text_atomic
-from vlrouting.experiment.errors import UserError, did_you_mean
+from vlrouting.experiment.errors import UserError
 from vlrouting.report.console import standard_output
 from vlrouting.report.rows import Group, Measured, Row, by_setting, has_seeds, metric_keys, titled_keys
 
@@ -26,7 +27,7 @@ CSV = "comparison.csv"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell as it is read."""
+    """One cell of a table."""
 
     text: str
     best: bool = False
@@ -34,13 +35,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table before it is drawn. Columns but the named ones hold numbers."""
+    """A table before rendering. All columns hold numbers, except `text_columns`."""
 
     title: str
     header: list[str]
     lines: list[list[Cell]]
     notes: tuple[str, ...] = ()
-    """Stand below it: sentences that would squeeze the numbers. A cell names note n as [n], counted from 1."""
+    """Long texts, printed below the table. A cell refers to note n as [n], counted from 1."""
     text_columns: frozenset[str] = frozenset({"variant", "metric", "status"})
 
     @property
@@ -50,21 +51,21 @@ class Grid:
 
 
 def render_console(rows: Sequence[Row], metrics: Sequence[str] | None = None, console: Console | None = None) -> None:
-    """Prints the comparison; `metrics` as in `grids`."""
+    """Print the comparison; `metrics` as in `grids`."""
     console = console or standard_output()
     for grid in grids(rows, metrics):
         table = Table(title=grid.title, title_justify="left", box=SIMPLE_HEAD)
         for column, name in enumerate(grid.header):
-            # Headers break between words, so that on a narrow console names and numbers need not.
+            # Headers wrap between words, so that a narrow console does not split names and numbers.
             width = max([len(word) for word in name.split()] + [len(line[column].text) for line in grid.lines])
             justify: Literal["left", "right"] = "left" if name in grid.text_columns else "right"
             table.add_column(textwrap.fill(name, width, break_on_hyphens=False), justify=justify, overflow="fold")
         for line in grid.lines:
-            # Text, not str: rich would read the number of a note as markup.
+            # Text, not str: rich would parse a reference such as [1] as markup.
             table.add_row(*(Text(cell.text, style="bold" if cell.best else "") for cell in line))
         console.print(table)
         for note in grid.numbered_notes:
-            # A note that rich wraps could not be copied: it may hold a command.
+            # Not wrapped by rich, because a note may contain a command that users copy.
             console.print(note, soft_wrap=True, markup=False, highlight=False)
         if grid.notes:
             console.print()
@@ -76,21 +77,21 @@ def to_markdown(rows: Sequence[Row], metrics: Sequence[str] | None = None) -> st
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """A line per point in full precision, every `test/<name>` included; a point that is not complete has no numbers."""
+    """One line per point, in full precision, with every `test/<name>`; incomplete points have no numbers."""
     keys = metric_keys(rows)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    fixed = ["variant", "status", "reason", "seed", "trained_parameters", "total_parameters", "seconds", "metric"]
+    fixed = ["variant", "status", "reason", "seed", "trainable_parameters", "total_parameters", "seconds", "metric"]
     writer.writerow([*fixed, *keys])
     for row in rows:
-        counts = [row.seed, row.trained_parameters, row.total_parameters, row.seconds]
+        counts = [row.seed, row.trainable_parameters, row.total_parameters, row.seconds]
         values = [row.metrics.get(key) if row.complete else None for key in keys]
         writer.writerow([row.variant, row.status, row.reason, *counts, row.metric_name, *values])
     return out.getvalue()
 
 
 def write_comparison(experiment_runs: Path, rows: Sequence[Row]) -> list[Path]:
-    """Writes comparison.md and comparison.csv beside the run directories and returns their paths."""
+    """Write comparison.md and comparison.csv next to the run directories and return their paths."""
     texts = {experiment_runs / MARKDOWN: to_markdown(rows), experiment_runs / CSV: to_csv(rows)}
     for path, text in texts.items():
         write_text_atomic(path, text)
@@ -98,11 +99,11 @@ def write_comparison(experiment_runs: Path, rows: Sequence[Row]) -> list[Path]:
 
 
 def grids(rows: Sequence[Row], metrics: Sequence[str] | None = None) -> list[Grid]:
-    """The table of all points and, where there are several seeds, the one of means over them.
+    """The table of all points and, if there are several seeds, the table of means over seeds.
 
     Args:
-        rows: what `collect` returned.
-        metrics: keys such as `test/vqa_accuracy_number` to show; those with a title when not given.
+        rows: result of `collect`.
+        metrics: keys to show, such as `test/vqa_accuracy`. Default: the metrics with a title.
 
     Raises:
         UserError: no complete point has such a metric.
@@ -123,7 +124,7 @@ def _shown(rows: Sequence[Row], metrics: Sequence[str] | None) -> list[str]:
 
 
 def _metric_titles(rows: Sequence[Row], shown: Sequence[str]) -> tuple[list[str], bool]:
-    """Column titles, and whether the main metric's variant differs between rows and needs a column of its own."""
+    """Column titles, and whether rows disagree on one, so that a column must name each row's metric."""
     names: dict[str, set[str]] = {}
     for row in rows:
         for key, title in row.titles.items() if row.complete else ():
@@ -134,12 +135,12 @@ def _metric_titles(rows: Sequence[Row], shown: Sequence[str]) -> tuple[list[str]
 
 def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
     titles, mixed = _metric_titles(rows, shown)
-    header = ["variant", "trained parameters", *titles, *(["metric"] if mixed else []), "training time", "status"]
-    # Numbers that were measured in different ways have no best.
+    header = ["variant", "trainable parameters", *titles, *(["metric"] if mixed else []), "training time", "status"]
+    # Numbers of different evaluation variants cannot be compared: none is marked as the best.
     compared = [] if mixed else titled_keys(rows)
     best = {key: _best([row.metrics.get(key) for row in rows if row.complete]) for key in compared}
     lines = []
-    notes: dict[str, int] = {}  # points often lack the same thing
+    notes: dict[str, int] = {}  # points often share a reason
     for row in rows:
         reason = " ".join(row.reason.split())
         status = f"{row.status} [{notes.setdefault(reason, len(notes) + 1)}]" if reason else row.status
@@ -147,7 +148,7 @@ def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
         lines.append(
             [
                 Cell(row.variant),
-                Cell(_parameters(row.trained_parameters, row.total_parameters)),
+                Cell(_parameters(row)),
                 *values,
                 *([Cell(row.metric_name)] if mixed else []),
                 Cell(_duration(row.seconds)),
@@ -159,7 +160,7 @@ def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
 
 def _means(groups: Sequence[Group], shown: Sequence[str]) -> Grid:
     titles, mixed = _metric_titles([row for group in groups for row in group.rows], shown)
-    header = ["variant", "seeds", "trained parameters", *titles, "training time"]
+    header = ["variant", "seeds", "trainable parameters", *titles, "training time"]
     compared = [] if mixed else titled_keys([row for group in groups for row in group.rows])
     means = {key: [group.measured(key) for group in groups] for key in compared}
     best = {key: _best([found.mean for found in means[key] if found]) for key in compared}
@@ -168,14 +169,14 @@ def _means(groups: Sequence[Group], shown: Sequence[str]) -> Grid:
         first = group.rows[0]
         seconds = group.seconds()
         values = [_mean_cell(group.measured(key), best.get(key)) for key in shown]
-        parameters = Cell(_parameters(first.trained_parameters, first.total_parameters))
+        parameters = Cell(_parameters(first))
         time = Cell(_duration(seconds.mean if seconds else None))
         lines.append([Cell(group.variant), Cell(str(len(group.rows))), parameters, *values, time])
     return Grid("Mean ± sample standard deviation over the seeds", header, lines)
 
 
 def _best(values: Sequence[float | None]) -> str | None:
-    """The best value as it is shown, so that all that look equal are bold; none when there is nothing to beat."""
+    """The best value as printed, so that all equal values are bold; None if there are fewer than two values."""
     present = [value for value in values if value is not None]
     return f"{max(present):.2f}" if len(present) > 1 else None
 
@@ -188,14 +189,14 @@ def _metric_cell(value: float | None, best: str | None) -> Cell:
 def _mean_cell(value: Measured | None, best: str | None) -> Cell:
     if value is None:
         return Cell("")
-    mean = f"{value.mean:.2f}"
-    return Cell(mean if value.deviation is None else f"{mean} ± {value.deviation:.2f}", best=mean == best)
+    return Cell(str(value), best=f"{value.mean:.2f}" == best)
 
 
-def _parameters(trained: int | None, total: int | None) -> str:
-    if trained is None:
+def _parameters(row: Row) -> str:
+    trainable, total = row.trainable_parameters, row.total_parameters
+    if trainable is None:
         return ""
-    return f"{trained:,} ({100 * trained / total:.2f}%)" if total else f"{trained:,}"
+    return f"{trainable:,} ({100 * trainable / total:.2f}%)" if total else f"{trainable:,}"
 
 
 def _duration(seconds: float | None) -> str:
@@ -223,5 +224,5 @@ def _markdown(grid: Grid) -> str:
 
     rule = ["-" * width if is_left else "-" * (width - 1) + ":" for width, is_left in zip(widths, left, strict=True)]
     table = [f"**{grid.title}**", "", drawn(header), drawn(rule), *map(drawn, lines)]
-    notes = [line for note in grid.numbered_notes for line in ("", note)]  # apart, else they would be one paragraph
+    notes = [line for note in grid.numbered_notes for line in ("", note)]  # blank lines keep them apart
     return "\n".join([*table, *notes]) + "\n"

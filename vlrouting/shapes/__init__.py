@@ -1,7 +1,7 @@
-"""The project's own world: scenes of coloured shapes, drawn from a seed, in the official formats of every task.
+"""A synthetic world of coloured shapes, generated from a seed, in the official file formats of every task.
 
-`world` makes the files (recipe `shapes`), `scene` and `draw` are the pictures, `captions`, `vqa`, `gqa` and `nlvr2` the
-words, and `evaluator` tells from the words whether they are true. Nothing heavy is loaded before something is drawn.
+`world` makes the files (recipe `shapes`); `scene` and `draw` make the images; `caption_sentences`, `vqa_questions`,
+`gqa_files` and `nlvr2_files` make the texts; `evaluator` decides from a text alone whether it is true of a scene.
 """
 
 from vlrouting.shapes.world import SPLITS, make_world, prepare, problems

@@ -1,5 +1,8 @@
-"""What to ask for in vain. Where a scene shows no held-out combination of colour and shape, none is mentioned either:
-nothing in training may teach that such a thing does not exist."""
+"""Colours, shapes and sizes that a scene does not show, for questions with the answer "no".
+
+A scene without held-out combinations of colour and shape gets no question about one: otherwise training would teach
+that such things do not exist.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from vlrouting.shapes.scene import ALL, COLORS, SEEN, SHAPES, SIZES, Scene, Thin
 
 
 def absent_pair(scene: Scene, random: Random) -> tuple[str, str]:
-    """Colour and shape that no thing has together; half the time both occur in the scene, but on different things."""
+    """A colour and a shape that no thing has together; half the time both occur in the scene, on different things."""
     shown = {(thing.color, thing.shape) for thing in scene.things}
     pairs = [pair for pair in _known(scene) if pair not in shown]
     colors, shapes = {color for color, _ in shown}, {shape for _, shape in shown}
@@ -18,7 +21,7 @@ def absent_pair(scene: Scene, random: Random) -> tuple[str, str]:
 
 
 def other_value(thing: Thing, attribute: str, scene: Scene, random: Random) -> str:
-    """A value of `color`, `shape` or `size` that the thing does not have but might have."""
+    """A possible value of `color`, `shape` or `size` that the thing does not have."""
     known = _known(scene)
     values = {
         "color": [color for color in COLORS if (color, thing.shape) in known],

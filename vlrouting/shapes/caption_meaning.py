@@ -1,4 +1,4 @@
-"""What a caption says: which things, how they lie, and where."""
+"""Parses a caption into the things that it mentions, their relations and their positions, and checks it on a scene."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from vlrouting.shapes.meaning import (
     Test,
     count,
     kind,
-    lies,
     place,
+    related,
 )
 from vlrouting.shapes.scene import Scene
 
@@ -38,14 +38,14 @@ _TAIL = " on a gray background"
 
 @dataclass
 class _Listing:
-    """Mentions in their order, and what is said of them by their numbers."""
+    """The mentions of a caption in order, and the relations and positions between them, by index."""
 
     mentions: list[tuple[int, Test]] = field(default_factory=list)
     relations: list[tuple[int, str, int]] = field(default_factory=list)
     places: list[tuple[int, Test]] = field(default_factory=list)
 
     def fits(self, scene: Scene) -> bool:
-        """Whether the mentions can be matched with the scene's things, all of them, so that all that is said holds."""
+        """Whether the mentions can be assigned one to one to all things of the scene, so that everything holds."""
         slots = [number for number, (many, _) in enumerate(self.mentions) for _ in range(many)]
         return len(slots) == len(scene.things) and any(
             self._holds(scene, slots, order) for order in permutations(range(len(slots)))
@@ -60,21 +60,24 @@ class _Listing:
             all(test(thing) for number, (_, test) in enumerate(self.mentions) for thing in things[number])
             and all(test(thing) for number, test in self.places for thing in things[number])
             and all(
-                lies(how, a, b) for first, how, second in self.relations for a in things[first] for b in things[second]
+                related(how, a, b)
+                for first, how, second in self.relations
+                for a in things[first]
+                for b in things[second]
             )
         )
 
 
 def caption_holds(words: str, scene: Scene) -> bool:
-    """Whether a caption, in small letters and without its full stop, is true of a scene.
+    """Whether a caption, in lower case and without its full stop, is true of a scene.
 
     Raises:
-        NotUnderstood: the words are none of this world's.
+        NotUnderstood: the caption is not in the language of this world.
     """
-    for pattern, true in _SHORT.items():
+    for pattern, holds in _SHORT.items():
         match = re.fullmatch(pattern, words)
         if match:
-            return true(match, scene)
+            return holds(match, scene)
     words = words.removesuffix(_TAIL)
     counted = re.fullmatch(rf"(?:there (?:is|are) )?({_NUMBER}) shapes?: (.+)", words)
     if counted:
@@ -85,7 +88,7 @@ def caption_holds(words: str, scene: Scene) -> bool:
 def _read(words: str) -> _Listing:
     listing = _Listing()
     place_first, where = False, None  # `in the top left there is a star`, or `a star in the top left`
-    waiting: list[int] = []  # mentions whose place is still to come
+    waiting: list[int] = []  # mentions whose position follows later
     relation = ""
     position = 0
     while position < len(words):

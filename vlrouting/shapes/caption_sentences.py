@@ -1,4 +1,4 @@
-"""Five references for a scene, each in a frame of its own. Every one is true, and names every thing."""
+"""Five reference captions for a scene, one per frame. Each is true and mentions every thing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from vlrouting.shapes.words import COUNTS, INVERSE, Kind, kind_of, listed, place
 _ROWS = ("at the top", "in the middle row", "at the bottom")
 _COLUMNS = ("on the left", "in the center column", "on the right")
 _BESIDE = {"to the left of": "to its right", "to the right of": "to its left", "above": "below it", "below": "above it"}
-"""How the first thing lies to the second -> where the second is, seen from the first."""
+"""Relation of the first thing to the second -> position of the second, seen from the first."""
 
 Things = Sequence[Thing]
 
 
 def captions(scene: Scene, random: Random) -> list[str]:
-    """Five sentences, no two alike. Things are mostly named in reading order."""
+    """Five different sentences. Most of them mention the things in reading order."""
     sentences = [sentence(frame(scene.things, random)) for frame in _FRAMES]
     random.shuffle(sentences)
     return sentences
@@ -91,7 +91,7 @@ def _count(things: Things) -> str:
 
 
 def _listing(things: Things, size: bool) -> str:
-    """`a red circle and two blue stars`: each kind once, where its first thing comes."""
+    """`a red circle and two blue stars`: each kind once, in the order of its first thing."""
     kinds = Counter(kind_of(thing, size) for thing in things)
     return listed(_number(count, kind) for kind, count in kinds.items())
 
@@ -101,7 +101,7 @@ def _number(count: int, kind: Kind) -> str:
 
 
 def _names(things: Things, size: bool) -> list[str]:
-    """A phrase for each thing: `a red star`, and for one more of the same kind `another red star`."""
+    """A phrase for each thing: `a red star`, then `another red star` for a thing of the same kind."""
     kinds = [kind_of(thing, size) for thing in things]
     return [f"another {kind.one()}" if kind in kinds[:i] else with_article(kind.one()) for i, kind in enumerate(kinds)]
 

@@ -1,4 +1,4 @@
-"""Captions as records of COCO's files: Karpathy's, which holds all splits, and the official one of a split."""
+"""Captions as records of COCO's files: Karpathy's file of all splits, and the official file of one split."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from vlrouting.shapes.draw import SIDE
 
 _RESTVAL_EVERY = 10
-"""Every so manieth training image is called `restval`, as the rest of COCO's val2014 is, which is trained on too."""
+"""Every tenth training image is in split `restval`, like the part of COCO's val2014 that is used for training."""
 
 
 def karpathy_record(split: str, image_id: int, imgid: int, captions: Sequence[str]) -> dict[str, Any]:
-    """One image of `dataset_coco.json`. `imgid` counts the file's records; `cocoid` is the number of the image."""
+    """One image of `dataset_coco.json`. `imgid` counts the records of the file; `cocoid` is the image number."""
     rest = split == "train" and image_id % _RESTVAL_EVERY == 0
     sentids = [imgid * len(captions) + number for number in range(len(captions))]
     return {
@@ -31,7 +31,7 @@ def karpathy_record(split: str, image_id: int, imgid: int, captions: Sequence[st
 
 
 def official_captions(split: str, captions: dict[int, list[str]]) -> dict[str, Any]:
-    """The content of `captions_{split}.json`. As in COCO's own file, annotations are not grouped by image."""
+    """The content of `captions_{split}.json`. As in COCO's file, annotations are not grouped by image."""
     rounds = max(map(len, captions.values()), default=0)
     spread = [(image_id, given[turn]) for turn in range(rounds) for image_id, given in captions.items()]
     return {

@@ -1,4 +1,4 @@
-"""A scene as a picture of 64 x 64 pixels, with smooth edges."""
+"""Draws a scene as an image of 64 x 64 pixels with anti-aliased edges."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from PIL import Image
 from vlrouting.shapes.scene import COLORS, Scene, Thing
 
 SIDE = 64
-"""Pixels of a side."""
+"""Width and height of an image in pixels."""
 _CENTRES = (11, 32, 53)
-"""Pixel of the centre of a row or column of cells."""
+"""Pixel coordinate of the centre of each row and column of cells."""
 _RADIUS = {"small": 5.0, "large": 9.0}
 _HALF = 14
-"""A thing, shifted as far as it may be, lies within this many pixels of its cell's centre (and is cut there)."""
+"""Half the side, in pixels, of the square around a cell's centre that a shifted thing stays within."""
 _MARGIN = 4
-"""More pixels than a thing is ever shifted."""
+"""Pixels; more than the largest shift of a thing."""
 _FINE = 8
-"""Samples per pixel and axis, of which a pixel's coverage is the mean."""
+"""Samples per pixel and axis; a pixel's coverage is their mean."""
 
 
 def draw(scene: Scene) -> Image.Image:
-    """The picture, RGB; the same scene gives the same bytes."""
+    """The RGB image of a scene; equal scenes give equal bytes."""
     canvas = np.full((SIDE, SIDE, 3), float(scene.background))  # (rows, columns, RGB)
     for thing in scene.things:
         _paint(canvas, thing)
@@ -43,7 +43,7 @@ def _paint(canvas: NDArray[np.float64], thing: Thing) -> None:
 
 @cache
 def _coverage(shape: str, size: str, dx: float, dy: float) -> NDArray[np.float64]:
-    """Share of every pixel around the cell's centre that the thing covers, (2 * _HALF, 2 * _HALF)."""
+    """Fraction of every pixel around the cell's centre that the thing covers, (2 * _HALF, 2 * _HALF)."""
     left, top = (round((_MARGIN - shift) * _FINE) for shift in (dx, dy))
     side = 2 * _HALF
     samples = _samples(shape, size)[top : top + side * _FINE, left : left + side * _FINE]
@@ -52,7 +52,7 @@ def _coverage(shape: str, size: str, dx: float, dy: float) -> NDArray[np.float64
 
 @cache
 def _samples(shape: str, size: str) -> NDArray[np.bool_]:
-    """Which samples around its centre a thing covers, with a margin to shift it within."""
+    """The samples around its centre that a thing covers, with a margin for its shift."""
     half = _HALF + _MARGIN
     line = ((np.arange(2 * half * _FINE) + 0.5) / _FINE - half) / _RADIUS[size]
     x, y = np.meshgrid(line, line)
@@ -60,10 +60,10 @@ def _samples(shape: str, size: str) -> NDArray[np.bool_]:
 
 
 def _within(corners: list[tuple[float, float]], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which points lie in the polygon: a ray to the right crosses its edges an odd number of times."""
+    """The points inside the polygon: a ray to the right crosses its edges an odd number of times."""
     inside = np.zeros(x.shape, dtype=np.bool_)
     for (x1, y1), (x2, y2) in zip(corners, corners[1:] + corners[:1], strict=True):
-        if y1 != y2:  # a level edge crosses no ray
+        if y1 != y2:  # a horizontal edge crosses no ray
             inside ^= ((y1 > y) != (y2 > y)) & (x < x1 + (y - y1) * (x2 - x1) / (y2 - y1))
     return inside
 

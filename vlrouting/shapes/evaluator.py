@@ -1,6 +1,6 @@
-"""Is it true of the scene? For captions, answers, full answers, and statements about two pictures.
+"""Decides whether a text is true of a scene: captions, answers, full answers, and statements about two images.
 
-It reads the words alone and shares no code with what writes them, so that each proves the other.
+It parses the text and shares no code with the modules that generate it, so that each can be tested against the other.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import re
 from collections.abc import Callable
 
 from vlrouting.shapes.caption_meaning import caption_holds
-from vlrouting.shapes.meaning import NOUN, NOUNS, NUMBERS, RELATION, SIZE, NotUnderstood, count, kind, lies, the
+from vlrouting.shapes.meaning import NOUN, NOUNS, NUMBERS, RELATION, SIZE, NotUnderstood, count, kind, related, the
 from vlrouting.shapes.question_meaning import answer
 from vlrouting.shapes.scene import Scene
 
 
 def caption_is_true(text: str, scene: Scene) -> bool:
-    """Whether a caption is right about every thing it names, and names all there are (or says something of all).
+    """Whether a caption is correct about every thing it mentions, and covers all things of the scene.
 
-    Words that are none of this world's are not true, so any text may be given.
+    Any text may be given: a text that is not in the language of this world is not true.
     """
     try:
         return caption_holds(_plain(text), scene)
@@ -29,13 +29,13 @@ def true_answer(question: str, scene: Scene) -> str:
     """The answer to a question.
 
     Raises:
-        NotUnderstood: a ValueError; the question is none of this world's, or has no single answer in this scene.
+        NotUnderstood: the question is not in the language of this world, or has no unique answer in this scene.
     """
     return answer(_plain(question), scene)
 
 
 def answer_is_true(question: str, given: str, scene: Scene) -> bool:
-    """Whether the answer is the right one, word for word.
+    """Whether the answer is exactly the correct one.
 
     Raises:
         NotUnderstood: as `true_answer`.
@@ -44,16 +44,16 @@ def answer_is_true(question: str, given: str, scene: Scene) -> bool:
 
 
 def full_answer_is_true(text: str, scene: Scene) -> bool:
-    """Whether a whole sentence that answers a question is true; most are turned back into a question of yes or no.
+    """Whether a sentence that answers a question is true. Most sentences are converted to a yes-or-no question.
 
     Raises:
-        NotUnderstood: a ValueError; the words are none of this world's.
+        NotUnderstood: the sentence is not in the language of this world.
     """
     words = re.sub(r"^(?:yes|no), ", "", _plain(text))
     match = re.fullmatch(rf"an? ({NOUN}) is ({RELATION}) the ({NOUN})", words)
     if match:
         anchor = the(match[3], scene)
-        return any(kind(match[1])(thing) and lies(match[2], thing, anchor) for thing in scene.things)
+        return any(kind(match[1])(thing) and related(match[2], thing, anchor) for thing in scene.things)
     denied = " not " in words or " no " in words
     for pattern, question in _TURNED.items():
         match = re.fullmatch(pattern, words.replace(" not ", " ").replace(" no ", " a "))
@@ -63,20 +63,20 @@ def full_answer_is_true(text: str, scene: Scene) -> bool:
 
 
 def statement_is_true(text: str, left: Scene, right: Scene) -> bool:
-    """Whether a statement about two pictures is true.
+    """Whether a statement about two images is true.
 
     Raises:
-        NotUnderstood: a ValueError; the words are none of this world's.
+        NotUnderstood: the statement is not in the language of this world.
     """
-    for pattern, true in _STATEMENTS.items():
+    for pattern, holds in _STATEMENTS.items():
         match = re.fullmatch(pattern, _plain(text))
         if match:
-            return true({"left": left, "right": right}, *match.groups())
+            return holds({"left": left, "right": right}, *match.groups())
     raise NotUnderstood(f"'{text}'")
 
 
 def _plain(text: str) -> str:
-    """In small letters, without the mark at the end, single spaces, none before a comma."""
+    """In lower case, without the final mark, with single spaces and none before punctuation."""
     return re.sub(r" ([,:.?])", r"\1", " ".join(text.lower().split())).rstrip(".?")
 
 
@@ -86,13 +86,13 @@ _TURNED = {
     r"there are (.+)": "are there {0}",
     r"the (.+) have (.+)": "do the {0} have {1}",
 }
-"""Pattern of a full answer, without its `not` -> the question that it says yes to."""
+"""Pattern of a full answer, without its `not` -> the question that it answers with yes."""
 
 Pair = dict[str, Scene]
 
 
 def _show(pair: Pair, words: str, noun: str) -> bool:
-    """`an` image, `both`, `exactly one` or `neither` of the two shows it."""
+    """Whether `an` image, `both`, `exactly one` or `neither` of the two shows the noun."""
     showing = sum(count(noun, scene) > 0 for scene in pair.values())
     return showing in {"both": (2,), "exactly one": (1,), "an": (1, 2), "neither": (0,)}[words]
 
@@ -108,7 +108,7 @@ def _total(pair: Pair, number: str, nouns: str) -> bool:
 
 def _beside(pair: Pair, side: str, first: str, how: str, second: str) -> bool:
     things = pair[side].things
-    return any(kind(first)(a) and kind(second)(b) and lies(how, a, b) for a in things for b in things)
+    return any(kind(first)(a) and kind(second)(b) and related(how, a, b) for a in things for b in things)
 
 
 _STATEMENTS: dict[str, Callable[..., bool]] = {

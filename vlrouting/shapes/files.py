@@ -1,24 +1,23 @@
-"""Draws the whole world into a folder: pictures, and their files in every format."""
+"""Generates the whole world: images, and annotation files in every format."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from tqdm import tqdm
-
+from vlrouting.progress_bar import progress_bar
 from vlrouting.shapes import coco_files, gqa_files, nlvr2_files, vqa_questions
 from vlrouting.shapes.caption_sentences import captions
 from vlrouting.shapes.draw import draw
 from vlrouting.shapes.scene import Scene, Thing, random_scene
 
 FIRST_IMAGE = {"train": 1, "val": 100_001, "test": 200_001}
-"""Number of a split's first image. No two splits share a number."""
+"""Number of a split's first image; image numbers are unique over all splits."""
 _NOTICE = """The shapes world: pictures of coloured shapes with captions, questions and statements about them,
 in the file formats of COCO captions, VQAv2, GQA and NLVR2. Drawn by vlrouting from a seed; `scenes.json`
 says what every picture shows. Licence: Apache-2.0, as vlrouting.
@@ -27,38 +26,38 @@ Some combinations of colour and shape occur only in the test split: half of its 
 
 
 class _World:
-    """The folder that is being filled. Records are kept as JSON text, which takes a tenth of the memory."""
+    """The folder being filled. Records are stored as JSON text, which takes a tenth of the memory."""
 
-    def __init__(self, folder: Path, seed: int, progress: tqdm[Any]) -> None:
-        self.folder, self.seed, self._progress = folder, seed, progress
+    def __init__(self, folder: Path, seed: int, advance: Callable[[int], None]) -> None:
+        self.folder, self.seed, self._advance = folder, seed, advance
         self.captioned: list[str] = []
-        """Karpathy's records, which one file holds for all splits."""
+        """Karpathy's records of all splits."""
         self.scenes: list[str] = []
-        """What each picture shows, by its path."""
+        """Image path and scene, as entries of a JSON object."""
 
     def add_image(self, path: str, scene: Scene) -> None:
-        """Draw a scene; the folder of `path` must be there."""
+        """Draw a scene; the folder of `path` must exist."""
         content = BytesIO()
         draw(scene).save(content, format="PNG", compress_level=1)
         (self.folder / path).write_bytes(content.getvalue())
         things = [{field.name: getattr(thing, field.name) for field in fields(Thing)} for thing in scene.things]
         self.scenes.append(_entry(path, {"background": scene.background, "things": things}))
-        self._progress.update()
+        self._advance(1)
 
 
 def write_world(folder: Path, seed: int, images: dict[str, int]) -> None:
-    """Write all files into the folder, which must not be there yet.
+    """Write all files into a new folder.
 
     Args:
-        folder: where.
-        seed: decides everything; the first pictures of a larger world are those of a smaller one.
-        images: number of single images by split.
+        folder: must not exist.
+        seed: determines all random choices. A larger world starts with the images of a smaller one.
+        images: split -> number of single images.
     """
     sets = {split: _sentence_sets(split, count) for split, count in images.items()}
     total = sum(images.values()) + 2 * nlvr2_files.PAIRS * sum(sets.values())
     (folder / "gqa").mkdir(parents=True)
-    with tqdm(total=total, desc="shapes world", unit="image", disable=None) as progress:
-        world = _World(folder, seed, progress)
+    with progress_bar("shapes world", total, "images") as advance:
+        world = _World(folder, seed, advance)
         for split, count in images.items():
             _write_images(world, split, count)
             _write_pairs(world, split, sets[split])
@@ -68,13 +67,13 @@ def write_world(folder: Path, seed: int, images: dict[str, int]) -> None:
 
 
 def _sentence_sets(split: str, images: int) -> int:
-    """How many sets NLVR2's files have, so that there are two examples for every image, in training one."""
+    """Number of sets in NLVR2's files, for two examples per single image, in training one."""
     examples = images if split == "train" else 2 * images
     return max(1, examples // (nlvr2_files.PAIRS * nlvr2_files.SENTENCES))
 
 
 def _write_images(world: _World, split: str, count: int) -> None:
-    """The single images of a split, and what COCO, VQAv2 and GQA say of them."""
+    """Write the single images of a split, with their annotations for COCO, VQAv2 and GQA."""
     (world.folder / "images" / split).mkdir(parents=True)
     captioned: dict[int, list[str]] = {}
     questions: list[str] = []
@@ -104,7 +103,7 @@ def _write_images(world: _World, split: str, count: int) -> None:
 
 
 def _write_pairs(world: _World, split: str, sets: int) -> None:
-    """The pairs of images of a split, and the statements about them."""
+    """Write the image pairs of a split, and the statements about them."""
     images = f"nlvr2/images/{split}"
     (world.folder / images).mkdir(parents=True)
     lines: list[str] = []
@@ -127,6 +126,6 @@ def _write_object(path: Path, entries: Iterable[str]) -> None:
 
 
 def _write_list(path: Path, key: str, records: Iterable[str], header: dict[str, Any]) -> None:
-    """An object that has the records under `key`, after what the header says."""
+    """Write a JSON object: the entries of `header`, then the records under `key`."""
     entries = [_entry(name, value) for name, value in header.items()]
     _write_object(path, [*entries, f"{json.dumps(key)}: [{', '.join(records)}]"])

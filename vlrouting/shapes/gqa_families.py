@@ -1,6 +1,6 @@
-"""The families of GQA questions. Each draws one question, and with it others whose answers partly follow from its own.
+"""The families of GQA questions. Each draws one question, and related questions, some of which its answer entails.
 
-A family returns nothing where the scene has no such question, or none with the answer that is `wanted`: true for yes.
+A family returns an empty list if the scene has no such question, or none with the `wanted` answer (true for yes).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from vlrouting.shapes.gqa_questions import (
     agree,
     differ,
     ends,
-    how_it_lies,
     is_it,
     is_on_side,
+    is_related,
     is_there,
     short,
     steps_of,
@@ -106,7 +106,7 @@ def verify_both(view: View, wanted: bool) -> list[GqaQuestion]:
 
 
 def exists(view: View, wanted: bool) -> list[GqaQuestion]:
-    """Whether there is a thing of a kind; a wider or narrower kind follows."""
+    """Whether there is a thing of a kind; the related question is about a wider or narrower kind."""
     thing = view.random.choice(view.scene.things)
     color, shape = (thing.color, thing.shape) if wanted else absent_pair(view.scene, view.random)
     narrow, wide = is_there(view, Kind(color=color, shape=shape)), is_there(view, Kind(shape=shape))
@@ -120,16 +120,16 @@ def exist_two(view: View, wanted: bool) -> list[GqaQuestion]:
     both = view.random.random() < 0.5
     shown = [shape for shape in SHAPES if Kind(shape=shape).among(view.scene)]
     absent = [shape for shape in SHAPES if shape not in shown]
-    # Both: two that are there, or one and one that is not. Either: one and one that is not, or two that are not.
-    here = 1 + wanted if both else int(wanted)
-    if here > len(shown) or 2 - here > len(absent):
+    # Number of shapes in the question that the scene shows. both: yes 2, no 1. either: yes 1, no 0.
+    present = 1 + wanted if both else int(wanted)
+    if present > len(shown) or 2 - present > len(absent):
         return []
-    kinds = [Kind(shape=s) for s in view.random.sample(shown, here) + view.random.sample(absent, 2 - here)]
+    kinds = [Kind(shape=s) for s in view.random.sample(shown, present) + view.random.sample(absent, 2 - present)]
     view.random.shuffle(kinds)
     parts = [is_there(view, kind) for kind in kinds]
     word, linked = ("both", "and") if both else ("either", "or")
     phrase = f"{word} {kinds[0].many()} {linked} {kinds[1].many()}"
-    certain = wanted == both  # the answer settles both parts, or else one part settles the answer
+    certain = wanted == both  # the answer determines both parts; otherwise one part determines the answer
     deciding = [part for part in parts if part.answer == ("yes" if wanted else "no")]
     middle = len(parts[0].program)
     steps = (*parts[0].program, *find(kinds[1], view.ids(kinds[1]), middle), Step("exist", (middle,), "?"))
@@ -146,22 +146,22 @@ def exist_two(view: View, wanted: bool) -> list[GqaQuestion]:
 
 
 def relation_verify(view: View, wanted: bool) -> list[GqaQuestion]:
-    """Whether one thing lies so to another; "no" is said only where the opposite holds."""
+    """Whether two things are in a relation; the answer is "no" only if the opposite relation holds."""
     pair, relation = view.two(), view.random.choice(list(RELATIONS))
     if pair is None or not RELATIONS[relation if wanted else INVERSE[relation]](pair[0].thing, pair[1].thing):
         return []
-    return [how_it_lies(*pair, relation), how_it_lies(*pair[::-1], INVERSE[relation])]
+    return [is_related(*pair, relation), is_related(*pair[::-1], INVERSE[relation])]
 
 
 def relation_choose(view: View) -> list[GqaQuestion]:
-    """On which of two sides one thing lies of another."""
+    """Which of two opposite relations holds between two things."""
     pair, relation = view.two(), view.random.choice(list(RELATIONS))
     if pair is None or not RELATIONS[relation](pair[0].thing, pair[1].thing):
         return []
     first, second = pair
     options = [relation, INVERSE[relation]]
     view.random.shuffle(options)
-    verified = how_it_lies(first, second, relation)
+    verified = is_related(first, second, relation)
     name = first.kind.shape or "shape"
     found = second.steps()
     question = GqaQuestion(
@@ -178,8 +178,8 @@ def relation_choose(view: View) -> list[GqaQuestion]:
     return [question, verified]
 
 
-def what_lies(view: View) -> list[GqaQuestion]:
-    """The only thing that lies so to another."""
+def what_is_related(view: View) -> list[GqaQuestion]:
+    """The only thing that is in a relation to another."""
     anchor, relation = view.one(), view.random.choice(list(RELATIONS))
     found = [thing for thing in view.scene.things if anchor and RELATIONS[relation](thing, anchor.thing)]
     if anchor is None or len(found) != 1:
@@ -201,7 +201,7 @@ def what_lies(view: View) -> list[GqaQuestion]:
 
 
 def compare(view: View, wanted: bool) -> list[GqaQuestion]:
-    """Whether two things agree in an attribute."""
+    """Whether two things have the same value of an attribute."""
     name, same = view.random.choice(("color", "size")), view.random.random() < 0.5
     pairs = [
         things
@@ -216,7 +216,7 @@ def compare(view: View, wanted: bool) -> list[GqaQuestion]:
 
 
 def common(view: View) -> list[GqaQuestion]:
-    """What two things have in common, where it is their colour or their shape and nothing else."""
+    """What two things have in common, if it is either their colour or their shape."""
     pair = view.two()
     if pair is None:
         return []
@@ -239,7 +239,7 @@ def common(view: View) -> list[GqaQuestion]:
 
 
 def position(view: View, wanted: bool) -> list[GqaQuestion]:
-    """Whether a thing is on one side of the picture; things in the middle are not asked about."""
+    """Whether a thing is on one side of the image; there are no such questions about things in the middle."""
     one, side = view.one(), view.random.choice(("left", "right"))
     if one is None or one.thing.column == 1 or (one.thing.column == (0 if side == "left" else 2)) != wanted:
         return []
@@ -249,8 +249,8 @@ def position(view: View, wanted: bool) -> list[GqaQuestion]:
 YES_NO: tuple[Callable[[View, bool], list[GqaQuestion]], ...] = (
     *(verify, verify, verify_both, exists, exists, exist_two, relation_verify, relation_verify, compare, position),
 )
-"""Families that are asked for a question whose answer is yes (true) or no, as often as each is tried."""
+"""Families of yes-or-no questions; a family is drawn in proportion to its entries."""
 OPEN: tuple[Callable[[View], list[GqaQuestion]], ...] = (
-    *(attribute, attribute, attribute, choose, relation_choose, what_lies, common),
+    *(attribute, attribute, attribute, choose, relation_choose, what_is_related, common),
 )
-"""The other families."""
+"""The other families, with weights as above."""

@@ -1,7 +1,7 @@
 """Questions with semantic programs, as records of GQA's official question and choices files.
 
-Of every scene some questions are balanced (their answers are as often yes as no, and as often one colour as another).
-The others are what follows from those, and make consistency measurable.
+Some questions about each scene are balanced: yes and no are equally frequent answers, and so are all colours. The other
+questions are related to the balanced ones and are needed to compute consistency.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST = 10
 
 
 def records(scene: Scene, image_id: int, random: Random) -> list[tuple[str, dict[str, Any], dict[str, list[str]]]]:
-    """Question id, record and choices of all questions about a scene; `isBalanced` tells which are balanced."""
+    """Question id, record and choices of all questions about a scene; the record's `isBalanced` marks balanced ones."""
     object_ids = {thing: str(image_id * 10 + number) for number, thing in enumerate(scene.things)}
     balanced, others = ask(View(scene, object_ids, random))
     asked = {f"{image_id * 100 + number:08d}": q for number, q in enumerate([*balanced.values(), *others])}
@@ -33,18 +33,18 @@ def records(scene: Scene, image_id: int, random: Random) -> list[tuple[str, dict
             "entailed": [other for other in asked if other != key and question.entails(asked[other])],
             "equivalent": [other for other in asked if programs[other] == programs[key]],
         }
-        # Anything may have any look, so whatever is of the right sort is plausible too.
+        # Every combination of attributes is possible, so all valid answers are plausible.
         choices = {"valid": list(question.valid), "plausible": list(question.valid)}
         found.append((key, _record(question, image_id) | relations, choices))
     return found
 
 
 def ask(view: View) -> tuple[dict[str, GqaQuestion], list[GqaQuestion]]:
-    """Balanced questions by their text, and others that go with them; no text occurs twice."""
+    """Balanced questions by their text, and related questions; all texts are different."""
     balanced: dict[str, GqaQuestion] = {}
     others: dict[str, GqaQuestion] = {}
     while len(balanced) < _BALANCED:
-        # In turn, and the fifth by lot.
+        # Yes-or-no questions alternate with others; the fifth is random.
         yes_or_no = view.random.random() < 0.5 if len(balanced) == _BALANCED - 1 else len(balanced) % 2 == 0
         first, *rest = _family(view, yes_or_no)
         if first.text not in balanced:
@@ -60,14 +60,14 @@ def _family(view: View, yes_or_no: bool) -> list[GqaQuestion]:
         for family in view.random.sample(OPEN, len(OPEN)):
             if found := family(view):
                 return found
-    # Also where all things look alike, so that no words tell one from the others.
+    # Some of these families need no unique thing, so this ends even if all things look alike.
     while True:
         if found := view.random.choice(YES_NO)(view, wanted):
             return found
 
 
 def _record(question: GqaQuestion, image_id: int) -> dict[str, Any]:
-    """What the question's record says of it alone."""
+    """The entries of a question's record that do not depend on other questions."""
     full_answer = sentence(question.full_answer)
     detailed, semantic, structural = question.types
     return {
@@ -90,14 +90,14 @@ def _record(question: GqaQuestion, image_id: int) -> dict[str, Any]:
 
 
 def _local_group(question: GqaQuestion) -> str:
-    """Questions that differ only in what they were asked about a thing: its shape, and the last step's argument."""
+    """The local group: shape of the question's first thing, and the argument of its last step."""
     noun, last = question.program[0].argument.split()[0], question.program[-1]
     asked = last.operation if last.argument in ("", "?") else last.argument.split(" (")[0]
     return f"{noun}_{asked}"
 
 
 def _annotate(question: GqaQuestion, text: str) -> dict[str, str]:
-    """Place of every noun that names one thing, counted in words from 0 -> the thing's id."""
+    """Position (word index from 0) of every noun that names a thing -> the thing's id."""
     words = text.lower()
     places: dict[str, str] = {}
     for one in question.about:

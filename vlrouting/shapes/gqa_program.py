@@ -1,6 +1,6 @@
-"""One question of GQA's kind: its words, its program over the scene, and what its answer tells of other questions.
+"""A GQA question: its text, its program over the scene, and the facts that its answer implies.
 
-Form of programs and types: https://cs.stanford.edu/people/dorarad/gqa/download.html
+Format of programs and types: https://cs.stanford.edu/people/dorarad/gqa/download.html
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vlrouting.shapes.words import Kind
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operation of a program, on the results of earlier steps."""
+    """One operation of a program, applied to the results of earlier steps."""
 
     operation: str
     dependencies: tuple[int, ...]
@@ -28,7 +28,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Referent:
-    """One thing of the scene, by words that fit no other."""
+    """One thing of the scene, and the kind that only it belongs to."""
 
     thing: Thing
     kind: Kind
@@ -39,12 +39,12 @@ class Referent:
         return f"the {self.kind.one()}"
 
     def steps(self, start: int = 0) -> tuple[Step, ...]:
-        """The steps that find it; `start` is the number of the first."""
+        """The steps that find the thing; `start` is the index of the first step."""
         return find(self.kind, self.object_id, start)
 
 
 def find(kind: Kind, object_ids: str, start: int = 0) -> tuple[Step, ...]:
-    """The steps to the things of a kind: by shape, then size and colour. `object_ids` names what they find."""
+    """The steps that find the things of a kind: by shape, then size and colour. `object_ids` is their result."""
     steps = [Step("select", (), f"{kind.shape or 'shape'} ({object_ids})")]
     for operation, value in (("filter size", kind.size), ("filter color", kind.color)):
         if value is not None:
@@ -63,35 +63,35 @@ class GqaQuestion:
     types: tuple[str, str, str]
     """Detailed, semantic and structural type."""
     valid: tuple[str, ...]
-    """Answers of the right sort."""
+    """Answers of the right type."""
     about: tuple[Referent, ...] = ()
-    """The things that its words name."""
+    """The things that the text mentions."""
     group: str | None = None
-    """Global group: what an open question asks for."""
+    """Global group: the attribute that an open question asks for."""
     tells: frozenset[str] = frozenset()
-    """What one knows of the scene from the question and its answer."""
+    """Facts about the scene that the question and its answer imply."""
     needs: frozenset[str] = frozenset()
-    """What one must know of the scene to answer it."""
+    """Facts about the scene that determine the answer."""
 
     @property
     def semantic_string(self) -> str:
         return "->".join(map(str, self.program))
 
     def entails(self, other: GqaQuestion) -> bool:
-        """Whether the answer to `other` follows from this one's."""
+        """Whether this question's answer implies the answer to `other`."""
         return bool(other.needs) and other.needs <= self.tells
 
 
 @cache
 def some(kind: Kind) -> frozenset[str]:
-    """What is known once a thing of this kind has been seen: there is one of it, and of every wider kind."""
+    """Facts implied by the existence of a thing of this kind: it exists, and so does one of every wider kind."""
     wider = product(*({None, value} for value in (kind.size, kind.color, kind.shape)))
     return frozenset(f"some {Kind(*values).one()}" for values in wider)
 
 
 @cache
 def none(kind: Kind) -> frozenset[str]:
-    """What is known once there is nothing of this kind: nor is there of any narrower kind."""
+    """Facts implied by the absence of things of this kind: they are absent, and so is every narrower kind."""
     narrower = product(
         *(
             (value,) if value else (None, *values)

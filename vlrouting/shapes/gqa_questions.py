@@ -1,4 +1,4 @@
-"""Single questions of GQA's kind, of which the families are made: words, program, types, what they tell and need."""
+"""Single GQA questions, from which the families are composed: text, program, types, implied and needed facts."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ _AXES = {"to the left of": "columns", "to the right of": "columns", "above": "ro
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A scene with the ids of its things, and the chance that chooses what is asked."""
+    """A scene with the ids of its things, and the random generator that chooses the questions."""
 
     scene: Scene
     object_ids: dict[Thing, str]
     random: Random
 
     def referent(self, thing: Thing, hide: tuple[str, ...] = ()) -> Referent | None:
-        """The thing by words that tell it from all others and none of `hide`; None where there are none."""
+        """The thing, described uniquely without the attributes in `hide`; None if that is impossible."""
         kind = unique_kind(thing, self.scene, self.random, hide)
         return Referent(thing, kind, self.object_ids[thing]) if kind else None
 
     def one(self, *hide: str) -> Referent | None:
-        """Any thing."""
+        """A random thing, described without the attributes in `hide`; None if that is impossible."""
         return self.referent(self.random.choice(self.scene.things), hide)
 
     def two(self, hide: tuple[str, ...] = ()) -> tuple[Referent, Referent] | None:
-        """Any two things."""
+        """Two random things; None if there are no two, or one of them cannot be described uniquely."""
         if len(self.scene.things) == 1:
             return None
         first, second = (self.referent(thing, hide) for thing in self.random.sample(self.scene.things, 2))
         return (first, second) if first and second else None
 
     def ids(self, kind: Kind) -> str:
-        """Ids of all things of a kind; `-` stands for none."""
+        """Ids of all things of a kind; `-` if there are none."""
         return ",".join(self.object_ids[thing] for thing in kind.among(self.scene)) or "-"
 
 
@@ -60,12 +60,12 @@ def which(one: Referent, name: str) -> GqaQuestion:
 
 
 def what_is_the(one: Referent, name: str) -> GqaQuestion:
-    """The same in other words."""
+    """As `which`, in other words."""
     return replace(which(one, name), text=f"What is the {name} of {one.the}?", types=("directOf", "attr", "query"))
 
 
 def what_is_it(one: Referent) -> GqaQuestion:
-    """The name of a thing, which is its shape."""
+    """The name of a thing: its shape."""
     shape, steps = one.thing.shape, one.steps()
     return replace(
         which(one, "shape"),
@@ -80,7 +80,7 @@ def is_it(one: Referent, name: str, value: str) -> GqaQuestion:
     """Whether a thing has this colour, shape or size."""
     true, steps = getattr(one.thing, name) == value, one.steps()
     said = with_article(value) if name == "shape" else value
-    # Of two sizes, not to be the one is to be the other.
+    # There are only two sizes, so "no" implies the size too.
     known = _known(one, name) if true or name == "size" else some(one.kind)
     return yes_or_no(
         f"Is {one.the} {said}?",
@@ -109,8 +109,8 @@ def is_there(view: View, kind: Kind) -> GqaQuestion:
     )
 
 
-def how_it_lies(first: Referent, second: Referent, relation: str) -> GqaQuestion:
-    """Whether one thing lies so to another."""
+def is_related(first: Referent, second: Referent, relation: str) -> GqaQuestion:
+    """Whether two things are in this relation."""
     true, steps = RELATIONS[relation](first.thing, second.thing), second.steps()
     name = first.kind.shape or "shape"
     order = frozenset({f"{_AXES[relation]} of {' and '.join(sorted((first.the, second.the)))}"})
@@ -121,7 +121,7 @@ def how_it_lies(first: Referent, second: Referent, relation: str) -> GqaQuestion
         (*steps, Step("verify rel", (len(steps) - 1,), f"{name},{relation},s ({first.object_id})")),
         ("relVerify", "rel", "verify"),
         about=(first, second),
-        tells=order if true else frozenset(),  # else they might be level
+        tells=order if true else frozenset(),  # otherwise they may be in one line
         needs=order,
     )
 
@@ -143,20 +143,20 @@ def agree(first: Referent, second: Referent, name: str) -> GqaQuestion:
 
 
 def differ(first: Referent, second: Referent, name: str) -> GqaQuestion:
-    """Whether they have different ones."""
+    """Whether two things have different colours or sizes."""
     opposite = agree(first, second, name)
     return replace(
         opposite,
         text=f"Do {first.the} and {second.the} have different {name}s?",
         answer="no" if opposite.answer == "yes" else "yes",
-        full_answer=_begun(opposite.answer == "no", opposite.full_answer.split(", ", 1)[1]),
+        full_answer=_prefixed(opposite.answer == "no", opposite.full_answer.split(", ", 1)[1]),
         program=(*steps_of(first, second), Step(f"different {name}", ends(first, second), "")),
         types=("twoDifferent", "attr", "compare"),
     )
 
 
 def is_on_side(one: Referent, side: str) -> GqaQuestion:
-    """Whether a thing that is not in the middle is on this side of the picture."""
+    """Whether a thing that is not in the middle is on this side of the image."""
     true, steps = (one.thing.column == 0) == (side == "left"), one.steps()
     known = frozenset({f"side of {one.the}"})
     return yes_or_no(
@@ -166,7 +166,7 @@ def is_on_side(one: Referent, side: str) -> GqaQuestion:
         (*steps, Step("verify hposition", (len(steps) - 1,), side)),
         ("positionVerify", "attr", "verify"),
         about=(one,),
-        tells=known if true else frozenset(),  # else it might be in the middle
+        tells=known if true else frozenset(),  # otherwise it may be in the middle
         needs=known,
     )
 
@@ -181,10 +181,10 @@ def yes_or_no(
     tells: frozenset[str] = frozenset(),
     needs: frozenset[str] = frozenset(),
 ) -> GqaQuestion:
-    """A question that is answered yes or no."""
+    """A question with the answer yes or no."""
     answer = "yes" if true else "no"
     return GqaQuestion(
-        text, answer, _begun(true, full_answer), program, types, ("yes", "no"), about, None, tells, needs
+        text, answer, _prefixed(true, full_answer), program, types, ("yes", "no"), about, None, tells, needs
     )
 
 
@@ -199,11 +199,11 @@ def steps_of(first: Referent, second: Referent) -> tuple[Step, ...]:
 
 
 def ends(first: Referent, second: Referent) -> tuple[int, int]:
-    """Numbers of the steps at which they are found."""
+    """Indices of the last steps of `steps_of` for each of the two things."""
     return len(first.steps()) - 1, len(first.steps()) + len(second.steps()) - 1
 
 
-def _begun(true: bool, words: str) -> str:
+def _prefixed(true: bool, words: str) -> str:
     return f"{'yes' if true else 'no'}, {words}"
 
 

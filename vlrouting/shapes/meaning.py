@@ -1,4 +1,4 @@
-"""What the words of this world mean: for `evaluator`, and apart from the code that writes them."""
+"""The meaning of words and phrases, for `evaluator`; independent of the modules that generate texts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SIZE = "small|large"
 SHAPE = "circle|square|triangle|star|cross"
 SHAPES = "circles|squares|triangles|stars|crosses"
 NOUN = rf"(?:(?:{SIZE}|{COLOR}) )*(?:shape|thing|{SHAPE})"
-"""Pattern of one thing's name, without its article."""
+"""Pattern of a thing's description, without the article."""
 NOUNS = rf"(?:(?:{SIZE}|{COLOR}) )*(?:shapes|{SHAPES})"
-"""Pattern of a name in the plural."""
+"""Pattern of a description in the plural."""
 VALUE = rf"(?:{COLOR}|{SIZE}|an? (?:{SHAPE}))"
 RELATION = "(?:to the left of|to the right of|above|below)"
 PLACE = "(?:(?:top|middle|bottom) (?:left|center|right)|center)"
@@ -27,11 +27,11 @@ _COLUMN = {"left": 0, "center": 1, "right": 2}
 
 
 class NotUnderstood(ValueError):
-    """The words are none of this world's, or speak of one thing where there is none of the kind, or several."""
+    """A text is not in the language of this world, or mentions "the" thing of a kind that is not unique."""
 
 
 def kind(words: str) -> Test:
-    """The test for `large red circles`; articles, `shape` and `thing` ask for nothing."""
+    """The test for `large red circles`; articles, `shape` and `thing` are ignored."""
     wanted: list[tuple[str, str]] = []
     for word in words.split():
         if word in COLOR.split("|"):
@@ -55,8 +55,8 @@ def place(words: str) -> Test:
     return lambda thing: (not rows or thing.row in rows) and (not columns or thing.column in columns)
 
 
-def lies(relation: str, first: Thing, second: Thing) -> bool:
-    """Whether the first thing is `to the left of`, `to its right`, `above`, `below it` … the second."""
+def related(relation: str, first: Thing, second: Thing) -> bool:
+    """Whether the relation (`to the left of`, `to its right`, `above`, `below it`, …) holds."""
     if "left" in relation:
         return first.column < second.column
     if "right" in relation:
@@ -65,7 +65,7 @@ def lies(relation: str, first: Thing, second: Thing) -> bool:
 
 
 def count(words: str, scene: Scene) -> int:
-    """How many things of a kind there are."""
+    """Number of things of a kind."""
     return sum(map(kind(words), scene.things))
 
 

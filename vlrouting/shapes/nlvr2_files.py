@@ -1,11 +1,11 @@
-"""Statements about two pictures, as records of NLVR2's official JSON Lines files.
+"""Statements about two images, as records of NLVR2's official JSON Lines files.
 
-Every sentence is said of four pairs and is true of two of them, so that its words alone tell nothing. Of the four
-sentences that are said of a pair two are true, so that a pair alone tells nothing either.
+Each statement is paired with four image pairs and is true of two of them, so the text alone does not predict the label.
+Each image pair has four statements, two of them true, so the images alone do not predict it either.
 
-A label of one bit teaches little. So that a laptop learns something in minutes, most sentences say that a kind of thing
-is there, mostly a colour, and most pictures are of one colour, which stands out. The rest counts, compares, denies, and
-says how things lie.
+A label of one bit is a weak training signal. To let a model learn something in minutes on a laptop, most statements say
+that a kind of thing (usually a colour) is present, and most images have a single colour. The other statements count,
+compare, negate, and describe spatial relations.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from vlrouting.shapes.scene import (
 from vlrouting.shapes.words import COUNTS, Kind, with_article
 
 PAIRS = 4
-"""Pairs of a set, of which each of its sentences is said."""
+"""Image pairs per set; each statement of the set is paired with all of them."""
 SENTENCES = 4
-"""Sentences of a set."""
+"""Statements per set."""
 _ALIKE = 0.95
-"""How often all things of a picture are made to be of one colour."""
+"""Fraction of images whose things all have one colour."""
 _SET_COLORS = 3
-"""Colours that such pictures of a set have."""
+"""Number of such colours per set."""
 _PAIR_TRIES = 60
 _FAMILIES_TRIED = 75
 _FAMILY_TRIES = 40
@@ -45,7 +45,7 @@ Truth = Callable[[Scene, Scene], bool]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A sentence, what it means, and the kinds of things it speaks of."""
+    """A sentence, its meaning, and the kinds of things it mentions."""
 
     text: str
     true: Truth
@@ -54,22 +54,22 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two pictures of one set."""
+    """Two images of one set."""
 
     name: str
-    """`split-set-pair`, from which the names of the images are made."""
+    """`split-set-pair`, the start of the images' names."""
     left: Scene
     right: Scene
 
 
 def sentence_set(split: str, number: int, random: Random, held_out: bool) -> tuple[list[dict[str, Any]], list[Pair]]:
-    """A set of pairs, with its sentences said of each of them: the records, and the pairs to draw.
+    """One set: the records (every statement with every image pair), and the pairs to draw.
 
     Args:
         split: name of the split, the start of every identifier.
         number: number of the set in its split.
-        random: where all chance comes from.
-        held_out: whether more than a third of the pictures show a held-out combination of colour and shape (else none).
+        random: the random generator.
+        held_out: whether more than a third of the images show a held-out combination of colour and shape (else none).
     """
     statements: list[Statement] = []
     while not statements:
@@ -98,7 +98,7 @@ def _record(statement: Statement, turn: int, pair: Pair, split: str) -> dict[str
 
 
 def _pairs(statement: Statement, random: Random, held_out: bool) -> list[tuple[Scene, Scene]]:
-    """Pairs of which the sentence is true and as many of which it is false, mixed; none where they are too rare."""
+    """Image pairs in random order; the statement is true of half of them. Empty if such pairs are too rare."""
     colors = random.sample(list(COLORS), _SET_COLORS)
     found: dict[bool, list[tuple[Scene, Scene]]] = {True: [], False: []}
     for _ in range(_PAIR_TRIES):
@@ -112,27 +112,30 @@ def _pairs(statement: Statement, random: Random, held_out: bool) -> list[tuple[S
 
 
 def _statements(first: Statement, pairs: list[tuple[Scene, Scene]], random: Random, held_out: bool) -> list[Statement]:
-    """The first and more, each true of half the pairs and half of them true of each pair; none where some are rare."""
+    """The first and further statements: each is true of half the pairs, and half of them are true of each pair.
+
+    Empty if there are not enough such statements.
+    """
     said: dict[str, Statement] = {}
-    lacking = {
-        True: [SENTENCES // 2] * PAIRS,
-        False: [SENTENCES // 2] * PAIRS,
-    }  # label -> how many each pair is short of
+    needed = {label: [SENTENCES // 2] * PAIRS for label in (True, False)}  # label -> missing statements per pair
     for statement in _candidates(first, random, held_out):
         labels = [statement.true(*pair) for pair in pairs]
-        fits = sum(labels) == PAIRS // 2 and all(lacking[label][place] for place, label in enumerate(labels))
+        fits = sum(labels) == PAIRS // 2 and all(needed[label][place] for place, label in enumerate(labels))
         if statement.text in said or not fits:
             continue
         said[statement.text] = statement
         if len(said) == SENTENCES:
             return list(said.values())
         for place, label in enumerate(labels):
-            lacking[label][place] -= 1
+            needed[label][place] -= 1
     return []
 
 
 def _candidates(first: Statement, random: Random, held_out: bool) -> Iterator[Statement]:
-    """The first, then many of one family after the other: were each of any, those that are easily true would win."""
+    """The first statement, then many of one family after the other.
+
+    If each were drawn from a random family, families whose statements are often true would be over-represented.
+    """
     yield first
     for _ in range(_FAMILIES_TRIED):
         family = random.choice(_FAMILIES)
@@ -141,7 +144,7 @@ def _candidates(first: Statement, random: Random, held_out: bool) -> Iterator[St
 
 
 def _scene(kinds: tuple[Kind, ...], colors: Sequence[str], random: Random, held_out: bool) -> Scene:
-    """A scene mostly of one colour, in which, half the time, there is made to be a thing of one of the kinds."""
+    """A scene, usually of one colour; half the time it is made to contain a thing of one of the kinds."""
     scene = random_scene(random, held_out and random.random() < 0.5)
     kind = random.choice(kinds) if kinds and random.random() < 0.5 else Kind()
     if random.random() < _ALIKE:
@@ -156,19 +159,19 @@ def _scene(kinds: tuple[Kind, ...], colors: Sequence[str], random: Random, held_
 
 
 def _allowed(things: list[Thing], scene: Scene, held_out: bool) -> Scene:
-    """The scene with these things, or as it was where they would show what is held out."""
+    """The scene with these things, or unchanged if they show a held-out combination that is not allowed."""
     shown = any(thing.held_out for thing in things)
     return scene if shown and not held_out else replace(scene, things=tuple(things))
 
 
 def _kind(random: Random, held_out: bool) -> Kind:
-    """Mostly a colour, sometimes a shape, or both."""
+    """Usually a colour, sometimes a shape, or both."""
     color, shape = random.choice(ALL if held_out else SEEN)
     return random.choices((Kind(color=color), Kind(shape=shape), Kind(color=color, shape=shape)), (9, 1, 1))[0]
 
 
 def _shows(random: Random, held_out: bool) -> Statement:
-    """What is there, in one of the pictures or in both. Never what is not: denied as often, it would be learnt late."""
+    """A kind is present in one of the images, or in both. Its negation, equally frequent, would slow down learning."""
     kind, both = _kind(random, held_out), random.random() < 0.25
     return Statement(
         f"{'Both images show' if both else 'An image shows'} {with_article(kind.one())}.",
@@ -178,7 +181,7 @@ def _shows(random: Random, held_out: bool) -> Statement:
 
 
 def _how_many_show(random: Random, held_out: bool) -> Statement:
-    """Whether exactly one of the pictures, or none, shows a kind."""
+    """Exactly one of the images, or none, shows a kind."""
     kind = _kind(random, held_out)
     words, count = random.choice((("Exactly one image shows", 1), ("Neither image shows", 0)))
     return Statement(
@@ -189,7 +192,7 @@ def _how_many_show(random: Random, held_out: bool) -> Statement:
 
 
 def _one_side(random: Random, held_out: bool) -> Statement:
-    """What one of the pictures shows."""
+    """The left or the right image shows a kind."""
     side, kind = random.choice(("left", "right")), _kind(random, held_out)
     return Statement(
         f"The {side} image shows {with_article(kind.one())}.",
@@ -199,7 +202,7 @@ def _one_side(random: Random, held_out: bool) -> Statement:
 
 
 def _more(random: Random, held_out: bool) -> Statement:
-    """Which picture shows more of a kind."""
+    """The left image shows more, or fewer, things of a kind."""
     kind, more = random.choice((Kind(), _kind(random, held_out))), random.random() < 0.5
 
     def true(left: Scene, right: Scene) -> bool:
@@ -250,12 +253,12 @@ def _all_one_size(random: Random, held_out: bool) -> Statement:
     )
 
 
-def _lies(random: Random, held_out: bool) -> Statement:
-    """One kind beside another in one of the pictures."""
+def _relation(random: Random, held_out: bool) -> Statement:
+    """A spatial relation between two kinds in one of the images."""
     side, (relation, holds) = random.choice(("left", "right")), random.choice(list(RELATIONS.items()))
     first, second = Kind(color=random.choice(list(COLORS))), Kind(shape=random.choice(SHAPES))
     if (first.color, second.shape) in HELD_OUT and not held_out:
-        return _lies(random, held_out)
+        return _relation(random, held_out)
 
     def true(left: Scene, right: Scene) -> bool:
         scene = left if side == "left" else right
@@ -267,6 +270,6 @@ def _lies(random: Random, held_out: bool) -> Statement:
 
 _FAMILIES: tuple[Callable[[Random, bool], Statement], ...] = (
     *(_shows,) * 48,
-    *(_how_many_show, _one_side, _more, _same_number, _in_total, _each_side, _all_one_size, _lies),
+    *(_how_many_show, _one_side, _more, _same_number, _in_total, _each_side, _all_one_size, _relation),
 )
-"""As often as each is drawn."""
+"""Families of statements; a family is drawn in proportion to its entries."""

@@ -1,4 +1,4 @@
-"""What a question asks: its true answer, found in the scene."""
+"""Parses a question and finds its true answer in the scene."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vlrouting.shapes.meaning import (
     NotUnderstood,
     count,
     kind,
-    lies,
     place,
+    related,
     the,
 )
 from vlrouting.shapes.scene import Scene, Thing
@@ -25,10 +25,10 @@ _COLUMNS = ("left", "center", "right")
 
 
 def answer(question: str, scene: Scene) -> str:
-    """The true answer to a question in small letters, without its question mark.
+    """The true answer to a question in lower case, without its question mark.
 
     Raises:
-        NotUnderstood: the words are none of this world's, or the question has no single answer.
+        NotUnderstood: the question is not in the language of this world, or has no unique answer.
     """
     for pattern, find in _QUESTIONS.items():
         match = re.fullmatch(pattern, question)
@@ -47,7 +47,7 @@ def _attribute_at(scene: Scene, name: str, where: str) -> str:
 
 
 def _which_of(scene: Scene, words: str, *options: str) -> str:
-    """The one of two values that holds, without its article."""
+    """The one of two values that is true, without its article."""
     holding = [option for option in options if kind(option)(the(words, scene))]
     if len(holding) != 1:
         raise NotUnderstood(f"{len(holding)} of {options} hold")
@@ -55,15 +55,15 @@ def _which_of(scene: Scene, words: str, *options: str) -> str:
 
 
 def _which_side(scene: Scene, words: str, one: str, other: str, anchor: str) -> str:
-    holding = [how for how in (one, other) if lies(how, the(words, scene), the(anchor, scene))]
+    holding = [how for how in (one, other) if related(how, the(words, scene), the(anchor, scene))]
     if len(holding) != 1:
         raise NotUnderstood(f"{len(holding)} of '{one}', '{other}' hold")
     return next(word for word in ("left", "right", "above", "below") if word in holding[0])
 
 
-def _what_lies(scene: Scene, how: str, words: str) -> str:
+def _what_is_related(scene: Scene, how: str, words: str) -> str:
     anchor = the(words, scene)
-    return _only([thing for thing in scene.things if lies(how, thing, anchor)]).shape
+    return _only([thing for thing in scene.things if related(how, thing, anchor)]).shape
 
 
 def _where(scene: Scene, words: str) -> str:
@@ -103,7 +103,7 @@ _QUESTIONS: dict[str, Callable[..., str | bool]] = {
     rf"what (color) is the shape in the ({PLACE})": _attribute_at,
     rf"what is in the ({PLACE})": lambda scene, where: _attribute_at(scene, "shape", where),
     rf"what is the ({NOUN})": lambda scene, words: the(words, scene).shape,
-    rf"what is ({RELATION}) the ({NOUN})": _what_lies,
+    rf"what is ({RELATION}) the ({NOUN})": _what_is_related,
     rf"where is the ({NOUN})": _where,
     rf"how many ({NOUNS}) (?:are there|are in the picture)": lambda scene, words: str(count(words, scene)),
     rf"how many shapes are ({VALUE})": lambda scene, words: str(count(words, scene)),
@@ -115,7 +115,7 @@ _QUESTIONS: dict[str, Callable[..., str | bool]] = {
     rf"is the ({NOUN}) ({VALUE})": lambda scene, words, value: kind(value)(the(words, scene)),
     rf"is the ({NOUN}) ({VALUE}) or ({VALUE})": _which_of,
     rf"is the ({NOUN}) both ({VALUE}) and ({VALUE})": lambda scene, words, a, b: kind(f"{a} {b}")(the(words, scene)),
-    rf"is the ({NOUN}) ({RELATION}) the ({NOUN})": lambda scene, a, how, b: lies(how, the(a, scene), the(b, scene)),
+    rf"is the ({NOUN}) ({RELATION}) the ({NOUN})": lambda scene, a, how, b: related(how, the(a, scene), the(b, scene)),
     rf"is the ({NOUN}) ({RELATION}) or ({RELATION}) the ({NOUN})": _which_side,
     rf"is the ({NOUN}) on the (left|right) side of the picture": lambda scene, words, side: (
         the(words, scene).column == _COLUMNS.index(side)
@@ -123,4 +123,4 @@ _QUESTIONS: dict[str, Callable[..., str | bool]] = {
     rf"do the ({NOUN}) and the ({NOUN}) have (the same|different) (color|shape|size)s?": _equal,
     rf"what do the ({NOUN}) and the ({NOUN}) have in common": _in_common,
 }
-"""Pattern of a question -> how its parts find the answer: a word, or whether it is yes."""
+"""Pattern of a question -> function of the scene and the pattern's groups; returns a word, or whether it is yes."""

@@ -1,4 +1,4 @@
-"""What a picture of the world shows: one to four things on a grid of three rows and three columns."""
+"""The content of an image: one to four things on a grid of three rows and three columns."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ MOST_THINGS = 4
 HELD_OUT = frozenset(
     {("red", "triangle"), ("green", "star"), ("blue", "cross"), ("yellow", "square"), ("purple", "circle")}
 )
-"""Colour and shape together that only test scenes show; each colour and each shape occurs elsewhere too."""
+"""Combinations of colour and shape that only test scenes show; each colour and each shape also occurs in training."""
 ALL = tuple((color, shape) for color in COLORS for shape in SHAPES)
 SEEN = tuple(pair for pair in ALL if pair not in HELD_OUT)
-"""Colour and shape together that every split shows."""
+"""Combinations of colour and shape that every split shows."""
 
 _COUNT_WEIGHTS = (2, 3, 3, 2)
-"""How often a scene has 1, 2, 3, 4 things."""
+"""Relative frequency of scenes with 1, 2, 3, 4 things."""
 _JITTER = {"small": 12, "large": 4}
-"""Farthest shift from the cell's centre, in quarters of a pixel."""
+"""Largest shift from the cell's centre, in quarters of a pixel."""
 _BACKGROUND = (222, 246)
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One thing: how it looks, its cell, and its shift from the cell's centre in pixels (quarters)."""
+    """One thing: its look, its cell, and its shift from the cell's centre in pixels (multiples of a quarter)."""
 
     color: str
     shape: str
@@ -52,17 +52,17 @@ class Thing:
 
     @property
     def held_out(self) -> bool:
-        """Whether training and validation never show this colour on this shape."""
+        """Whether training and validation never show this combination of colour and shape."""
         return (self.color, self.shape) in HELD_OUT
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One to four things in reading order (by row, then column), each in a cell of its own, on a gray ground."""
+    """One to four things in reading order (by row, then column), at most one per cell, on a gray background."""
 
     things: tuple[Thing, ...]
     background: int = 234
-    """Gray level of the ground, 0 to 255."""
+    """Gray level of the background, 0 to 255."""
 
     def __post_init__(self) -> None:
         cells = [(thing.row, thing.column) for thing in self.things]
@@ -76,20 +76,20 @@ RELATIONS: dict[str, Callable[[Thing, Thing], bool]] = {
     "above": lambda first, second: first.row < second.row,
     "below": lambda first, second: first.row > second.row,
 }
-"""How the first thing lies to the second, by their cells, so that it is never a close call."""
+"""Spatial relations of the first thing to the second. They compare cells, so they are never ambiguous."""
 
 
 def random_scene(random: Random, held_out: bool | None) -> Scene:
-    """A scene drawn by `random`.
+    """A random scene.
 
     Args:
-        random: where all chance comes from.
-        held_out: False for none of the combinations of HELD_OUT, True for at least one, None for whatever comes.
+        random: the random generator.
+        held_out: False for no combination in HELD_OUT, True for at least one, None for no restriction.
     """
     count = random.choices(range(1, MOST_THINGS + 1), _COUNT_WEIGHTS)[0]
     known = SEEN if held_out is False else ALL
     colors = [random.choice(list(COLORS)) for _ in range(count)]
-    # Colour first, then a shape it goes with: so each colour is as frequent as any other, and so is each shape.
+    # Colour first, then an allowed shape: this makes all colours equally frequent, and all shapes too.
     pairs = [random.choice([pair for pair in known if pair[0] == color]) for color in colors]
     if held_out and HELD_OUT.isdisjoint(pairs):
         pairs[random.randrange(count)] = random.choice(sorted(HELD_OUT))

@@ -1,6 +1,6 @@
 """Questions with ten answers each, as records of VQAv2's official questions and annotations files.
 
-The wanted answer is drawn before the question is, so that neither "yes" nor a number can be guessed from the words.
+The answer is drawn before the question, so that neither "yes" nor a number can be predicted from the text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vlrouting.shapes.scene import COLORS, RELATIONS, SHAPES, SIZES, Scene
 from vlrouting.shapes.words import COUNTS, INVERSE, Kind, place, unique_kind, with_article
 
 Asked = tuple[str, str]
-"""Question and its true answer."""
+"""Question and true answer."""
 
 QUESTION_TYPES = (
     "what color is the",
@@ -29,9 +29,9 @@ QUESTION_TYPES = (
     "is there",
     "is the",
 )
-"""Leading words, the longer before the shorter that it begins with."""
-_RIGHT = (7, 8, 8, 9, 9, 9, 10, 10, 10, 10)
-"""How many of the ten people give the true answer, as often as it stands here."""
+"""First words of a question; a longer entry comes before its own prefix."""
+_CORRECT = (7, 8, 8, 9, 9, 9, 10, 10, 10, 10)
+"""Number of annotators, of ten, who give the true answer; drawn uniformly."""
 
 
 def ask(scene: Scene, random: Random) -> list[Asked]:
@@ -47,7 +47,7 @@ def ask(scene: Scene, random: Random) -> list[Asked]:
 
 
 def header(split: str) -> dict[str, Any]:
-    """What the official files begin with."""
+    """The first entries of the official files."""
     return {
         "info": {"description": "Questions about the shapes world, in the file format of VQAv2", "version": "1.0"},
         "task_type": "Open-Ended",
@@ -58,7 +58,7 @@ def header(split: str) -> dict[str, Any]:
 
 
 def records(scene: Scene, image_id: int, random: Random) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The scene's questions and annotations, as the official files have them."""
+    """The scene's questions and annotations, as records of the official files."""
     questions, annotations = [], []
     for number, (text, answer) in enumerate(ask(scene, random)):
         ids = {"question_id": image_id * 100 + number, "image_id": image_id}
@@ -69,9 +69,9 @@ def records(scene: Scene, image_id: int, random: Random) -> tuple[list[dict[str,
 
 def _annotation(text: str, answer: str, random: Random) -> dict[str, Any]:
     answer_type = "yes/no" if answer in ("yes", "no") else "number" if answer.isdigit() else "other"
-    right = random.choice(_RIGHT)
-    given = [(answer, random.choice(("yes", "yes", "yes", "maybe"))) for _ in range(right)]
-    given += [(_slip(answer, random), random.choice(("maybe", "maybe", "no"))) for _ in range(10 - right)]
+    correct = random.choice(_CORRECT)
+    given = [(answer, random.choice(("yes", "yes", "yes", "maybe"))) for _ in range(correct)]
+    given += [(_other_answer(answer, random), random.choice(("maybe", "maybe", "no"))) for _ in range(10 - correct)]
     random.shuffle(given)
     return {
         "question_type": next(words for words in QUESTION_TYPES if text.lower().startswith(words)),
@@ -84,8 +84,8 @@ def _annotation(text: str, answer: str, random: Random) -> dict[str, Any]:
     }
 
 
-def _slip(answer: str, random: Random) -> str:
-    """What another person says: the same in other words, or, being hasty, something else."""
+def _other_answer(answer: str, random: Random) -> str:
+    """The answer of another annotator: the true answer in other words, or a wrong one."""
     careful = random.random() < 0.5
     if answer in ("yes", "no"):
         return {"yes": "no", "no": "yes"}[answer]
@@ -138,20 +138,20 @@ def _is_there(scene: Scene, random: Random, wanted: bool) -> str | None:
 
 
 def _is_it(scene: Scene, random: Random, wanted: bool) -> str | None:
-    """Whether a thing that is known by its other attributes has this value of one."""
+    """Whether a thing, described by its other attributes, has this value of one attribute."""
     thing, name = random.choice(scene.things), random.choice(("color", "shape", "size"))
     kind = unique_kind(thing, scene, random, hide=(name,))
     value = getattr(thing, name) if wanted else other_value(thing, name, scene, random)
     return f"Is the {kind.one()} {with_article(value) if name == 'shape' else value}?" if kind else None
 
 
-def _how_it_lies(scene: Scene, random: Random, wanted: bool) -> str | None:
+def _is_related(scene: Scene, random: Random, wanted: bool) -> str | None:
     if len(scene.things) == 1:
         return None
     first, second = random.sample(scene.things, 2)
     kind, other = unique_kind(first, scene, random), unique_kind(second, scene, random)
     relation = random.choice(list(RELATIONS))
-    # Not being to the left is no fair "no" for things in one column: only the opposite is.
+    # The answer is "no" only if the opposite relation holds, not if the things are in one column or row.
     true = RELATIONS[relation if wanted else INVERSE[relation]](first, second)
     if kind is None or other is None or not true:
         return None
@@ -171,7 +171,7 @@ def _are_there_more(scene: Scene, random: Random, wanted: bool) -> str | None:
 def _are_all(scene: Scene, random: Random, wanted: bool) -> str | None:
     sizes = [thing.size for thing in scene.things]
     same = len(set(sizes)) == 1
-    # Scenes of mixed sizes are twice as many.
+    # Scenes of mixed sizes are twice as frequent, so half of them are skipped.
     if len(sizes) == 1 or same != wanted or (not wanted and random.random() < 0.5):
         return None
     return f"Are all shapes {random.choice(sizes)}?"
@@ -204,7 +204,7 @@ def _what_is_in(scene: Scene, random: Random) -> Asked | None:
     return f"What is in the {place(thing.row, thing.column)}?", thing.shape
 
 
-def _what_lies(scene: Scene, random: Random) -> Asked | None:
+def _what_is_related(scene: Scene, random: Random) -> Asked | None:
     anchor, relation = random.choice(scene.things), random.choice(list(RELATIONS))
     kind = unique_kind(anchor, scene, random)
     found = [thing for thing in scene.things if RELATIONS[relation](thing, anchor)]
@@ -217,5 +217,15 @@ def _where(scene: Scene, random: Random) -> Asked | None:
     return (f"Where is the {kind.one()}?", place(thing.row, thing.column)) if kind else None
 
 
-_YES_OR_NO = (_is_there, _is_there, _is_it, _is_it, _how_it_lies, _are_there_more, _are_all)
-_OPEN = (_what_color, _what_color, _what_color, _what_shape, _what_shape, _what_size, _what_is_in, _what_lies, _where)
+_YES_OR_NO = (_is_there, _is_there, _is_it, _is_it, _is_related, _are_there_more, _are_all)
+_OPEN = (
+    _what_color,
+    _what_color,
+    _what_color,
+    _what_shape,
+    _what_shape,
+    _what_size,
+    _what_is_in,
+    _what_is_related,
+    _where,
+)

@@ -1,4 +1,4 @@
-"""The English that all formats share: what kind of thing is meant, and how it is called."""
+"""English phrases that all formats share: kinds of things and their descriptions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from vlrouting.shapes.scene import COLUMNS, ROWS, Scene, Thing
 
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 INVERSE = {"to the left of": "to the right of", "to the right of": "to the left of", "above": "below", "below": "above"}
-"""A relation -> the same one seen from the second thing."""
+"""Relation -> the same relation seen from the second thing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of thing: what is None may be anything."""
+    """A kind of thing: an attribute that is None may have any value."""
 
     size: str | None = None
     color: str | None = None
@@ -36,7 +36,7 @@ class Kind:
         return [thing for thing in scene.things if self.fits(thing)]
 
     def one(self, noun: str = "shape") -> str:
-        """`large red circle`; `noun` stands where any shape will do."""
+        """`large red circle`; `noun` replaces the shape if any shape is meant."""
         return _phrase(self.size, self.color, self.shape or noun)
 
     def many(self) -> str:
@@ -45,14 +45,14 @@ class Kind:
 
 
 def kind_of(thing: Thing, size: bool = True) -> Kind:
-    """All that can be said of a thing, with or without its size."""
+    """The full description of a thing, with or without its size."""
     return Kind(thing.size if size else None, thing.color, thing.shape)
 
 
 def unique_kind(thing: Thing, scene: Scene, random: Random, hide: tuple[str, ...] = ()) -> Kind | None:
-    """A kind of which the scene has this thing only, mostly one of few words; None where there is none.
+    """A kind that only this thing of the scene belongs to, usually a short one; None if there is none.
 
-    `hide` lists what it may not say: `size`, `color`, `shape`.
+    `hide` lists the attributes that it must not contain: `size`, `color`, `shape`.
     """
     kinds = [kind for kind in _kinds(thing.size, thing.color, thing.shape, hide) if len(kind.among(scene)) == 1]
     return kinds[min(random.choice((0, 0, 0, 1, 2)), len(kinds) - 1)] if kinds else None
@@ -60,7 +60,7 @@ def unique_kind(thing: Thing, scene: Scene, random: Random, hide: tuple[str, ...
 
 @cache
 def _kinds(size: str, color: str, shape: str, hide: tuple[str, ...]) -> list[Kind]:
-    """All kinds that such a thing is of, those of fewest words first."""
+    """All kinds that such a thing belongs to, the shortest first."""
     choices = [
         (None,) if name in hide else (None, value)
         for name, value in (("size", size), ("color", color), ("shape", shape))
@@ -80,7 +80,7 @@ def plural(words: str) -> str:
 
 
 def with_article(words: str) -> str:
-    """With its article: `an orange circle`."""
+    """The words with their article: `an orange circle`."""
     return f"an {words}" if words[0] in "aeiou" else f"a {words}"
 
 
@@ -91,10 +91,10 @@ def listed(parts: Iterable[str]) -> str:
 
 
 def place(row: int, column: int) -> str:
-    """A cell's name: `top left`, `middle right`, and `center` for the one in the middle."""
+    """A cell's name: `top left`, `middle right`, or `center` for the middle cell."""
     return COLUMNS[1] if row == column == 1 else f"{ROWS[row]} {COLUMNS[column]}"
 
 
 def sentence(words: str, end: str = ".") -> str:
-    """With a capital and its end."""
+    """The words with a capital letter and a final mark."""
     return words[0].upper() + words[1:] + end

@@ -1,19 +1,15 @@
-"""Recipe `shapes`: the project's own world, drawn from a seed and written in the official formats of every task.
+"""Recipe `shapes`: a synthetic world of coloured shapes, generated from a seed, in the official formats of every task.
 
-One image has captions (COCO), questions (VQAv2) and questions with programs (GQA); NLVR2 has pairs of its own.
+Every image has captions (COCO), questions (VQAv2) and questions with programs (GQA). NLVR2 has image pairs of its own.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from filelock import FileLock
-
-from vlrouting.config import SplitConfig
-from vlrouting.data.datasets.json_records import read_json
+from vlrouting.config import Problem, SplitConfig
+from vlrouting.data.datasets.recipe_folder import folder_problems, is_made, make_once
 from vlrouting.data.example import DataError
 
 _NAMES = ("train", "val", "test")
@@ -35,13 +31,12 @@ SPLITS: dict[str, dict[str, SplitConfig]] = {
         for name in _NAMES
     },
 }
-"""Dataset -> split -> files. GQA's `*_all` also have the questions that consistency needs."""
-STAMP = "prepared.json"
-RECIPE = "shapes"
+"""Dataset -> split -> files. GQA's `*_all` splits also have the questions that consistency needs."""
 VERSION = 2
-"""Raised whenever the files come out differently, so that older ones are not taken for the same."""
+"""Increased whenever the files change, so that older files are not used."""
+_MADE_AS = {"recipe": "shapes", "version": VERSION}
 MOST_IMAGES = 100_000
-"""Of a split: beyond, the numbers of its images would be another's."""
+"""Per split; the image numbers of the splits are this far apart."""
 _PATHS = (
     *("dataset_coco.json", "scenes.json"),
     *(f"{kind}_{name}.json" for name in _NAMES for kind in ("captions", "questions", "annotations")),
@@ -51,103 +46,46 @@ _PATHS = (
 )
 
 
-def problems(root: Path) -> list[str]:
-    """Sentences why the files are not there and cannot be made either; empty when all is well."""
-    try:
-        if _stamp(root) is None:
-            return []
-    except DataError as error:
-        return [str(error)]
-    lost = [path for path in _PATHS if not (root / path).exists()]
-    return [f"{root} lacks {', '.join(lost)}; remove the folder, and it is made anew"] if lost else []
+def problems(root: Path) -> list[Problem]:
+    """Why the files neither exist nor can be made; empty if they exist or can be made."""
+    return folder_problems(root, _MADE_AS, _PATHS)
 
 
 def prepare(root: Path) -> None:
-    """Make a world of the usual size and seed; does nothing where one is, of whatever size and seed.
+    """Make a world of the default size and seed, unless `root` has a world of any size and seed.
 
     Raises:
-        DataError: `root` holds something else, or a world of another version.
+        DataError: `root` contains something else, or a world of another version.
     """
     root = root.resolve()
-    if _stamp(root) is None:
+    if not is_made(root, _MADE_AS):
         make_world(root)
 
 
 def make_world(root: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 1000) -> None:
-    """Draw the world and write all its files under `root`; does nothing when they are there.
-
-    The same arguments give the same bytes. Everything is written beside `root` and moved into place whole, so a
-    cut-off leaves nothing that looks finished. Several processes may call this at once: the first does the work.
+    """Make all files under `root`, unless they exist (see `make_once`). Equal arguments give equal bytes.
 
     Args:
-        root: folder of the files; it must not exist yet, be empty, or be of an earlier call with the same arguments.
-        seed: decides everything.
-        train, val, test: number of single images. NLVR2's files have half as many pairs, in training
-            a quarter, and four sentences of each.
+        root: folder of the files.
+        seed: determines all random choices.
+        train, val, test: number of single images. NLVR2 has half as many image pairs (in training a quarter), with
+            four statements each.
 
     Raises:
-        DataError: a number is out of range, or `root` holds something else.
+        DataError: a number is out of range, or `root` contains something else.
     """
     images = {"train": train, "val": val, "test": test}
-    _check_numbers(seed, images)
-    wanted = {"recipe": RECIPE, "version": VERSION, "seed": seed, "images": images}
-    root = root.resolve()
-    if _is_there(root, wanted):
-        return
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{root}.lock"):
-        if _is_there(root, wanted):
-            return
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise DataError(
-                f"{root}: holds files that this recipe did not make; move them away, or choose another root"
-            )
-        unfinished = root.with_name(f"{root.name}.unfinished")
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
-        # Drawing needs numpy and Pillow, which whoever only looks at SPLITS does not load.
-        from vlrouting.shapes.files import write_world
-
-        write_world(unfinished, seed, images)
-        (unfinished / STAMP).write_text(json.dumps(wanted), encoding="utf-8")
-        os.replace(unfinished, root)
-
-
-def _check_numbers(seed: int, images: dict[str, int]) -> None:
     if seed < 0:
         raise DataError(f"seed: {seed} is below 0; give a number from 0 on")
     for name, count in images.items():
         if not 1 <= count <= MOST_IMAGES:
             raise DataError(f"{name}: {count} images are not between 1 and {MOST_IMAGES:,}; give such a number")
 
+    def make(folder: Path) -> Mapping[str, object]:
+        # Imported here, because commands that only read SPLITS do not need numpy and Pillow.
+        from vlrouting.shapes.files import write_world
 
-def _is_there(root: Path, wanted: dict[str, object]) -> bool:
-    found = _stamp(root)
-    if found is None:
-        return False
-    different = [
-        f"{key} {found.get(key)} instead of {value}" for key, value in wanted.items() if found.get(key) != value
-    ]
-    if different:
-        raise DataError(
-            f"{root / STAMP}: there is another world ({', '.join(different)}); remove the folder, or choose another"
-        )
-    return True
+        write_world(folder, seed, images)
+        return {}
 
-
-def _stamp(root: Path) -> dict[str, object] | None:
-    """What an earlier call made here; None for nothing.
-
-    Raises:
-        DataError: another recipe made it, or another version of this one.
-    """
-    if not (root / STAMP).exists():
-        return None
-    content = read_json(root / STAMP)
-    stamp: dict[str, object] = content if isinstance(content, dict) else {}
-    if (stamp.get("recipe"), stamp.get("version")) != (RECIPE, VERSION):
-        raise DataError(
-            f"{root / STAMP}: made by recipe {stamp.get('recipe')}, version {stamp.get('version')}, not by {RECIPE}, "
-            f"version {VERSION}; choose another root, or remove the folder, and it is made anew"
-        )
-    return stamp
+    make_once(root.resolve(), {**_MADE_AS, "seed": seed, "images": images}, make)

@@ -13,7 +13,6 @@ from torch import nn
 from vlrouting.backbones.language import enable_gradient_checkpointing
 from vlrouting.backbones.load import Backbones, load_language
 from vlrouting.bottleneck import Routed, attach
-from vlrouting.bottleneck.attach import Places
 from vlrouting.config import ARCHITECTURES, DATASETS, METRICS, TASKS, ExperimentConfig
 from vlrouting.config.bottleneck import BIASES, EVERYTHING, LAYER_NORMS
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
@@ -22,10 +21,11 @@ from vlrouting.data.loading.datamodule import VisionLanguageDataModule
 from vlrouting.experiment import UserError
 from vlrouting.metrics.score import Score
 from vlrouting.models.joint_model import JointModel
+from vlrouting.selection import Selection
 from vlrouting.tasks.scored import TaskModule
 from vlrouting.tasks.task import Task, TaskInputs
 from vlrouting.training.inputs import SharedInputs
-from vlrouting.training.selected import select_places
+from vlrouting.training.selected import run_selector
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Built:
         return self.task.score["test"]
 
 
-def build_point(config: ExperimentConfig, inputs: SharedInputs, places: Places | None = None) -> Built:
+def build_point(config: ExperimentConfig, inputs: SharedInputs, selection: Selection | None = None) -> Built:
     """Read, compute or load all that a point needs.
 
     Args:
         config: the point.
         inputs: shared by the points of the sweep.
-        places: what the bottlenecks adapt, as an artifact has it. Default: their own choice, or the selector's.
+        selection: what trains, as an artifact has it. Default: the bottlenecks' own targets, or the selector's choice.
 
     Raises:
         DataError: the data are missing or broken.
@@ -67,10 +67,9 @@ def build_point(config: ExperimentConfig, inputs: SharedInputs, places: Places |
     scored = _scored_examples(config, examples)
     data = _data_module(task, parts, inputs.training_examples(config, examples), scored)
     steps = total_steps(config, data.steps_per_epoch)
-    data.plan_run(steps * config.train.accumulate)
-    if config.select is not None and places is None:
-        places = select_places(task, parts, backbones, visual.shape, data=data, device=inputs.device)
-    model = build_model(config, backbones, visual.shape, len(answers), places)
+    if config.select is not None and selection is None:
+        selection = run_selector(task, parts, backbones, visual.shape, data=data, device=inputs.device)
+    model = build_model(config, backbones, visual.shape, len(answers), selection)
     if model.standardize is not None and visual.statistics is not None:
         model.standardize.measure(*visual.statistics)
     module = task.module(model, parts, steps, _scores(config, scored))
@@ -91,7 +90,7 @@ def build_model(
     backbones: Backbones,
     visual_shape: tuple[int, int] | None,
     outputs: int,
-    places: Places | None = None,
+    selection: Selection | None = None,
 ) -> JointModel:
     """The joint model of a point, initialised from the seed alone.
 
@@ -100,16 +99,16 @@ def build_model(
         backbones: changed in place.
         visual_shape: (V, Dv) of an example's features; None for the text-only baseline.
         outputs: of the head; 0 where text is generated.
-        places: see `build_point`.
+        selection: see `build_point`.
 
     Raises:
         UserError: the bottlenecks do not fit the models.
     """
     torch.manual_seed(config.seed)
     try:
-        routed = attach_tower(backbones.language.model, config, "language", places)
+        routed = attach_tower(backbones.language.model, config, "language", selection)
         if backbones.vision is not None and config.trains_vision:
-            backbones.vision.routed = attach_tower(backbones.vision.model, config, "vision", places)
+            backbones.vision.routed = attach_tower(backbones.vision.model, config, "vision", selection)
     except ValueError as error:
         raise UserError(f"bottleneck: {error}") from None
     architecture: type[JointModel] = ARCHITECTURES.load(config.architecture)
@@ -119,20 +118,24 @@ def build_model(
     return model
 
 
-def attach_tower(model: nn.Module, config: ExperimentConfig, tower: str, places: Places | None = None) -> Routed:
+def attach_tower(model: nn.Module, config: ExperimentConfig, tower: str, selection: Selection | None) -> Routed:
     """Attach the bottlenecks of one tower.
 
     Raises:
         ValueError: they do not fit the model.
     """
     chosen = {name: each for name, each in config.named_bottlenecks.items() if each.tower == tower}
-    unfreeze = config.model.unfreeze
+    unfreeze = list(config.model.unfreeze)
     if tower == "vision":  # patterns are names of the language model's parameters
         unfreeze = [entry for entry in unfreeze if entry in (LAYER_NORMS, BIASES, EVERYTHING)]
     elif not chosen:  # `layer_norms` are those beside bottlenecks, which are all in the other tower
         unfreeze = [entry for entry in unfreeze if entry != LAYER_NORMS]
-    given = {name: places[name] for name in chosen if name in places} if places is not None else None
-    return attach(model, chosen, places=given, unfreeze=unfreeze)
+    if selection is None:
+        return attach(model, chosen, unfreeze=unfreeze)
+    if tower == "language":
+        unfreeze += [entry for entry in selection.unfreeze if entry not in unfreeze]
+    places = {name: targets for name, targets in selection.places.items() if name in chosen}
+    return attach(model, chosen, places=places, unfreeze=unfreeze)
 
 
 def _attached(model: JointModel) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The device that a point runs on: which one, its name, its peak memory."""
+"""The device that a point runs on: which one, its precision, its name, its peak memory."""
 
 from __future__ import annotations
 
@@ -8,18 +8,37 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import torch
 
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import ExperimentConfig, TrainConfig
 
 _LINUX_STATUS = Path("/proc/self/status")
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 def choose_device(configs: Iterable[ExperimentConfig], local_rank: int = 0) -> torch.device:
-    """The GPU number `local_rank` where this machine has one and a configuration wants it, else the CPU."""
+    """The GPU number `local_rank` where this machine has one and a configuration allows it, else the CPU."""
     wants_gpu = any(config.train.accelerator != "cpu" for config in configs)
     return torch.device("cuda", local_rank) if wants_gpu and torch.cuda.is_available() else torch.device("cpu")
+
+
+def precision_of(train: TrainConfig) -> Precision:
+    """`train.precision`; `auto` is bf16-mixed where the hardware computes in it, else 32-true."""
+    if train.precision != "auto":
+        return train.precision  # type: ignore[return-value]
+    if train.accelerator != "cpu" and torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = cpu_has_bf16()
+    return "bf16-mixed" if native else "32-true"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bfloat16 itself (AVX512-BF16, AMX): emulation is slower than float32."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not public in PyTorch yet
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
 def device_name(device: torch.device, processes: int = 1) -> str:
@@ -31,7 +50,7 @@ def device_name(device: torch.device, processes: int = 1) -> str:
 
 
 def reset_peak_memory() -> None:
-    """Start counting anew, where the system can: points of a sweep share a process."""
+    """Count again from here, where the system can: points of a sweep share a process."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with suppress(OSError):
@@ -39,7 +58,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes at the highest: of the GPU's memory, or of this process's."""
+    """Highest number of bytes: of the GPU's memory, or of this process's."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     if _LINUX_STATUS.exists():

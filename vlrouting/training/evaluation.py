@@ -7,17 +7,17 @@ from pathlib import Path
 
 import lightning
 
-from vlrouting.bottleneck import stored_places
 from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.training.assembly import build_point
-from vlrouting.training.device import choose_device
+from vlrouting.training.device import choose_device, precision_of
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import catch_signals
 from vlrouting.training.point import described_scores, write_predictions
-from vlrouting.training.precision import precision_of
-from vlrouting.training.trainer import ProgressBar, quiet_lightning
+from vlrouting.training.progress_file import ProgressBar
+from vlrouting.training.selected import stored_selection
+from vlrouting.training.trainer import quiet_lightning
 
 
 def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> None:
@@ -43,7 +43,7 @@ def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> Non
 
 def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
     stored, tensors = read_artifact(run.artifact)
-    built = build_point(point.config, inputs, stored_places(stored))
+    built = build_point(point.config, inputs, stored_selection(stored))
     load_trained_tensors(built.task.model, tensors, str(run.artifact))
     quiet_lightning()
     trainer = lightning.Trainer(

@@ -1,6 +1,9 @@
-"""TensorBoard's event files of a run that goes on: what was logged after the step it goes on from is taken out.
+"""TensorBoard's event files of a resumed run: what was logged after the checkpoint's step is removed.
 
-TensorBoard itself hides such doubles only where it is told of the restart, and other readers do not know of that.
+`SummaryWriter(purge_step=)` is no substitute: it only marks the restart in the next file. For a run that was resumed at
+step 5 and again at step 7, TensorBoard's EventAccumulator over the folder then shows each step once, but the files hold
+steps 5 to 8 two or three times, and readers of single files or events show all of them. A test that is repeated without
+further training is shown twice by every reader: its step is not after the checkpoint's.
 """
 
 from __future__ import annotations
@@ -17,34 +20,34 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from vlrouting.experiment.atomic import TEMPORARY
 
 OF_THE_TEST = ("test/", "final/", "_hparams_/")
-"""How the tags begin that come after the training. A run that goes on is tested anew, whatever their step."""
+"""Prefixes of tags that are logged after the training. They always go: a resumed run is tested again."""
 
 
 class EventLogger(TensorBoardLogger):
-    """Writes event files and nothing beside them: Lightning's hparams.yaml is empty here, and a kill may cut it off."""
+    """Writes event files and nothing else: Lightning's hparams.yaml is empty here, and a kill may truncate it."""
 
     def save(self) -> None:
-        """Bring everything that was logged to the disk."""
+        """Flush everything that was logged to the disk."""
         self.experiment.flush()
 
 
 def keep_until(folder: Path, step: int) -> None:
-    """Make one event file of all in `folder`, with what belongs to steps up to `step` and to training: each value once.
+    """Merge all event files in `folder` into one, with the values of the training up to `step`, each of them once.
 
-    Of doubles the last one stays; torn records and marks of restarts go. Call it before the run logs again, in one
-    process. A kill meanwhile loses nothing that is kept, and the next call removes the doubles that it may leave.
+    Of duplicates the last one stays; truncated records and marks of restarts are removed. Call it before the run logs
+    again, in one process. A kill meanwhile loses nothing, and the next call removes the duplicates that it may leave.
 
     Args:
         folder: a run's `tensorboard/`; it may be empty or not there yet.
-        step: the optimizer step that the run goes on from, 0 for one that starts anew.
+        step: the optimizer step that the run is resumed at; 0 for one that starts.
     """
-    files = sorted(folder.glob("*tfevents*"))  # their names begin with the time they were made at
+    files = sorted(folder.glob("*tfevents*"))  # their names begin with the time of their creation
     events = _kept(files, step)
     if events:
         # Readers take every file with `tfevents` in its name, so the unfinished one has another.
         temporary = folder / f"kept{TEMPORARY}"
         _write(temporary, events)
-        # The first name: the file of the run that goes on is read after it.
+        # The first name: readers take the resumed run's file after it.
         os.replace(temporary, files[0])
     for file in files[1 if events else 0 :]:
         file.unlink()
@@ -54,14 +57,14 @@ def _kept(files: Sequence[Path], step: int) -> list[Event]:
     """An event per value, in the order of their steps."""
     kept: dict[tuple[str, int], Event] = {}
     for file in files:
-        for event in LegacyEventFileLoader(str(file)).Load():  # ends before the first record that is torn
-            if 0 < event.step <= step:  # steps are counted from 1; what has none is logged anew
+        for event in LegacyEventFileLoader(str(file)).Load():  # ends before the first truncated record
+            if 0 < event.step <= step:  # steps are counted from 1; what has none is logged again
                 kept.update({(name, event.step): part for name, part in _parts(event)})
     return sorted(kept.values(), key=lambda event: event.step)
 
 
 def _parts(event: Event) -> Iterator[tuple[str, Event]]:
-    """What an event says, value by value, each with its name."""
+    """The values of an event one by one, each with its name."""
     for value in event.summary.value:
         if not value.tag.startswith(OF_THE_TEST):
             part = Event(wall_time=event.wall_time, step=event.step)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
 from vlrouting.data.loading.batch import VisualSource
+from vlrouting.progress_bar import say
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class SharedInputs:
             return encoder
         if config.vision.cache:
             names = [name for name, each in config.named_bottlenecks.items() if each.tower == "vision"]
-            print(f"feature cache off: {', '.join(names)} trains in the vision tower", file=sys.stderr, flush=True)
+            say(f"feature cache off: {', '.join(names)} trains in the vision tower")
         return load_vision(config)  # each point changes its own
 
     def _cache(

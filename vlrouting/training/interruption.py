@@ -1,4 +1,4 @@
-"""Ctrl-C, TERM, a scheduler's notice: a training run finishes its step and saves; anything else stops at once."""
+"""Signals: a training run finishes its step and saves; anything else stops at once."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-PREEMPTED_STATUS = 75
-"""Exit status of a point that was preempted: EX_TEMPFAIL of sysexits.h, try again."""
+from vlrouting.experiment.exit_status import ExitStatus
+
+PREEMPTION_SIGNALS = (signal.SIGUSR2, signal.SIGUSR1)
+"""A scheduler's notice. Job scripts ask for SIGUSR2, because some versions of NCCL catch SIGUSR1
+(https://github.com/NVIDIA/nccl/issues/704). Scripts that were queued earlier still send SIGUSR1."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *PREEMPTION_SIGNALS)
 
 
 class Cancelled(Exception):
     """The user or the system asked to stop; what was computed is saved.
 
     Attributes:
-        signal: which signal it was.
-        exit_status: what a shell expects: 128 + its number.
+        status: of the run directory.
+        exit_status: of the process; what a shell expects, 128 + the signal's number.
     """
 
     status = "cancelled"
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; the same command again goes on from there")
-        self.signal = number
-
-    @property
-    def exit_status(self) -> int:
-        """Of the process."""
-        return 128 + self.signal
+        super().__init__(f"stopped by {signal.Signals(number).name}; run the same command again to resume")
+        self.exit_status = 128 + number
 
 
 class Preempted(Cancelled):
@@ -37,31 +35,30 @@ class Preempted(Cancelled):
 
     status = "preempted"
 
-    @property
-    def exit_status(self) -> int:
-        """Of the process."""
-        return PREEMPTED_STATUS
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_status = ExitStatus.PREEMPTED
 
 
 class Interruption:
-    """What has been asked for so far. While `patient`, a first signal is only noted; a second one stops at once."""
+    """The signals that this process got. While `patient`, the first is only recorded; a second one stops at once.
+
+    Args:
+        scheduled: a scheduler started this process, so that its TERM is a preemption and not a user's wish.
+    """
 
     def __init__(self, scheduled: bool = False) -> None:
-        """
-        Args:
-            scheduled: a scheduler started this process, so its TERM is a preemption and not a user's wish.
-        """
         self.patient = False
         self.requested: int | None = None
-        self._preempting = (signal.SIGUSR1, signal.SIGTERM) if scheduled else (signal.SIGUSR1,)
+        self._preempting = (*PREEMPTION_SIGNALS, *([signal.SIGTERM] if scheduled else []))
 
     def install(self) -> None:
-        """Take the signals over. Lightning sets handlers of its own when training starts: call it again then."""
+        """Install the handlers. Lightning installs its own when training or a test starts: call this again then."""
         for number in SIGNALS:
             signal.signal(number, self._handle)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        # A scheduler's notice is followed by its TERM: the run is stopping already, and may take its time to save.
+        # A scheduler's notice is followed by its TERM: the run is stopping already, and needs the time to save.
         first = self.requested is None or (self.requested in self._preempting and number in self._preempting)
         self.requested = number if self.requested is None else self.requested
         if not (self.patient and first):
@@ -74,7 +71,7 @@ class Interruption:
 
 @contextmanager
 def catch_signals(scheduled: bool = False) -> Iterator[Interruption]:
-    """Signals become `Cancelled` inside the block; the handlers from before come back at its end."""
+    """Turn signals into `Cancelled` inside the block; its end restores the handlers from before."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     interruption = Interruption(scheduled)
     interruption.install()

@@ -5,27 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from vlrouting.backbones.feature_cache import PixelSource
 from vlrouting.backbones.load import load_backbones
-from vlrouting.bottleneck import ArtifactError, stored_places
-from vlrouting.bottleneck.artifact import from_version_1, load_trained_tensors, read_artifact
+from vlrouting.bottleneck import ArtifactError
+from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
 from vlrouting.config import TASKS, ExperimentConfig
-from vlrouting.config.experiment import SINGLE
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
 from vlrouting.data.loading.batch import CollateFunction
-from vlrouting.experiment import UserError
-from vlrouting.experiment.document import Leaf
-from vlrouting.experiment.plugins import import_plugins
-from vlrouting.experiment.schema import flatten
-from vlrouting.experiment.typed import build
+from vlrouting.experiment import UserError, config_from_dict, import_plugins
 from vlrouting.tasks.scored import TaskModule
 from vlrouting.tasks.task import Task, TaskInputs
 from vlrouting.training.assembly import build_model
+from vlrouting.training.selected import stored_selection
 
 
 @dataclass
@@ -87,37 +82,16 @@ def load_trained(artifact: Path) -> Trained:
     stored, tensors = read_artifact(artifact)
     if "experiment" not in stored:
         raise ArtifactError(f"{artifact}: holds bottlenecks alone; load it with vlrouting.bottleneck.load")
-    config = experiment_of(stored, artifact)
+    import_plugins(stored["experiment"]["plugins"])
+    try:
+        config = config_from_dict(stored["experiment"])
+    except ValueError as error:
+        raise ArtifactError(f"{artifact}: {error}") from None
     backbones, answers = load_backbones(config), tuple(stored["answers"])
     shape = tuple(stored["visual_shape"]) if stored["visual_shape"] else None
-    model = build_model(config, backbones, shape, len(answers), stored_places(stored))  # type: ignore[arg-type]
+    model = build_model(config, backbones, shape, len(answers), stored_selection(stored))  # type: ignore[arg-type]
     load_trained_tensors(model, tensors, str(artifact))
     source = PixelSource(backbones.vision.transform, load_image) if backbones.vision is not None else None
     inputs = TaskInputs(config, backbones.language.tokenizer, answers, source, shape is not None)
     task: Task = TASKS.load(config.task)
     return Trained(artifact, config, task.module(model, inputs).eval(), task.collate(inputs, training=False))
-
-
-def experiment_of(stored: dict[str, Any], artifact: Path) -> ExperimentConfig:
-    """The configuration inside an artifact, after the import of its plug-ins.
-
-    Raises:
-        ArtifactError: it does not fit this version.
-        UserError: a plug-in cannot be imported.
-    """
-    sections = stored["experiment"]
-    import_plugins(sections["plugins"])
-    if stored["schema_version"] == 1:
-        sections = _from_version_1(sections)
-    leaves = {key: Leaf(key, value, str(artifact), None, key) for key, value in flatten(sections).items()}
-    config, wrong = build(leaves)
-    if wrong:
-        raise ArtifactError("\n".join(map(str, wrong.values())))
-    return config
-
-
-def _from_version_1(sections: dict[str, Any]) -> dict[str, Any]:
-    """The configuration as version 2 has it."""
-    changed = from_version_1(sections)
-    model = {**sections["model"], "unfreeze": changed["unfreeze"]}
-    return {**sections, "bottleneck": changed["bottlenecks"][SINGLE], "model": model}

@@ -1,4 +1,4 @@
-"""Where this process stands in the group that trains a point together."""
+"""Which process of the group that trains a point together this is. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,48 +8,51 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Place:
-    """One rank of a process group; by default a process by itself."""
+class ProcessRank:
+    """One process of a group; by default a process by itself.
+
+    Attributes:
+        rank: number in the group.
+        world_size: number of processes.
+        local_rank: number on its machine.
+        slurm: whether srun started it.
+        group: identifies one start of the group; the same in all of its processes.
+    """
 
     rank: int = 0
     world_size: int = 1
     local_rank: int = 0
-    """Its number on its machine."""
     slurm: bool = False
-    """Whether srun started it."""
     group: str = ""
-    """The same text for all processes of a start, another one for another start."""
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this process writes what one process writes for all."""
         return self.rank == 0
 
     @staticmethod
-    def from_environment(environment: Mapping[str, str] = os.environ) -> Place:
-        """Told by whoever started the group: a local launcher's RANK, WORLD_SIZE and LOCAL_RANK, or srun's variables.
-
-        The former count first: a local launcher may run inside an allocation.
-        """
+    def from_environment(environment: Mapping[str, str] = os.environ) -> ProcessRank:
+        """From a local launcher's RANK, WORLD_SIZE and LOCAL_RANK, else from srun's variables: a local launcher may run
+        inside an allocation."""
         if "RANK" in environment:
-            return Place(
-                int(environment["RANK"]),
-                int(environment["WORLD_SIZE"]),
-                int(environment.get("LOCAL_RANK", "0")),
+            return ProcessRank(
+                rank=int(environment["RANK"]),
+                world_size=int(environment["WORLD_SIZE"]),
+                local_rank=int(environment.get("LOCAL_RANK", "0")),
                 group=environment.get("VLROUTING_GROUP", ""),
             )
         if "SLURM_PROCID" in environment and "SLURM_STEP_ID" in environment:
-            return Place(
-                int(environment["SLURM_PROCID"]),
-                int(environment["SLURM_NTASKS"]),
-                int(environment["SLURM_LOCALID"]),
+            return ProcessRank(
+                rank=int(environment["SLURM_PROCID"]),
+                world_size=int(environment["SLURM_NTASKS"]),
+                local_rank=int(environment["SLURM_LOCALID"]),
                 slurm=True,
                 group=".".join(environment.get(f"SLURM_{name}", "") for name in ("JOB_ID", "RESTART_COUNT", "STEP_ID")),
             )
-        return Place()
+        return SINGLE_PROCESS
 
 
-ALONE = Place()
+SINGLE_PROCESS = ProcessRank()
 
 
 def scheduler_job(environment: Mapping[str, str] = os.environ) -> str | None:

@@ -1,4 +1,4 @@
-"""Keeps progress.json up to date while a point trains and is tested, and tells a log file now and then."""
+"""Shows how far a point is: in progress.json, on a bar where there is a terminal, by lines in a log file."""
 
 from __future__ import annotations
 
@@ -7,77 +7,90 @@ import time
 from pathlib import Path
 from typing import Any
 
-import lightning
+from lightning import Trainer
+from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 
 from vlrouting.experiment.progress import Progress, write_progress
+from vlrouting.progress_bar import LINE_SECONDS, bars
 
 EVERY_SECONDS = 2.0
-LINE_SECONDS = 30.0
-"""Between two lines in a log file."""
 
 
-class ProgressFile(lightning.Callback):
-    """Written by the first process, every two seconds: reading the loss makes a GPU wait."""
+class ProgressBar(LightningProgressBar):
+    """Updated by the first process, every two seconds: reading the loss makes a GPU wait.
 
-    def __init__(self, path: Path, lines: bool = False) -> None:
-        """
-        Args:
-            path: progress.json.
-            lines: also print a line now and then, where no bar is shown.
-        """
-        self.path, self.lines = path, lines
-        self._said = 0.0
-        self._written, self._begun, self._first_step = 0.0, 0.0, 0
+    Args:
+        title: the point's name.
+        file: progress.json; None writes none.
+    """
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the clock."""
-        self._begun, self._first_step = time.monotonic(), trainer.global_step
-        self._write(trainer, "training", trainer.global_step, trainer.max_steps)
+    def __init__(self, title: str, file: Path | None = None) -> None:
+        super().__init__()
+        self.title, self.file = title, file
+        self._bars = bars()
+        self._task = self._bars.add_task(title, total=None, note="", visible=False)
+        self._updated, self._line, self._started, self._first_step = 0.0, 0.0, 0.0, 0
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Say how far the training is."""
-        if self._due(trainer):
+    def disable(self) -> None:
+        """Lightning calls it on every rank but the first, which shows nothing anyway."""
+
+    def on_train_start(self, trainer: Trainer, *_: object) -> None:
+        """Start the clock and the bar."""
+        self._start(trainer, "training", trainer.global_step, trainer.max_steps)
+
+    def on_train_batch_end(self, trainer: Trainer, task: object, outputs: Any, *_: object) -> None:
+        """Show the step and the loss."""
+        if self._is_due(trainer):
             loss = float(outputs["loss"]) * trainer.accumulate_grad_batches  # Lightning has divided it
-            self._write(trainer, "training", trainer.global_step, trainer.max_steps, loss)
+            self._update(trainer, "training", trainer.global_step, trainer.max_steps, loss)
 
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
-        """Say where it ended: to fail twice at the same step is no chance."""
+    def on_exception(self, trainer: Trainer, *_: object) -> None:
+        """Record where the training ended: a point that fails twice at the same step is given up."""
         if trainer.state.fn == "fit":
-            self._write(trainer, "training", trainer.global_step, trainer.max_steps)
+            self._update(trainer, "training", trainer.global_step, trainer.max_steps)
+        self._bars.stop()
 
-    def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the clock of the test."""
-        self._begun, self._first_step = time.monotonic(), 0
-        self._write(trainer, "testing", 0, sum(trainer.num_test_batches))  # type: ignore[arg-type]
+    def on_test_start(self, trainer: Trainer, *_: object) -> None:
+        """Start the clock and the bar of the test."""
+        self._start(trainer, "testing", 0, _test_batches(trainer))
 
     def on_test_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, task: object, outputs: object, batch: object, batch_idx: int, *_: object
     ) -> None:
-        """Say how far the test is."""
-        if self._due(trainer):
-            self._write(trainer, "testing", batch_idx + 1, sum(trainer.num_test_batches))  # type: ignore[arg-type]
+        """Show the batch."""
+        if self._is_due(trainer):
+            self._update(trainer, "testing", batch_idx + 1, _test_batches(trainer))
 
-    def _due(self, trainer: lightning.Trainer) -> bool:
-        return trainer.is_global_zero and time.monotonic() - self._written >= EVERY_SECONDS
+    def on_test_end(self, *_: object) -> None:
+        """Stop the bar."""
+        self._bars.stop()
 
-    def _write(self, trainer: lightning.Trainer, phase: str, step: int, total: int, loss: float | None = None) -> None:
+    on_train_end = on_test_end
+
+    def _start(self, trainer: Trainer, phase: str, step: int, total: int) -> None:
+        self._started, self._first_step = time.monotonic(), step
+        if trainer.is_global_zero:
+            self._bars.reset(self._task, total=total, visible=True)
+            self._bars.start()
+        self._update(trainer, phase, step, total)
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        return trainer.is_global_zero and time.monotonic() - self._updated >= EVERY_SECONDS
+
+    def _update(self, trainer: Trainer, phase: str, step: int, total: int, loss: float | None = None) -> None:
         if not trainer.is_global_zero:
             return
-        self._written = time.monotonic()
-        seconds, done = self._written - self._begun, step - self._first_step
+        self._updated = time.monotonic()
+        seconds, done = self._updated - self._started, step - self._first_step
         rate = done / seconds if done and seconds > 0 else None
         progress = Progress(phase, step, total, loss, rate, time.time())
-        write_progress(self.path, progress)
-        if self.lines and (step == 0 or self._written - self._said > LINE_SECONDS):
-            self._said = self._written
+        if self.file is not None:
+            write_progress(self.file, progress)
+        self._bars.update(self._task, description=f"{self.title} ({phase})", completed=step, note=progress.note)
+        if self._bars.disable and (step == 0 or self._updated - self._line > LINE_SECONDS):
+            self._line = self._updated
             print(progress, file=sys.stderr, flush=True)
+
+
+def _test_batches(trainer: Trainer) -> int:
+    return int(sum(trainer.num_test_batches))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from vlrouting.backbones.load import Backbones
-from vlrouting.bottleneck import attach
-from vlrouting.bottleneck.attach import Places
-from vlrouting.config import ARCHITECTURES, SELECTORS
+from vlrouting.bottleneck import attach, stored_places
+from vlrouting.config import ARCHITECTURES
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
+from vlrouting.experiment import UserError
+from vlrouting.selection import Selection, SelectionProblem, select
 from vlrouting.tasks.task import Task, TaskInputs
 
 
-def select_places(
+def run_selector(
     task: Task,
     inputs: TaskInputs,
     backbones: Backbones,
@@ -20,10 +24,13 @@ def select_places(
     *,
     data: VisionLanguageDataModule,
     device: torch.device,
-) -> Places:
+) -> Selection:
     """What the selector of the configuration chooses, from the joint model without bottlenecks.
 
-    The backbones are as they were afterwards, and so is the global random state.
+    The backbones and the global random state are afterwards as they were.
+
+    Raises:
+        UserError: the selector chose nothing, or what is not there.
     """
     config = inputs.config
     assert config.select is not None
@@ -34,10 +41,19 @@ def select_places(
         model = architecture(routed, visual_shape, config.model, backbones.vision, outputs=len(inputs.answers))
         module = task.module(model, inputs).to(device).eval()
         batches = (batch.to(device) for batch in data.first_batches(config.select.batches))
-        places: Places = SELECTORS.load(config.select.method)(model, batches, module.loss, config).places
+        try:
+            chosen = select(SelectionProblem(model, config.named_bottlenecks, batches, module.loss), config.select)
+        except ValueError as error:
+            raise UserError(str(error)) from None
         module.cpu().zero_grad()
         routed.detach()
         for backbone in (backbones.language.model, backbones.vision):
             if backbone is not None:
                 backbone.requires_grad_(False)
-    return places
+    return chosen
+
+
+def stored_selection(stored: Mapping[str, Any]) -> Selection | None:
+    """What trained, as an artifact has it; None for schema version 1, which does not say."""
+    places = stored_places(stored)
+    return None if places is None else Selection(places, stored["unfreeze"])

@@ -1,9 +1,9 @@
-"""`strategy: fsdp`: each process holds a part of every frozen block, and all of what trains.
+"""`strategy: fsdp`: each process holds a part of every frozen block, and all trainable parameters.
 
-The bottlenecks are read all at once before the first block runs (the image goes through every down-projection in one
-product), so they must be whole; and they are small. What fills a GPU is frozen: it is cut up with PyTorch's FSDP2, put
-together block by block for forward and backward, and has no gradients to exchange. What trains goes through DDP as
-always. So checkpoints and artifacts are the same files as without sharding, on any number of devices.
+The image goes through all down-projections in one product before the first block runs, so that bottlenecks cannot be
+sharded; and they are small. The frozen parameters fill a GPU: PyTorch's FSDP2 shards them, gathers them block by block
+for forward and backward, and exchanges no gradients. Trainable parameters go through DDP. So checkpoints and artifacts
+are the same files as without sharding, on any number of devices.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ShardedFrozenStrategy(DDPStrategy):
     """DDP over a model whose frozen blocks are sharded."""
 
     def model_to_device(self) -> None:
-        """Cut the blocks up one by one, so that no device ever holds them all."""
+        """Shard the blocks one by one, so that no device ever holds them all."""
         module = self.lightning_module
         assert module is not None
         if not _sharded_names(module):
@@ -27,7 +27,7 @@ class ShardedFrozenStrategy(DDPStrategy):
             for block in frozen_blocks(module):
                 trained = {parameter for parameter in block.parameters() if parameter.requires_grad}
                 fully_shard(block, mesh=mesh, ignored_params=trained)
-            # DDP sends the first process's values to all at its start, which cannot be done with parts.
+            # DDP starts by sending the first process's values to all, which fails for sharded parameters.
             nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(  # type: ignore[no-untyped-call]
                 module, _sharded_names(module)
             )
@@ -35,7 +35,7 @@ class ShardedFrozenStrategy(DDPStrategy):
 
 
 def frozen_blocks(module: nn.Module) -> list[nn.Module]:
-    """The repeated blocks of the backbones: what stands in a row of modules of one class, and is no single layer."""
+    """The repeated blocks of the backbones: the members of module lists of one class that have submodules."""
     blocks: list[nn.Module] = []
     for child in module.children():
         row = list(child.children()) if isinstance(child, (nn.ModuleList, nn.Sequential)) else []

@@ -10,28 +10,28 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import nn
 
 from vlrouting.config import TrainConfig
-from vlrouting.training.process_rank import Place
+from vlrouting.training.process_rank import ProcessRank
 
 BUCKETS = 3
-"""Gradients are sent in about so many parts while the backward pass goes on. DDP's own 25 MB would hold all of them."""
+"""Number of parts in which gradients are sent during the backward pass. DDP's default, 25 MB, would make it one."""
 MEBIBYTE = 2**20
 
 
-def make_strategy(train: TrainConfig, place: Place, model: nn.Module) -> Strategy | str:
+def make_strategy(train: TrainConfig, rank: ProcessRank, model: nn.Module) -> Strategy | str:
     """What the Trainer takes as its strategy; `auto` for a single process.
 
     Args:
         train: devices, nodes and strategy of the point.
-        place: where this process stands.
-        model: what trains, still on the CPU.
+        rank: of this process.
+        model: with its trainable parameters, still on the CPU.
     """
-    if place.world_size == 1:
+    if rank.world_size == 1:
         return "auto"
     options: dict[str, Any] = {
         "gradient_as_bucket_view": True,
         "bucket_cap_mb": bucket_size(model),
-        # Every step does the same, so DDP may learn it once, recomputed blocks included; but not across steps in which
-        # it does not send (accumulation).
+        # Every step has the same graph, with activation checkpointing too; but not with gradient accumulation, where
+        # DDP sends gradients only in some backward passes.
         "static_graph": train.accumulate == 1,
     }
     if train.strategy == "fsdp":
@@ -47,7 +47,7 @@ def bucket_size(model: nn.Module) -> int:
     return max(1, math.ceil(trained / BUCKETS / MEBIBYTE))
 
 
-def cluster_environment(place: Place) -> ClusterEnvironment:
-    """Where Lightning reads rank and addresses. Saving and requeueing on a signal is this project's own affair: it
-    stops all ranks after the same step."""
-    return SLURMEnvironment(auto_requeue=False) if place.slurm else LightningEnvironment()
+def cluster_environment(rank: ProcessRank) -> ClusterEnvironment:
+    """Where Lightning reads rank and addresses. Its automatic requeueing is off: here all ranks stop after the same
+    step, and the job script requeues."""
+    return SLURMEnvironment(auto_requeue=False) if rank.slurm else LightningEnvironment()

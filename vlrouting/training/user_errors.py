@@ -1,4 +1,4 @@
-"""Errors that the user can mend, told apart from faults of the program."""
+"""Errors that the user can fix, as opposed to bugs: missing files, a full disk. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,19 +7,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vlrouting.backbones.location import BackboneError
+from vlrouting.backbones.location import BackboneError, missing_backbones
+from vlrouting.config import ExperimentConfig, Problem
+from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.example import DataError
 from vlrouting.experiment import UserError
 
-USER_MISTAKES = (UserError, DataError, BackboneError)
-"""To try again would only repeat them, for this point and for the others of a sweep."""
-LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EFBIG}
-"""What a user must see to; a network disk that does not answer may do so the next time."""
+USER_ERRORS = (UserError, DataError, BackboneError)
+"""Trying again would only repeat them, for this point and for the others of a sweep."""
+_LASTING = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EFBIG,
+}
+"""What a user must fix; a network disk that does not answer may do so the next time."""
+
+
+def missing_files_of(config: ExperimentConfig) -> list[Problem]:
+    """For each missing file, image folder and backbone of a point: what is missing, and the remedy."""
+    return missing_files(config.data, images=config.model.visual_input == "image") + missing_backbones(config)
 
 
 @contextmanager
-def disk_errors_told(point: str, folder: Path) -> Iterator[None]:
-    """A disk that is full or read-only becomes a sentence.
+def disk_errors_as_user_errors(point: str, folder: Path) -> Iterator[None]:
+    """A full or read-only disk is a user error.
 
     Raises:
         UserError: in place of an OSError.
@@ -27,7 +43,7 @@ def disk_errors_told(point: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in LASTING:
+        if error.errno not in _LASTING:
             raise
         where = error.filename or folder
         raise UserError(f"{point}: {error.strerror or error}: {where}; what was saved is kept") from error

@@ -1,4 +1,4 @@
-"""A VQAv2 in miniature: official questions and annotations files, per-split lists, answers, images of one colour.
+"""A miniature VQAv2: official questions and annotations files, per-split lists, answers, images of one colour.
 
 Half of the questions can be answered from the picture alone, so a model that looks at it can be trained here.
 """
@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image
 
 from vlrouting.config import DataConfig
+from vlrouting.data.datasets.presence import missing_files
 
 COLORS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200), "yellow": (200, 200, 0)}
 """Answer -> pixels."""
@@ -25,14 +26,19 @@ QUESTIONS = (
     ("What color is it?", "what color is"),
     ("How many birds are there?", "how many"),
 )
-"""Text and question type; every image has them all. The question_id is the number of the image, then three digits."""
+"""Text and question type; every image has all of them. A question_id is the image number and three digits."""
 FIRST_IMAGE = {"train2014": 100, "val2014": 5_000, "test2015": 9_000}
 IMAGES = 4
-"""Images of a split, if nothing else is said."""
+"""Default number of images in a split."""
+
+
+def missing_sentences(data: DataConfig, splits: list[str] | None = None, images: bool = True) -> list[str]:
+    """What `missing_files` finds, as a reader's error says it."""
+    return [problem.sentence for problem in missing_files(data, splits, images)]
 
 
 def header(subtype: str) -> dict[str, Any]:
-    """What the official files have beside their records."""
+    """The entries of the official files besides their records."""
     return {
         "info": {"description": "a test"},
         "task_type": "Open-Ended",
@@ -43,14 +49,14 @@ def header(subtype: str) -> dict[str, Any]:
 
 
 def image_colors(subtype: str, images: int = IMAGES, seed: int = 0) -> dict[int, str]:
-    """Colour of every image of a split by its number: each colour as often as any other, in random order."""
+    """Image number -> colour, for a split: all colours are equally frequent, in random order."""
     colors = [list(COLORS)[number % len(COLORS)] for number in range(images)]
     random.Random(f"{seed}/{subtype}").shuffle(colors)
     return dict(enumerate(colors, start=FIRST_IMAGE[subtype]))
 
 
 def answers_of(color: str) -> tuple[str, ...]:
-    """The right answers to QUESTIONS about a picture of this colour."""
+    """The correct answers to QUESTIONS about an image of this colour."""
     return ("yes" if color == "red" else "no", "no", color, "2")
 
 
@@ -64,7 +70,7 @@ def question_records(subtype: str, images: int = IMAGES, seed: int = 0) -> list[
 
 
 def annotation_records(subtype: str, images: int = IMAGES, seed: int = 0) -> list[dict[str, Any]]:
-    """Annotation records: seven people agree, two say "maybe", one "Yes" with a capital."""
+    """Annotation records: seven annotators agree, two answer "maybe", one "Yes" with a capital."""
     return [
         {
             "question_id": image_id * 1000 + number,
@@ -141,7 +147,7 @@ def write_world(root: Path, images: int = IMAGES, seed: int = 0) -> DataConfig:
 
 
 def edit_json(path: Path, change: Callable[[Any], None]) -> None:
-    """Read, change in place, write back."""
+    """Read a JSON file, change its content in place, and write it."""
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     write_json(path, content)

@@ -1,4 +1,4 @@
-"""The COCO captions reader: Karpathy's file and the official ones, and what is said about every kind of broken file."""
+"""The COCO captions reader: Karpathy's file and the official ones, and the errors for invalid files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.data.datasets.official_files import edit_json, write_json
+from tests.data.datasets.official_files import edit_json, missing_sentences, write_json
 from vlrouting.config import DataConfig, SplitConfig
 from vlrouting.data.datasets import karpathy
 from vlrouting.data.datasets.captions import clean_caption, training_pairs
 from vlrouting.data.datasets.coco import DEFAULT_SPLITS, image_folders, read_split
-from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError, Example
 
@@ -24,7 +23,7 @@ MOPED = 391895
 
 
 def karpathy_record(number: int, cocoid: int, split: str, *captions: str) -> dict[str, Any]:
-    """A record with the keys of the real file; `number` counts the records, as `imgid` does."""
+    """A record with the keys of the original file; `number` counts the records, like `imgid`."""
     folder = "train2014" if split == "train" else "val2014"
     return {
         "filepath": folder,
@@ -41,7 +40,7 @@ def karpathy_record(number: int, cocoid: int, split: str, *captions: str) -> dic
 
 
 def karpathy_content() -> dict[str, Any]:
-    """Images of all splits, mixed as in the real file."""
+    """Images of all splits, mixed as in the original file."""
     records = [
         karpathy_record(0, MOPED, "test", "A man with a red helmet. ", "Man riding a\nmotor bike. "),
         karpathy_record(1, 522418, "restval", "A woman cutting a cake.", "A cake."),
@@ -118,7 +117,7 @@ def test_official_captions(root: Path) -> None:
     assert (second.id, second.answers) == (73, ("A motorcycle.", "A bike on display"))
 
 
-def test_where_the_images_lie(root: Path) -> None:
+def test_image_folders(root: Path) -> None:
     def path(name: str, file: str, images: str | None = None) -> str:
         split = SplitConfig(annotations=file) if images is None else SplitConfig(annotations=file, images=images)
         return read(root, name, split)[0].images[0].relative_to(root).as_posix()
@@ -155,24 +154,24 @@ def test_training_pairs(root: Path) -> None:
 
 def test_through_the_configuration(root: Path) -> None:
     data = DataConfig(name="coco", root=str(root), train="train", validation="val", test="test")
-    assert missing_files(data) == []
+    assert missing_sentences(data) == []
     assert {name: len(examples) for name, examples in read_splits(data).items()} == {"train": 3, "val": 1, "test": 1}
 
 
-def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_its_command(tmp_path: Path) -> None:
     data = DataConfig(name="coco", root=str(tmp_path), train="train", test="test")
-    captions, *images = missing_files(data)
+    captions, *images = missing_sentences(data)
     assert captions.startswith(f"{tmp_path / KARPATHY} is missing") and "caption_datasets.zip" in captions
     assert [Path(sentence.partition(" is missing")[0]).name for sentence in images] == ["train2014", "val2014"]
     official = DataConfig(name="coco", root=str(tmp_path), train="train2017", test="val2014")
     names = ("captions_train2017.json", "train2017", "captions_val2014.json", "val2014")
-    found = [Path(sentence.partition(" is missing")[0]).name for sentence in missing_files(official)]
+    found = [Path(sentence.partition(" is missing")[0]).name for sentence in missing_sentences(official)]
     assert sorted(found) == sorted(names)
     with pytest.raises(DataError, match="annotations_trainval2014"):
         read(tmp_path, "val2014")
 
 
-def test_image_folders_are_seen_in_the_file(root: Path) -> None:
+def test_image_folders_are_read_from_the_file(root: Path) -> None:
     own = SplitConfig(annotations="own.json")
     write_json(root / "own.json", official_content())
     assert list(image_folders(root, "mine", own)) == ["val2014"]
@@ -200,11 +199,12 @@ def test_files_of_a_split(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=rf"^data\.splits\.mine\.{key}"):
             read(tmp_path, "mine", split)
         data = DataConfig(name="coco", root=str(tmp_path), train="mine", test="mine", splits={"mine": split})
-        assert any(key in sentence for sentence in missing_files(data))
+        name, said = key.split(": ")
+        assert any(f"{said} " in text and f"mine.{name})" in text for text in missing_sentences(data))
 
 
-def test_a_whole_file_has_the_real_numbers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(read(root, "train")) == 3  # a part of COCO is taken as it is
+def test_the_original_file_must_have_the_original_sizes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(read(root, "train")) == 3  # a part of COCO may have any size
     assert karpathy.REAL_SIZE == 100_000
     monkeypatch.setattr(karpathy, "REAL_SIZE", 4)
     found = (
@@ -217,7 +217,7 @@ def test_a_whole_file_has_the_real_numbers(root: Path, monkeypatch: pytest.Monke
     assert len(read(root, "train")) == 3
 
 
-def test_a_whole_file_with_the_right_numbers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_original_file_with_the_original_sizes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(karpathy, "REAL_SIZE", 4)
     monkeypatch.setattr(karpathy, "SPLIT_SIZES", {"train": 3, "val": 1, "test": 1})
     assert [len(read(root, name)) for name in ("train", "val", "test")] == [3, 1, 1]
@@ -228,14 +228,14 @@ def test_a_whole_file_with_the_right_numbers(root: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("name", "file"), [("test", KARPATHY), ("val2014", OFFICIAL)])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_json_cut_short(root: Path, name: str, file: str, share: float) -> None:
+def test_truncated_json(root: Path, name: str, file: str, share: float) -> None:
     text = (root / file).read_text()
     (root / file).write_text(text[: int(share * len(text))])
     with pytest.raises(DataError, match=rf"{file}: the JSON breaks off .*; the file was cut short .*fetch it again"):
         read(root, name)
 
 
-def test_the_break_is_named_by_the_record_before(root: Path) -> None:
+def test_the_record_before_the_error_is_named(root: Path) -> None:
     text = (root / KARPATHY).read_text()
     (root / KARPATHY).write_text(text[: text.index('"cocoid": 318219') + 30])
     with pytest.raises(DataError, match="in or after the record with cocoid 318219"):
@@ -244,13 +244,11 @@ def test_the_break_is_named_by_the_record_before(root: Path) -> None:
 
 def test_unknown_split(root: Path) -> None:
     split = SplitConfig(annotations=KARPATHY)
-    with pytest.raises(
-        DataError, match=r"no image of a split 'tets', only of restval, test, train, val; did you mean 'test'"
-    ):
+    with pytest.raises(DataError, match=r"a split 'tets', only of restval, test, train, val; .* Did you mean 'test'"):
         read(root, "tets", split)
     data = DataConfig(name="coco", root=str(root), train="trian", test="test")
-    (sentence,) = missing_files(data)
-    assert "'trian' is not one of train, val, test, train2014" in sentence and "did you mean 'train'?" in sentence
+    (sentence,) = missing_sentences(data)
+    assert "'trian' is not one of train, val, test, train2014" in sentence and "Did you mean 'train'?" in sentence
 
 
 Change = Callable[[Any], object]
@@ -259,7 +257,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "no caption": (lambda images: images[0].update(sentences=[]), f"cocoid {MOPED}: has no caption; fetch"),
     "empty caption": (
         lambda images: images[0]["sentences"][1].update(raw=" \n"),
-        f"cocoid {MOPED}: caption 2 of 2 is empty; write or remove",
+        f"cocoid {MOPED}: caption 2 of 2 is empty; add its text or remove",
     ),
     "caption without text": (
         lambda images: images[0]["sentences"][1].pop("raw"),
@@ -282,7 +280,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_broken_karpathy_file(root: Path, case: str) -> None:
+def test_invalid_karpathy_file(root: Path, case: str) -> None:
     change, expected = BROKEN[case]
     edit_json(root / KARPATHY, lambda content: change(content["images"]))
     with pytest.raises(DataError, match=rf"{KARPATHY}: {expected}"):
@@ -315,7 +313,7 @@ BROKEN_OFFICIAL: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN_OFFICIAL)
-def test_broken_official_file(root: Path, case: str) -> None:
+def test_invalid_official_file(root: Path, case: str) -> None:
     change, expected = BROKEN_OFFICIAL[case]
     edit_json(root / OFFICIAL, change)
     with pytest.raises(DataError, match=rf"(?s){OFFICIAL}: {expected}"):

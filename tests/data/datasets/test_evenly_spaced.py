@@ -1,4 +1,4 @@
-"""A part of a split, as a view of it."""
+"""An evenly spaced subset of a split."""
 
 import pickle
 
@@ -22,5 +22,5 @@ def test_positions_are_evenly_spaced(count: int, ids: list[int]) -> None:
             part[index]
 
 
-def test_it_travels_to_another_process() -> None:
+def test_it_can_be_pickled() -> None:
     assert list(pickle.loads(pickle.dumps(EvenlySpaced(WHOLE, 4)))) == list(EvenlySpaced(WHOLE, 4))

@@ -1,4 +1,4 @@
-"""The GQA reader: what it reads, and what it says about every kind of broken file."""
+"""The GQA reader: examples, records for the metric, and the errors for invalid files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.data.datasets.official_files import edit_json, write_json
+from tests.data.datasets.official_files import edit_json, missing_sentences, write_json
 from vlrouting.config import DataConfig, SplitConfig
 from vlrouting.data.datasets.gqa import DEFAULT_SPLITS, read_records, read_split
 from vlrouting.data.datasets.gqa_examples import GQAExamples
-from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError, Example
 from vlrouting.metrics.gqa_evaluation import evaluate
@@ -24,7 +23,7 @@ SKY = "02930152"
 
 
 def record(question: str, image: str, answer: str | None, structural: str = "verify", **more: Any) -> dict[str, Any]:
-    """A record with the keys of the official files; without an answer, with those of the test files."""
+    """A record with the keys of the official files; without an answer, with the keys of the test files."""
     if answer is None:
         return {"question": question, "imageId": image, "isBalanced": True}
     return {
@@ -145,16 +144,18 @@ def test_choices_for_the_metric(root: Path) -> None:
 
 def test_through_the_configuration(root: Path) -> None:
     data = DataConfig(name="gqa", root=str(root), train="val_balanced", test="val_balanced")
-    assert missing_files(data) == []
+    assert missing_sentences(data) == []
     assert len(read_splits(data)["val_balanced"]) == 4
     own = SplitConfig(VAL, "val_choices.json")
-    (sentence,) = missing_files(DataConfig(name="gqa", root=str(root), train="mine", test="mine", splits={"mine": own}))
+    (sentence,) = missing_sentences(
+        DataConfig(name="gqa", root=str(root), train="mine", test="mine", splits={"mine": own})
+    )
     assert "val_choices.json is missing (data.splits.mine.annotations)" in sentence and "eval.zip" in sentence
 
 
-def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_its_command(tmp_path: Path) -> None:
     data = DataConfig(name="gqa", root=str(tmp_path), train="train_all", test="testdev_balanced")
-    sentences = missing_files(data)
+    sentences = missing_sentences(data)
     names = [Path(sentence.partition(" is missing")[0]).name for sentence in sentences]
     assert names == ["train_all_questions", "images", "testdev_balanced_questions.json"]
     assert "questions1.2.zip" in sentences[0] and "images.zip" in sentences[1]
@@ -165,12 +166,12 @@ def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
 
 
 def count_right(examples: GQAExamples) -> int:
-    """What a worker does: reads every example."""
+    """Reads every example, like a worker."""
     return sum(example.labels == {example.answer: 1.0} for example in examples)
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_in_another_process(root: Path, start: str) -> None:
+def test_in_a_worker_process(root: Path, start: str) -> None:
     examples = read(root)
     with get_context(start).Pool(1) as pool:
         assert pool.apply(count_right, (examples,)) == 4
@@ -178,7 +179,7 @@ def test_in_another_process(root: Path, start: str) -> None:
 
 
 def test_a_question_takes_a_hundred_bytes(tmp_path: Path) -> None:
-    """As Python objects it would take over a thousand, and every worker would copy them."""
+    """As Python objects it would take over a thousand bytes, and every worker would copy them."""
     questions = {
         f"{number:08d}": record(f"Is thing number {number} on the left?", str(number // 10), "yes")
         for number in range(2_000)
@@ -188,7 +189,7 @@ def test_a_question_takes_a_hundred_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_json_cut_short(root: Path, share: float) -> None:
+def test_truncated_json(root: Path, share: float) -> None:
     text = (root / VAL).read_text()
     cut = text[: int(share * len(text))]
     (root / VAL).write_text(cut)
@@ -232,7 +233,7 @@ BROKEN: dict[str, tuple[Callable[[Any], object], str]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_broken_file(root: Path, case: str) -> None:
+def test_invalid_file(root: Path, case: str) -> None:
     change, expected = BROKEN[case]
     edit_json(root / VAL, change)
     with pytest.raises(DataError, match=rf"{VAL}: {expected}"):
@@ -245,7 +246,7 @@ def test_records_say_whether_they_are_balanced(root: Path) -> None:
         read(root).records()
 
 
-def test_a_question_twice(root: Path) -> None:
+def test_a_duplicate_question(root: Path) -> None:
     text = (root / VAL).read_text()
     (root / VAL).write_text(text.replace('"07333408": {', f'"{SKY}": {{'))
     with pytest.raises(DataError, match=rf"{VAL}: question {SKY} occurs twice; remove"):

@@ -1,4 +1,4 @@
-"""Reading a JSON object entry by entry gives what reading it whole gives, wherever the blocks end."""
+"""Reading a JSON object entry by entry: equal to reading it at once, for every block size."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
 
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("size", [9, 10, 17, 64, 1 << 20])
-def test_equal_to_reading_it_whole(path: Path, size: int, indent: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_to_json_loads(path: Path, size: int, indent: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     small_blocks(monkeypatch, size)
     path.write_text(json.dumps(CONTENT, indent=indent, ensure_ascii=indent is None) + "\n", encoding="utf-8-sig")
     assert list(stream_entries(path)) == list(CONTENT.items())
 
 
-def test_a_key_twice_comes_twice(path: Path) -> None:
+def test_a_duplicate_key_is_yielded_twice(path: Path) -> None:
     path.write_text('{"1": 2, "1": 3}')
     assert list(stream_entries(path)) == [("1", 2), ("1", 3)]
 
@@ -48,7 +48,7 @@ def test_an_empty_object(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("size", [16, 1 << 20])
-def test_every_cut_is_an_error(path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_truncation_is_an_error(path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     small_blocks(monkeypatch, size)
     text = json.dumps(CONTENT)
     for length in range(1, len(text)):
@@ -57,7 +57,7 @@ def test_every_cut_is_an_error(path: Path, size: int, monkeypatch: pytest.Monkey
             list(stream_entries(path))
 
 
-def test_the_break_is_named_by_the_entry_before(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_entry_before_the_error_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = json.dumps({f"{number:03d}": {"question": "Is it?"} for number in range(100)})
     broken = text.replace('"050": {', '"050": {{')
     for size in (64, 1 << 20):
@@ -68,8 +68,8 @@ def test_the_break_is_named_by_the_entry_before(path: Path, monkeypatch: pytest.
         assert f"character {broken.index('{{') + 1} " in str(caught.value)
 
 
-def test_a_break_does_not_read_the_rest(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind a broken entry may lie a gigabyte that need not be in memory."""
+def test_an_error_does_not_read_the_rest_of_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gigabyte may follow an invalid entry; it must not be read into memory."""
     small_blocks(monkeypatch, 64)
     monkeypatch.setattr(json_stream, "LONGEST", 256)
     path.write_text('{"1": [nonsense], ' + " " * 100_000)

@@ -1,4 +1,4 @@
-"""The NLVR2 reader: pairs of images, and what is said about every kind of broken file."""
+"""The NLVR2 reader: pairs of images, and the errors for invalid files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.data.datasets.official_files import missing_sentences
 from vlrouting.config import DataConfig, SplitConfig
 from vlrouting.data.datasets.nlvr2 import DEFAULT_SPLITS, read_split
-from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.images import load_image
@@ -65,7 +65,7 @@ def test_official_file(root: Path) -> None:
     assert (second.answer, second.labels) == ("true", {"true": 1.0})
 
 
-def test_training_images_lie_in_numbered_folders(root: Path) -> None:
+def test_training_images_are_in_numbered_folders(root: Path) -> None:
     (example,) = read(root, "train")
     assert example.images == tuple(root / f"images/train/67/train-10171-0-img{side}.png" for side in (0, 1))
 
@@ -86,7 +86,7 @@ def test_a_hidden_test_set_has_no_labels(root: Path) -> None:
     assert (example.labels, example.answers, example.answer) == ({}, (), "")
 
 
-def test_images_that_are_no_png_are_opened_by_their_content(root: Path) -> None:
+def test_image_formats_are_detected_from_the_content(root: Path) -> None:
     (example, _) = read(root)
     Image.new("L", (20, 16), 130).save(example.images[0], format="JPEG")
     Image.new("RGB", (20, 16), (200, 0, 0)).save(example.images[1], format="GIF")
@@ -97,8 +97,8 @@ def test_images_that_are_no_png_are_opened_by_their_content(root: Path) -> None:
         load_image(example.images[1])
 
 
-def test_blank_lines_and_odd_line_breaks(root: Path) -> None:
-    """A sentence may hold a character at which Python would break the line."""
+def test_blank_lines_and_unicode_line_separators(root: Path) -> None:
+    """A sentence may contain a character that Python's splitlines treats as a line end."""
     odd = json.dumps(record("dev-1-0-0", "True", sentence="A dog\u2028 and a cat."), ensure_ascii=False)
     (root / "dev.json").write_text(f"{odd}\r\n\n{json.dumps(record('dev-1-1-0', 'True'))}\n\n", encoding="utf-8")
     assert [example.text for example in read(root)] == ["A dog\u2028 and a cat.", "There is an empty glass."]
@@ -106,16 +106,16 @@ def test_blank_lines_and_odd_line_breaks(root: Path) -> None:
 
 def test_through_the_configuration(root: Path) -> None:
     data = DataConfig(name="nlvr2", root=str(root), train="train", test="dev")
-    assert missing_files(data) == []
+    assert missing_sentences(data) == []
     assert {name: len(examples) for name, examples in read_splits(data).items()} == {"train": 1, "dev": 2}
     (root / "dev").rename(root / "elsewhere")
     own = {"mine": SplitConfig("dev.json")}
-    (sentence,) = missing_files(DataConfig(name="nlvr2", root=str(root), train="train", test="mine", splits=own))
+    (sentence,) = missing_sentences(DataConfig(name="nlvr2", root=str(root), train="train", test="mine", splits=own))
     assert f"{root / 'dev'} is missing (data.splits.mine.images)" in sentence
 
 
-def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
-    sentences = missing_files(DataConfig(name="nlvr2", root=str(tmp_path), train="train", test="test1"))
+def test_a_missing_file_is_reported_with_its_command(tmp_path: Path) -> None:
+    sentences = missing_sentences(DataConfig(name="nlvr2", root=str(tmp_path), train="train", test="test1"))
     missing = [sentence.partition(" is missing")[0] for sentence in sentences]
     assert missing == [str(tmp_path / path) for path in ("train.json", "images/train", "test1.json", "test1")]
     assert "nlvr2/data/train.json" in sentences[0] and "curl" in sentences[0]
@@ -141,7 +141,7 @@ def test_files_of_a_split(tmp_path: Path) -> None:
         (json.dumps([record("dev-1-0-0", "True")]), "line 2 is no JSON object"),
     ],
 )
-def test_broken_line(root: Path, text: str, message: str) -> None:
+def test_an_invalid_line(root: Path, text: str, message: str) -> None:
     (root / "dev.json").write_text(json.dumps(record("dev-850-0-0", "False")) + "\n" + text)
     with pytest.raises(DataError, match=rf"dev\.json: {message}"):
         read(root)
@@ -166,7 +166,7 @@ def test_an_empty_file(root: Path) -> None:
         ({"sentence": None}, "has no key 'sentence'.*compare"),
     ],
 )
-def test_broken_record(root: Path, changes: dict[str, Any], message: str) -> None:
+def test_invalid_record(root: Path, changes: dict[str, Any], message: str) -> None:
     broken = record("dev-850-1-0", "True") | changes
     kept = {key: value for key, value in broken.items() if value is not None}
     write_lines(root / "dev.json", [record("dev-850-0-0", "False"), kept])

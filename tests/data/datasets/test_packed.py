@@ -1,4 +1,4 @@
-"""Columns of strings: they give back what they got, whatever it is, also in another process."""
+"""Columns of strings return what was stored, also in another process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STRINGS = ["yes", "", "no", "café", "猫", "yes", "🐈", "a\nb", "\ud800", "ye
 
 
 @pytest.mark.parametrize("kind", [PackedStrings, CodedStrings])
-def test_strings_come_back(kind: type[PackedStrings] | type[CodedStrings]) -> None:
+def test_strings_are_unchanged(kind: type[PackedStrings] | type[CodedStrings]) -> None:
     column = kind()
     for number, string in enumerate(STRINGS):
         column.append(string)
@@ -23,7 +23,7 @@ def test_strings_come_back(kind: type[PackedStrings] | type[CodedStrings]) -> No
         column[len(STRINGS)]
 
 
-def test_equal_strings_are_held_once() -> None:
+def test_equal_strings_are_stored_once() -> None:
     column = CodedStrings()
     for _ in range(10_000):
         column.append("a rather long answer")

@@ -10,25 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.datasets.official_files import write_world
+from tests.data.datasets.official_files import missing_sentences, write_world
 from vlrouting.config import DATASETS, DataConfig, SplitConfig
 from vlrouting.data.datasets.manifest import read_manifest
-from vlrouting.data.datasets.presence import answers_path, missing_files
+from vlrouting.data.datasets.presence import answers_path
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.datasets.registry import RECIPES, known_splits, recipe_of
 from vlrouting.data.example import DataError
 
 
-def test_nothing_is_missing_in_a_whole_world(tmp_path: Path) -> None:
+def test_a_complete_world_lacks_nothing(tmp_path: Path) -> None:
     data = write_world(tmp_path)
-    assert missing_files(replace(data, validation="test2015")) == []
+    assert missing_sentences(replace(data, validation="test2015")) == []
     assert answers_path(data) == tmp_path / "trainval_label2ans.json"
     assert {name: len(examples) for name, examples in read_splits(data).items()} == {"train2014": 16, "val2014": 16}
 
 
-def test_all_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_all_missing_files_are_reported(tmp_path: Path) -> None:
     data = DataConfig(root=str(tmp_path), answers="trainval_label2ans.json")
-    sentences = missing_files(data)
+    sentences = missing_sentences(data)
     names = ("OpenEnded_mscoco_{}_questions.json", "v2_mscoco_{}_annotations.json", "{}.zip")
     for part in [name.format(split) for split in ("train2014", "val2014") for name in names]:
         assert sum(part in sentence for sentence in sentences) == 1, part
@@ -37,11 +37,11 @@ def test_all_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_splits(data)
     assert str(caught.value).splitlines() == sentences
-    assert len(missing_files(data, ["train2014"], images=False)) == 3
+    assert len(missing_sentences(data, ["train2014"], images=False)) == 3
 
 
-def test_what_two_splits_share_is_named_once(tmp_path: Path) -> None:
-    sentences = missing_files(DataConfig(root=str(tmp_path), train="karpathy_train", test="karpathy_test"))
+def test_a_file_of_two_splits_is_reported_once(tmp_path: Path) -> None:
+    sentences = missing_sentences(DataConfig(root=str(tmp_path), train="karpathy_train", test="karpathy_test"))
     missing = [Path(sentence.partition(" is missing")[0]).name for sentence in sentences]
     assert sorted(missing) == ["karpathy_test.json", "karpathy_train.json", "train2014", "val2014"]
     assert sum("VL-Adapter-datasets" in sentence for sentence in sentences) == 2
@@ -50,31 +50,31 @@ def test_what_two_splits_share_is_named_once(tmp_path: Path) -> None:
 def test_missing_image_folder(tmp_path: Path) -> None:
     data = write_world(tmp_path)
     (tmp_path / "val2014").rename(tmp_path / "elsewhere")
-    (sentence,) = missing_files(data)
+    (sentence,) = missing_sentences(data)
     assert str(tmp_path / "val2014") in sentence and "images.cocodataset.org/zips/val2014.zip" in sentence
-    assert missing_files(data, images=False) == []
+    assert missing_sentences(data, images=False) == []
     listed = replace(data, test="mine", splits={"mine": SplitConfig("val2014_list.json")})
-    assert missing_files(listed) == [sentence.replace("splits.val2014", "splits.mine")]
+    assert missing_sentences(listed) == [sentence.replace("splits.val2014", "splits.mine")]
     own = replace(data, test="mine", splits={"mine": SplitConfig("val2014_list.json", None, "pictures/{img_id}.jpg")})
-    (sentence,) = missing_files(own)
+    (sentence,) = missing_sentences(own)
     assert str(tmp_path / "pictures") in sentence
 
 
-def test_split_mistakes(tmp_path: Path) -> None:
+def test_invalid_split_names(tmp_path: Path) -> None:
     data = replace(write_world(tmp_path), train="trian2014", splits={"val2014": SplitConfig("x.json", None, "{a}.jpg")})
-    unknown, template, questions = missing_files(data)
+    unknown, template, questions = missing_sentences(data)
     assert "x.json is missing" in questions
-    assert "'trian2014'" in unknown and "did you mean 'train2014'?" in unknown
+    assert "'trian2014'" in unknown and "Did you mean 'train2014'?" in unknown
     assert "data.splits.val2014.images" in template and "placeholders" in template
 
 
 def test_a_recipe_makes_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = DataConfig(root=str(tmp_path / "none"), prepare="easy_vqa", train="train", validation="val", test="test")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    assert missing_files(data) == []
-    assert len(missing_files(replace(data, test="testt"))) == 1
+    assert missing_sentences(data) == []
+    assert len(missing_sentences(replace(data, test="testt"))) == 1
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    (sentence,) = missing_files(data)
+    (sentence,) = missing_sentences(data)
     assert 'pip install "vlrouting[demo]"' in sentence
 
 
@@ -91,8 +91,8 @@ def test_no_torch_is_imported() -> None:
 def test_the_configuration_knows_the_same_names() -> None:
     assert not [problem for name in DATASETS for problem in DataConfig(name=name).problems()]
     assert not [problem for name in RECIPES for problem in DataConfig(prepare=name).problems()]
-    known = [problem for problem in DataConfig(name="?", prepare="?").problems() if "not one of" in problem]
-    assert [problem.partition("not one of ")[2].split(", ") for problem in known] == [list(DATASETS), list(RECIPES)]
+    known = [problem.choices for problem in DataConfig(name="?", prepare="?").problems()]
+    assert known == [tuple(DATASETS), tuple(RECIPES)]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -106,8 +106,8 @@ def test_a_recipe_makes_splits_of_known_datasets(name: str) -> None:
 
 def test_a_recipe_for_another_dataset(tmp_path: Path) -> None:
     data = DataConfig(name="coco", root=str(tmp_path), prepare="easy_vqa", train="train", test="test")
-    (sentence,) = missing_files(data)
-    assert sentence == "data.name, prepare: the recipe 'easy_vqa' makes files of vqav2, not of coco"
+    (sentence,) = missing_sentences(data)
+    assert sentence == "the recipe 'easy_vqa' makes files of vqav2, not of coco (data.name, data.prepare)"
     with pytest.raises(DataError, match="makes files of vqav2"):
         read_splits(data)
     assert not any(tmp_path.iterdir())

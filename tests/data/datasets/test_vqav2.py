@@ -1,4 +1,4 @@
-"""The VQAv2 reader: what it reads, and what it says about every kind of broken file."""
+"""The VQAv2 reader: official files and per-split lists, and the errors for invalid files."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_official_files(root: Path) -> None:
 
 
 def test_the_images_show_the_answers(tmp_path: Path) -> None:
-    """Tests that train a model rely on it."""
+    """Tests that train a model depend on it."""
     write_world(tmp_path, images=12, seed=3)
     examples = read(tmp_path) + read(tmp_path, "val2014")
     assert len(examples) == 2 * 12 * len(QUESTIONS)
@@ -73,7 +73,7 @@ def test_the_images_show_the_answers(tmp_path: Path) -> None:
 
 
 def color_seen(path: Path) -> str:
-    """The one of COLORS that a picture shows, but for what JPEG does to it."""
+    """The colour in COLORS that is nearest to an image's, because JPEG changes colours."""
     pixel = np.asarray(load_image(path), dtype=int)[9, 7]
     (color,) = (name for name, color in COLORS.items() if abs(pixel - color).max() < 9)
     return color
@@ -99,7 +99,7 @@ def test_test_set_without_answers(root: Path) -> None:
     assert all(not example.labels and not example.answers and not example.answer for example in examples)
 
 
-def test_test_dev_shares_the_images_of_test(root: Path) -> None:
+def test_test_dev_has_the_images_of_test(root: Path) -> None:
     source = json.loads((root / "v2_OpenEnded_mscoco_test2015_questions.json").read_text())
     source["data_subtype"] = "test-dev2015"
     write_json(root / "v2_OpenEnded_mscoco_test-dev2015_questions.json", source)
@@ -126,7 +126,7 @@ def test_list_with_official_annotations_gets_the_ten_answers(root: Path) -> None
     assert len(rest) == 4
     answer = answers_of(image_colors("val2014")[5000])[0]
     assert example.answers == (answer,) * 7 + ("maybe",) * 2 + ("Yes",)
-    assert example.labels == {answer: 1.0, "maybe": 0.6}  # the list's own
+    assert example.labels == {answer: 1.0, "maybe": 0.6}  # from the list
     with pytest.raises(DataError, match=r"part\.json: question_id 5000000: has no annotation in .*train2014"):
         read(root, "part", SplitConfig("part.json", ANNOTATIONS_FILE))
 
@@ -142,7 +142,7 @@ def test_template_of_the_images(root: Path) -> None:
             read(root, "own", SplitConfig("own.json", images=template))
 
 
-def test_missing_files_are_all_named_with_their_commands(tmp_path: Path) -> None:
+def test_all_missing_files_are_reported_with_their_commands(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     first, second = str(caught.value).splitlines()
@@ -158,7 +158,7 @@ def test_missing_files_are_all_named_with_their_commands(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", [QUESTIONS_FILE, ANNOTATIONS_FILE])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
-def test_json_cut_short(root: Path, name: str, share: float) -> None:
+def test_truncated_json(root: Path, name: str, share: float) -> None:
     text = (root / name).read_text()
     cut = text[: int(share * len(text))]
     (root / name).write_text(cut)
@@ -169,7 +169,7 @@ def test_json_cut_short(root: Path, name: str, share: float) -> None:
     assert str(root / name) in message and f"question_id {last}" in message and "fetch it again" in message
 
 
-def test_no_json_at_all(root: Path) -> None:
+def test_a_file_that_is_not_json(root: Path) -> None:
     for content, words in ((b"", "is empty"), (b"PK\x03\x04\xff\xfe", "UTF-8"), (b"<html>", "breaks off")):
         (root / QUESTIONS_FILE).write_bytes(content)
         with pytest.raises(DataError, match=rf"{QUESTIONS_FILE}: .*{words}.*fetch it again"):
@@ -296,7 +296,7 @@ def test_missing_key(root: Path, name: str, records: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_broken_official_file(root: Path, case: str) -> None:
+def test_invalid_official_file(root: Path, case: str) -> None:
     name, change, expected = BROKEN[case]
     edit_json(root / name, change)
     with pytest.raises(DataError, match=rf"(?s){expected}") as caught:
@@ -331,7 +331,7 @@ BROKEN_LISTS: dict[str, tuple[Callable[[Any], None], str]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN_LISTS)
-def test_broken_list(root: Path, case: str) -> None:
+def test_invalid_list(root: Path, case: str) -> None:
     change, expected = BROKEN_LISTS[case]
     edit_json(root / "train2014_list.json", change)
     with pytest.raises(DataError, match=rf"train2014_list\.json: {expected}"):

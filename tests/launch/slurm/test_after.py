@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -73,11 +74,12 @@ def test_preempted_goes_back(run: RunDirectory, fake: FakeScheduler) -> None:
     assert stored(run) == ("preempted", None)
 
 
-def test_told_to_save_before_it_could_listen(run: RunDirectory, fake: FakeScheduler) -> None:
-    """USR1 while torch is being imported: before the attempt was written down, and after."""
-    after(run.path, 138, 0, ENVIRONMENT)
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGUSR1])
+def test_a_notice_before_there_is_a_handler(run: RunDirectory, fake: FakeScheduler, number: int) -> None:
+    """The notice comes while torch is imported: before the attempt was written down, and after."""
+    after(run.path, 128 + number, 0, ENVIRONMENT)
     attempt(run, None)
-    after(run.path, 138, 1, ENVIRONMENT)
+    after(run.path, 128 + number, 1, ENVIRONMENT)
     assert [a.outcome for a in Attempts(run.attempts).read()] == ["preempted", "preempted"]
     assert fake.called("scontrol").count(f"requeue {JOB}") == 2
     assert run.status() == "preempted"
@@ -219,7 +221,7 @@ def test_a_scheduler_that_does_not_put_it_back(run: RunDirectory, fake: FakeSche
     run.update_run(status="preempted")
     assert after(run.path, 75, 0, ENVIRONMENT) == 75
     status, error = stored(run)
-    assert status == "preempted" and "could not be put back into the queue: scontrol refused" in str(error)
+    assert status == "preempted" and "could not be requeued: scontrol refused" in str(error)
     attempt(run, "failed", 9, reason="boom")
     after(run.path, 1, 1, ENVIRONMENT)
     assert run.status() == "failed"

@@ -63,7 +63,7 @@ def test_a_dry_run_prints_the_script_and_writes_nothing(tiny: Path) -> None:
 def test_mistakes(tiny: Path) -> None:
     for arguments, message in (
         (("--nodes", "0"), "command line: train.nodes: 0 is below 1"),
-        ((*SLURM, "--gpus", "3"), "8 examples cannot be cut into 3 equal pieces"),
+        ((*SLURM, "--gpus", "3"), "8 examples cannot be cut into 3 equal micro-batches"),
         ((*SLURM, "--cluster", "nowhere"), "no cluster 'nowhere'"),
         ((*SLURM, "-p", "routing=mull"), "Did you mean 'routing=mul'?"),
     ):

@@ -130,7 +130,7 @@ def test_a_task_runs_its_own_point_whatever_its_name(tmp_path: Path, index: int)
     assert "task 7_" in (tmp_path / job.runs[index] / "log.txt").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
 def test_the_script_outlives_a_signal_and_decides(tmp_path: Path, number: signal.Signals) -> None:
     job = Job(tmp_path, f"echo begun > {tmp_path}/begun.txt\n/bin/sleep 1.5\nexit 75")
     end = time.monotonic() + 10

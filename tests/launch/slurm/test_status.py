@@ -114,7 +114,7 @@ def test_a_job_that_the_scheduler_ended(run: RunDirectory, fake: FakeScheduler) 
     queue(fake, "TIMEOUT")
     assert shown() == (
         "cut off",
-        "at step 40/100; the scheduler ended 7_0: TIMEOUT: the same command again goes on",
+        "at step 40/100; the scheduler ended 7_0: TIMEOUT: the same command again resumes it",
     )
     queue(fake, "CANCELLED")
     assert shown() == ("cancelled", "at step 40/100")
@@ -134,7 +134,7 @@ def test_preempted(run: RunDirectory, fake: FakeScheduler) -> None:
     queue(fake, "PENDING", "BeginTime")
     assert shown() == ("preempted", "at step 40/100, queued again as 7_0: BeginTime")
     fake.answer("squeue")
-    assert shown() == ("preempted", "at step 40/100; not in the queue: the same command again goes on")
+    assert shown() == ("preempted", "at step 40/100; not in the queue: the same command again resumes it")
     mark_cancelled(FOLDER, [NAME])
     assert shown() == ("cancelled", "at step 40/100")
 

@@ -11,22 +11,32 @@ from vlrouting.bottleneck.base import Site
 from vlrouting.bottleneck.families import activation_of
 from vlrouting.bottleneck.layers import LowRankBottleneck
 from vlrouting.bottleneck.projections import projection_widths
-from vlrouting.bottleneck.targets import Target, sub_layer_targets
+from vlrouting.bottleneck.targets import Target, parallel_targets, sub_layer_targets
 from vlrouting.config import AdapterConfig, BottleneckConfig
+
+PARALLEL_SCALE = 4.0
+"""Section 4.5 of arXiv 2110.04366 finds it better than 1."""
 
 
 class Adapter(LowRankBottleneck):
     """x + up(activation(route(down(x), down(v)))); without `residual` the sum is left out.
 
     With `residual`, `up` starts at zero and the model starts as it was; without, `up` keeps a Linear's initialisation.
+
+    `position: parallel` (arXiv 2110.04366) reads the input of the sub-layer and adds scale · up(…) to its output. Its
+    base layers are pairs: the module that reads the sub-layer's input, and its last module.
     """
 
     config: AdapterConfig
 
     def __init__(self, config: AdapterConfig, site: Site) -> None:
-        width = _width(site.target.base_layers[0], site.base_layers[0], after=config.position != "pre_norm")
+        after = config.position in ("post_module", "post_norm")
+        width = _width(site.target.base_layers[0], site.base_layers[0], after)
         activation = activation_of(site.model)
         super().__init__(config, site, input_width=width, outputs=(width,), bias=True, activation=activation)
+        self.parallel = config.position == "parallel"
+        self.scale = PARALLEL_SCALE if config.scale is None else config.scale
+        self._sub_layer_input: Tensor | None = None
         if config.residual:
             self.up.reset_parameters(zero=True)
 
@@ -34,6 +44,8 @@ class Adapter(LowRankBottleneck):
     def find_targets(cls, model: nn.Module, config: BottleneckConfig) -> list[Target]:
         """See `Bottleneck`. Default: the attention and the MLP of every block."""
         assert isinstance(config, AdapterConfig)
+        if config.position == "parallel":
+            return parallel_targets(model, config.layers, shared=config.shared)
         part = "module" if config.position == "post_module" else "norm"
         return sub_layer_targets(model, config.targets, config.layers, part=part, shared=config.shared)
 
@@ -44,6 +56,12 @@ class Adapter(LowRankBottleneck):
 
     def install(self, base_layers: Sequence[nn.Module]) -> list[RemovableHandle]:
         """Put the adapter before (`pre_norm`) or after each base layer; a shared adapter has several."""
+        if self.parallel:
+            handles: list[RemovableHandle] = []
+            for entry, last in zip(base_layers[::2], base_layers[1::2], strict=True):
+                handles.append(entry.register_forward_pre_hook(self._on_sub_layer_input))
+                handles.append(last.register_forward_hook(self._on_sub_layer_output))
+            return handles
         if self.config.position == "pre_norm":
             return [layer.register_forward_pre_hook(self._on_input) for layer in base_layers]
         return [layer.register_forward_hook(self._on_output) for layer in base_layers]
@@ -55,6 +73,15 @@ class Adapter(LowRankBottleneck):
     def _on_output(self, _base_layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         adapted: Tensor = self(output)
         return adapted
+
+    def _on_sub_layer_input(self, _entry: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._sub_layer_input = inputs[0]
+
+    def _on_sub_layer_output(self, _last: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        assert self._sub_layer_input is not None
+        update = self.update(self._sub_layer_input)
+        self._sub_layer_input = None
+        return output + (self.scale * update).to(output.dtype)
 
 
 def _width(name: str, base_layer: nn.Module, after: bool) -> int:

@@ -1,4 +1,4 @@
-"""COCO captions: Karpathy's file or an official captions file; which of the two is seen from the content.
+"""COCO captions, from Karpathy's file or an official captions file; the content tells which.
 
 An example is one image with all its captions. Formats and download: https://cocodataset.org, `data/README.md`.
 """
@@ -6,16 +6,18 @@ An example is one image with all its captions. Formats and download: https://coc
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
+from vlrouting.config.names import listed
 from vlrouting.data.datasets.captions import captioned
 from vlrouting.data.datasets.format import DatasetFormat
-from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders, image_key
-from vlrouting.data.datasets.json_records import name_record, read_json, some, take
+from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders
+from vlrouting.data.datasets.json_records import name_record, read_ends, read_json, take
 from vlrouting.data.datasets.karpathy import FOLDERS, folders_of, karpathy_examples
-from vlrouting.data.datasets.manifest import absent
+from vlrouting.data.datasets.split_files import require_files, split_files
 from vlrouting.data.example import DataError, Example
 
 DEFAULT_SPLITS: dict[str, SplitConfig] = {
@@ -25,54 +27,31 @@ DEFAULT_SPLITS: dict[str, SplitConfig] = {
         for name in ("train2014", "val2014", "train2017", "val2017")
     },
 }
-"""Splits that an experiment may name without saying where they lie: Karpathy's, and the official ones."""
+"""Splits that need no entry in `data.splits`: Karpathy's and the official ones."""
 PLACEHOLDERS = Placeholders(
     sample={"subtype": "val2014", "image_id": 1, "file_name": "COCO_val2014_000000000001.jpg"},
     identify=(frozenset({"file_name"}), frozenset({"image_id"})),
     default="{subtype}/{file_name}",
 )
-"""`{subtype}` is Karpathy's `filepath`, or the part of an official file name: COCO_train2014_… lies in train2014."""
+"""`{subtype}` is Karpathy's `filepath`, or a part of the official file name: train2014 for COCO_train2014_…"""
 _SUBTYPE = re.compile(r"COCO_([^_/]+)_\d+\.")
-_LOOK = 65_536
-"""Bytes of a file in which the folders of the images are looked for."""
-
-
-def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
-    """The split's file: path below the data root -> key in the configuration.
-
-    Raises:
-        DataError: no captions file is named, or questions are.
-    """
-    key = f"data.splits.{split_name}"
-    if split.questions:
-        raise DataError(f"{key}.questions: has no meaning for captions; name the captions file under annotations")
-    if not split.annotations:
-        raise DataError(f"{key}.annotations: is empty; give the name of the captions file")
-    return {split.annotations: f"{key}.annotations"}
+_files = partial(split_files, required="annotations", description="the captions file", unused="questions")
 
 
 def image_folders(root: Path, split_name: str, split: SplitConfig) -> dict[str, str]:
-    """Image folders of a split: path below the data root -> key in the configuration.
-
-    Raises:
-        DataError: the template of the images is not sound.
-    """
+    """See `DatasetFormat`."""
     template = ImageTemplate(split_name, split, PLACEHOLDERS)
-    same_for_all = template.folder(subtype="a") == template.folder(subtype="b")
-    subtypes = [""] if same_for_all else _subtypes(root / (split.annotations or ""), split_name)
-    return {template.folder(subtype=subtype): image_key(split_name) for subtype in subtypes}
+    return template.folders("subtype", lambda: _subtypes(root / (split.annotations or ""), split_name))
 
 
 def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]:
-    """Read and check one split: an example for each image, in the order of its file. Images are not opened.
+    """Read and validate one split: one example per image, in the order of the file. Images are not opened.
 
     Raises:
-        DataError: the file is missing (with the command that fetches it), or broken (file, record, remedy).
+        DataError: the file is missing (with the command that fetches it) or invalid (with file, record and remedy).
     """
-    (file,) = files = split_files(split_name, split)
-    missing = absent("coco", root, files)
-    if missing:
-        raise DataError("\n".join(missing))
+    (file,) = files = _files(split_name, split)
+    require_files("coco", root, files)
     template = ImageTemplate(split_name, split, PLACEHOLDERS)
     content = read_json(root / file, object_hook=_caption_text)
     if not isinstance(content, dict) or not isinstance(content.get("images"), list) or not content["images"]:
@@ -80,19 +59,17 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
             f"{root / file}: has no list 'images'; name Karpathy's dataset_coco.json or an official captions file"
         )
     if "annotations" in content:
-        return _official_examples(content, root / file, root, template, split_name)
+        return _official_examples(content, root / file, root, template)
     return karpathy_examples(content, root / file, root, split_name, template)
 
 
 def _caption_text(record: dict[str, Any]) -> Any:
-    """JSON hook: a sentence of Karpathy's becomes its text at once, since its tokens would take over 1 GB."""
+    """JSON hook: keeps only the text of a sentence in Karpathy's file; the tokens would take over 1 GB."""
     raw = record.get("raw")
     return raw if isinstance(raw, str) else record
 
 
-def _official_examples(
-    content: dict[str, Any], path: Path, root: Path, template: ImageTemplate, split_name: str
-) -> list[Example]:
+def _official_examples(content: dict[str, Any], path: Path, root: Path, template: ImageTemplate) -> list[Example]:
     captions: dict[int, list[str]] = {}
     paths: dict[int, Path] = {}
     for number, record in enumerate(content["images"], start=1):
@@ -101,7 +78,7 @@ def _official_examples(
             raise DataError(f"{path}: image id {image_id} occurs twice; remove one of the two records")
         captions[image_id] = []
         file_name = take(record, "file_name", (str,), path, number)
-        subtype = _subtype(file_name, template, split_name, name_record(path, record, number))
+        subtype = _subtype(file_name, template, name_record(path, record, number))
         paths[image_id] = root / template.fill(subtype=subtype, image_id=image_id, file_name=file_name)
     unknown: dict[int, None] = {}
     for number, record in enumerate(take(content, "annotations", (list,), path, 1), start=1):
@@ -111,43 +88,41 @@ def _official_examples(
             captions[image_id].append(caption)
         else:
             unknown[image_id] = None
-    _check_pairs(captions, unknown, path)
+    _check_ids(captions, unknown, path)
     return [
         captioned(image_id, paths[image_id], texts, f"{path}: image {image_id}") for image_id, texts in captions.items()
     ]
 
 
-def _check_pairs(captions: dict[int, list[str]], unknown: dict[int, None], path: Path) -> None:
-    """Every image has captions, and every caption an image."""
-    bare = [image_id for image_id, texts in captions.items() if not texts]
-    found = []
+def _check_ids(captions: dict[int, list[str]], unknown: dict[int, None], path: Path) -> None:
+    """Check that every image has captions, and that every caption's image is listed."""
+    without_caption = [image_id for image_id, texts in captions.items() if not texts]
+    problems = []
     if unknown:
-        found.append(f"{path}: captions of images that the file does not list: image_id {some(unknown)}")
-    if bare:
-        found.append(f"{path}: images without a caption: {some(bare)}")
-    if found:
-        raise DataError("\n".join([*found, "Fetch the file again, or remove these records."]))
+        problems.append(f"{path}: captions of images that the file does not list: image_id {listed(unknown)}")
+    if without_caption:
+        problems.append(f"{path}: images without a caption: {listed(without_caption)}")
+    if problems:
+        raise DataError("\n".join([*problems, "Fetch the file again, or remove these records."]))
 
 
-def _subtype(file_name: str, template: ImageTemplate, split_name: str, where: str) -> str:
+def _subtype(file_name: str, template: ImageTemplate, where: str) -> str:
     match = _SUBTYPE.match(file_name)
     if match is None and "subtype" in template.used:
         raise DataError(
             f"{where}: file_name '{file_name}' does not tell its folder, as COCO_train2014_… would; set "
-            f"{image_key(split_name)} to a template such as train2017/{{file_name}}"
+            f"{template.key} to a template such as train2017/{{file_name}}"
         )
     return match[1] if match is not None else ""
 
 
 def _subtypes(path: Path, split_name: str) -> list[str]:
-    """Values of `{subtype}` in a split: from the beginning of its file, from its name where the file is missing too."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_LOOK).decode(errors="replace")
-    except OSError:
+    """Values of `{subtype}` in a split, from the start of its file, or from its name if the file is missing."""
+    head, _ = read_ends(path)
+    if not head:
         return FOLDERS.get(split_name, [])
     folders = folders_of(head, split_name)
     return folders if folders is not None else sorted(set(_SUBTYPE.findall(head)))
 
 
-FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, split_files, image_folders)
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders)

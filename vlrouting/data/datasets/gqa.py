@@ -5,6 +5,7 @@ Formats and download: https://cs.stanford.edu/people/dorarad/gqa/download.html, 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from vlrouting.config import SplitConfig
 from vlrouting.data.datasets.format import DatasetFormat
 from vlrouting.data.datasets.gqa_examples import GQAExamples
 from vlrouting.data.datasets.gqa_records import scored_records
-from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders, image_key
-from vlrouting.data.datasets.manifest import absent
+from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders
+from vlrouting.data.datasets.split_files import require_files, split_files
 from vlrouting.data.example import DataError
 
 DEFAULT_SPLITS: dict[str, SplitConfig] = {
@@ -25,52 +26,33 @@ DEFAULT_SPLITS: dict[str, SplitConfig] = {
     "train_all": SplitConfig("train_all_questions"),  # a folder of ten chunks
     "submission_all": SplitConfig("submission_all_questions.json"),
 }
-"""Splits that an experiment may name without saying where they lie: the official file names."""
+"""Splits that need no entry in `data.splits`: the official file names."""
 PLACEHOLDERS = Placeholders(
     sample={"image_id": "2354786"}, identify=(frozenset({"image_id"}),), default="images/{image_id}.jpg"
 )
-
-
-def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
-    """The split's files: path below the data root -> key in the configuration.
-
-    Raises:
-        DataError: no questions file is named.
-    """
-    key = f"data.splits.{split_name}"
-    if not split.questions:
-        raise DataError(
-            f"{key}.questions: is empty; give the name of the questions file, or of the folder of its chunks"
-        )
-    files = {split.questions: f"{key}.questions"}
-    return files | ({split.annotations: f"{key}.annotations"} if split.annotations else {})
+_files = partial(split_files, required="questions", description="the questions file, or of the folder of its chunks")
 
 
 def image_folders(root: Path, split_name: str, split: SplitConfig) -> dict[str, str]:
-    """Image folders of a split: path below the data root -> key in the configuration.
-
-    Raises:
-        DataError: the template of the images is not sound.
-    """
-    return {ImageTemplate(split_name, split, PLACEHOLDERS).folder(): image_key(split_name)}
+    """See `DatasetFormat`."""
+    template = ImageTemplate(split_name, split, PLACEHOLDERS)
+    return {template.folder(): template.key}
 
 
 def read_split(root: Path, split_name: str, split: SplitConfig) -> GQAExamples:
-    """Read and check one split, in the order of its files. Images are not opened.
+    """Read and validate one split, in the order of its files. Images are not opened.
 
     Raises:
-        DataError: a file is missing (with the commands that fetch all that are), or broken (file, question, remedy).
+        DataError: files are missing (with the commands that fetch them) or invalid (with file, question and remedy).
     """
-    missing = absent("gqa", root, split_files(split_name, split))
-    if missing:
-        raise DataError("\n".join(missing))
+    require_files("gqa", root, _files(split_name, split))
     template = ImageTemplate(split_name, split, PLACEHOLDERS)
     choices = root / split.annotations if split.annotations else None
     return GQAExamples(_chunks(root / split.questions), choices, root, template)
 
 
 def read_records(root: Path, split: SplitConfig) -> dict[str, dict[str, Any]]:
-    """The split's official records by question id, as far as the metric reads them.
+    """The split's official records by question id, with the keys that the metric reads.
 
     Raises:
         DataError: names file, question and remedy.
@@ -79,7 +61,7 @@ def read_records(root: Path, split: SplitConfig) -> dict[str, dict[str, Any]]:
 
 
 def _chunks(questions: Path) -> list[Path]:
-    """The questions file, or those of a folder in the order of their numbers."""
+    """The questions file, or the files of a folder in numerical order."""
     if not questions.is_dir():
         return [questions]
     files = sorted(questions.glob("*.json"), key=lambda file: (len(file.name), file.name))
@@ -88,4 +70,4 @@ def _chunks(questions: Path) -> list[Path]:
     return files
 
 
-FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, split_files, image_folders)
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders)

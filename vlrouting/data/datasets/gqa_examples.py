@@ -1,22 +1,23 @@
-"""GQA's questions as packed columns, read entry by entry: the training file has a million records on over 1 GB."""
+"""GQA's questions, read entry by entry into packed columns: the training file has a million records in over 1 GB."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 from vlrouting.data.datasets.gqa_records import choices_of, question_records, scored_records
 from vlrouting.data.datasets.image_paths import ImageTemplate
 from vlrouting.data.datasets.json_records import name_record, take
+from vlrouting.data.datasets.lazy_examples import LazyExamples
 from vlrouting.data.datasets.packed import CodedStrings, PackedStrings
 from vlrouting.data.example import DataError, Example
 
 
 @dataclass
 class _Columns:
-    """What is kept of the questions."""
+    """The stored fields of the questions."""
 
     ids: PackedStrings = field(default_factory=PackedStrings)
     texts: PackedStrings = field(default_factory=PackedStrings)
@@ -26,14 +27,14 @@ class _Columns:
     semantic_types: CodedStrings = field(default_factory=CodedStrings)
 
 
-class GQAExamples(Sequence[Example]):
-    """The questions of a split in the order of its files. An `Example` is made on access, and shares nothing.
+class GQAExamples(LazyExamples):
+    """The questions of a split in the order of its files. Each access makes a new `Example`.
 
-    Forked workers share the columns with their parent, and do not copy them by reading (see `packed`).
+    Forked workers share the columns with their parent without copying them (see `packed`).
     """
 
     def __init__(self, files: Sequence[Path], choices: Path | None, root: Path, template: ImageTemplate) -> None:
-        """Read and check the question files; the choices file, where there is one, is only kept in mind.
+        """Read and validate the question files. The choices file, if any, is read by `choices()`.
 
         Raises:
             DataError: names file, question and remedy.
@@ -44,22 +45,8 @@ class GQAExamples(Sequence[Example]):
     def __len__(self) -> int:
         return len(self._columns.ids)
 
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        """One example, or a list of them."""
-        if isinstance(index, slice):
-            return [self._example(position) for position in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"there is no example {index} among {len(self)}")
-        return self._example(index % len(self))
-
     def records(self) -> dict[str, dict[str, Any]]:
-        """The official records by question id, for the metric: read again now, and only as far as it needs them.
+        """The official records by question id, with the keys that the metric reads. Reads the files again.
 
         Raises:
             DataError: names file, question and remedy.
@@ -67,7 +54,7 @@ class GQAExamples(Sequence[Example]):
         return scored_records(self._files)
 
     def choices(self) -> dict[str, dict[str, list[str]]] | None:
-        """Valid and plausible answers by question id, read now; None without a choices file.
+        """Valid and plausible answers by question id, read from the file; None without a choices file.
 
         Raises:
             DataError: names file, question and remedy.
@@ -76,7 +63,8 @@ class GQAExamples(Sequence[Example]):
             return None
         return choices_of(self._choices, {self._columns.ids[index] for index in range(len(self))})
 
-    def _example(self, index: int) -> Example:
+    def example(self, index: int) -> Example:
+        """See `LazyExamples`."""
         columns = self._columns
         answer = columns.answers[index]
         return Example(

@@ -1,4 +1,4 @@
-"""GQA's official records: of the question files, and of the choices file that validity and plausibility need."""
+"""GQA's official records: the question files, and the choices file that validity and plausibility need."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from vlrouting.data.datasets.json_stream import stream_entries
 from vlrouting.data.example import DataError
 
 SCORED_KEYS = ("isBalanced", "answer", "types", "semantic", "groups", "entailed")
-"""What the metric reads of a balanced question; of an unbalanced one it reads the first two."""
+"""Keys that the metric reads of a balanced question; of an unbalanced one it reads the first two."""
 
 
 def question_records(files: Sequence[Path]) -> Iterator[tuple[Path, str, Any]]:
     """File, question id and record of every question.
 
     Raises:
-        DataError: a file is damaged, a question occurs twice, or there is none.
+        DataError: a file is corrupt, a question id is duplicate, or there is no question.
     """
     seen: set[str] = set()
     for file in files:
@@ -33,7 +33,7 @@ def question_records(files: Sequence[Path]) -> Iterator[tuple[Path, str, Any]]:
 
 
 def scored_records(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """Records by question id, as far as the metric reads them.
+    """Records by question id, with the keys that the metric reads.
 
     Raises:
         DataError: names file, question and remedy.
@@ -47,12 +47,12 @@ def scored_records(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
 
 
 def choices_of(path: Path, question_ids: Container[str]) -> dict[str, dict[str, list[str]]]:
-    """Valid and plausible answers of these questions, as far as the file has them.
+    """Valid and plausible answers of these questions; questions that the file does not have are left out.
 
     Raises:
         DataError: names file, question and remedy.
     """
-    # The file has far more questions, and the same answers over and over again.
+    # The file has many more questions, and few distinct answers, which `intern` stores once.
     return {
         question_id: {
             kind: list(map(intern, take(entry, kind, (list,), path, f"question {question_id}")))

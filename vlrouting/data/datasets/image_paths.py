@@ -1,8 +1,8 @@
-"""Where an image lies: the split's template, with the placeholders that its dataset knows."""
+"""Image paths, from a split's template and the placeholders of its dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from string import Formatter
@@ -11,26 +11,22 @@ from vlrouting.config import SplitConfig
 from vlrouting.data.example import DataError
 
 _COMMON = SplitConfig().images
-"""What a split has when the experiment says nothing."""
+"""The template of a split that does not set one."""
 
 
 @dataclass(frozen=True)
 class Placeholders:
-    """What a dataset's templates may name."""
+    """The placeholders that a dataset's templates may contain."""
 
     sample: Mapping[str, int | str]
-    """A value of each placeholder, to try a template with."""
+    """Placeholder -> a value, to validate templates."""
     identify: tuple[frozenset[str], ...]
-    """Sets of placeholders; a template must name all of one of them, or several images would share a path."""
+    """Sets of placeholders; a template must contain all of one set, or several images would have the same path."""
     default: str = _COMMON
-    """Template of a split that names none."""
-
-    def chosen(self, split: SplitConfig) -> str:
-        """The template of a split: the one that it names, or this dataset's."""
-        return self.default if split.images == _COMMON else split.images
+    """The dataset's default template."""
 
     def problem(self, template: str) -> str | None:
-        """What is wrong with a template; None when it is sound."""
+        """What is wrong with a template; None if it is valid."""
         known = ", ".join(f"{{{name}}}" for name in self.sample)
         try:
             used = _used(template)
@@ -44,26 +40,27 @@ class Placeholders:
 
 
 class ImageTemplate:
-    """The template of one split, found to be sound."""
+    """The valid template of one split."""
 
     def __init__(self, split_name: str, split: SplitConfig, placeholders: Placeholders) -> None:
         """
         Raises:
-            DataError: the template is not sound; names its place in the configuration.
+            DataError: the template is invalid; names its configuration key.
         """
-        self.template = placeholders.chosen(split)
+        self.key = f"data.splits.{split_name}.images"
+        self.template = placeholders.default if split.images == _COMMON else split.images
         problem = placeholders.problem(self.template)
         if problem is not None:
-            raise DataError(f"{image_key(split_name)}: {problem}")
+            raise DataError.about(self.key, problem)
         self.used = frozenset(_used(self.template))
-        """Names of the placeholders that it has."""
+        """Names of the placeholders in the template."""
 
     def fill(self, **values: int | str) -> str:
         """The path of one image below the data root."""
         return self.template.format(**values)
 
     def folder(self, **known: int | str) -> str:
-        """The folder above the first part that names anything else than `known`: `train2014`, or `.` for the root."""
+        """The parent folder of all images with these placeholder values: `train2014`, or `.` for the root."""
         parts: list[str] = []
         for part in self.template.split("/")[:-1]:
             if not _used(part) <= known.keys():
@@ -72,10 +69,15 @@ class ImageTemplate:
         absolute = self.template.startswith("/")
         return str(PurePosixPath("/" if absolute else ".", *parts))
 
+    def folders(self, placeholder: str, values: Callable[[], Iterable[str]]) -> dict[str, str]:
+        """All image folders of the split: path below the data root -> configuration key.
 
-def image_key(split_name: str) -> str:
-    """Where a split's template stands in the configuration."""
-    return f"data.splits.{split_name}.images"
+        `values` returns the values of `placeholder` in the split; it is called only if the folder depends on them.
+        """
+        folders = {self.folder(**{placeholder: value}) for value in "ab"}
+        if len(folders) > 1:
+            folders = {self.folder(**{placeholder: value}) for value in values()}
+        return dict.fromkeys(sorted(folders), self.key)
 
 
 def _used(template: str) -> set[str]:

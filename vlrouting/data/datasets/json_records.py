@@ -1,10 +1,10 @@
-"""Reading a JSON file and its records so that whatever is wrong is said with file, record and remedy."""
+"""Reads JSON files and validates their records; every error names file, record and remedy."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,17 @@ from vlrouting.data.example import DataError
 
 FETCH_AGAIN = "the file was cut short or damaged: fetch it again (and unpack it, if it is an archive)"
 _ID_KEYS = ("question_id", "cocoid", "id")
-"""By which a record is named, the first that it has: of VQAv2, Karpathy's COCO, the official COCO."""
+"""Keys of a record's id, in order of preference: VQAv2, Karpathy's COCO, the official COCO."""
 _LAST_ID = re.compile(rf'"({"|".join(_ID_KEYS)})"\s*:\s*"?([\w-]+)')
-_NAMED = 5
+_END = 65_536
+"""Bytes that `read_ends` reads at each end of a file."""
 
 
 def read_json(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """Content of a JSON file; `object_hook` as in `json.loads`.
 
     Raises:
-        DataError: the file cannot be read, is empty, or is not JSON; names the last record's id before the break.
+        DataError: the file cannot be read, is empty, or is not JSON; names the last record before the error.
     """
     text = _text(path)
     try:
@@ -36,12 +37,12 @@ def read_json(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = 
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Number (from 1) and value of each line of a JSON Lines file; blank lines are passed over.
+    """Number (from 1) and value of each line of a JSON Lines file; blank lines are skipped.
 
     Raises:
         DataError: the file cannot be read, is empty, or a line is not JSON; names the line.
     """
-    # Not splitlines(), which also breaks at characters that JSON has inside its strings.
+    # Not splitlines(), which also splits at characters that JSON strings may contain.
     for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -54,10 +55,21 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def cannot_be_read(path: Path, error: UnicodeDecodeError | OSError) -> DataError:
-    """What to say of a file that gives no text."""
+    """The error for a file that cannot be opened or decoded."""
     if isinstance(error, UnicodeDecodeError):
         return DataError(f"{path}: not a text file in UTF-8 ({error.reason}); {FETCH_AGAIN}")
     return DataError(f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions")
+
+
+def read_ends(path: Path) -> tuple[str, str]:
+    """The first 64 KiB of a file and the last 64 KiB of the rest; empty if the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_END)
+            file.seek(max(len(head), file.seek(0, 2) - _END))
+            return head.decode(errors="replace"), file.read().decode(errors="replace")
+    except OSError:
+        return "", ""
 
 
 def _text(path: Path) -> str:
@@ -71,9 +83,9 @@ def _text(path: Path) -> str:
 
 
 def name_record(path: Path, record: object, place: int | str) -> str:
-    """The start of every message: `file: question_id 7`, or where the record has no id, `file: record 3`.
+    """The start of a message: `file: question_id 7`, or `file: record 3` if the record has no id.
 
-    `place`: the record's number in the file, from 1; or a name that fits better than its id, such as `line 3`.
+    `place`: the record's number in the file, from 1; or a text to use instead of its id, such as `line 3`.
     """
     if isinstance(place, str):
         return f"{path}: {place}"
@@ -85,11 +97,12 @@ def name_record(path: Path, record: object, place: int | str) -> str:
 
 
 def take(record: Any, key: str, kinds: tuple[type, ...], path: Path, place: int | str, blank: bool = False) -> Any:
-    """`record[key]`, which must be of one of `kinds` exactly (so that `true` is no integer) and, without `blank`, no
-    blank text. `place` as in `name_record`.
+    """`record[key]`, which must be of one of `kinds` exactly (so that `true` is not an integer).
+
+    `place` as in `name_record`; a blank text is an error unless `blank` is set.
 
     Raises:
-        DataError: the record is no object, or the key is missing, of another type, or blank.
+        DataError: the record is not an object, or the key is missing, of another type, or blank.
     """
     if type(record) is not dict:
         raise DataError(f"{name_record(path, None, place)} is no JSON object but {record!r:.60}; repair or remove it")
@@ -101,10 +114,3 @@ def take(record: Any, key: str, kinds: tuple[type, ...], path: Path, place: int 
         present = ", ".join(map(str, record))
         raise DataError(f"{where}: has no key '{key}' (its keys: {present}); compare with the official file format")
     raise DataError(f"{where}: '{key}' must be a non-empty {expected}, not {value!r:.60}; repair or remove the record")
-
-
-def some(ids: Iterable[object]) -> str:
-    """The first few of many ids, and how many more there are."""
-    listed = list(ids)
-    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-    return ", ".join(map(str, listed[:_NAMED])) + more

@@ -1,4 +1,4 @@
-"""Reading a long JSON object entry by entry: as Python objects the whole of it would take many times its size."""
+"""Reads a large JSON object entry by entry: parsed at once, it would take many times its size in memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from vlrouting.data.datasets.json_records import FETCH_AGAIN, cannot_be_read
 from vlrouting.data.example import DataError
 
 BLOCK = 1 << 22
-"""Characters that are read at once."""
+"""Characters per read."""
 LONGEST = 4 * BLOCK
-"""Characters of an entry; what is no entry by then is not going to be one."""
+"""Longest entry in characters; a longer one is treated as an error."""
 _OPEN = re.compile(r"\s*\{\s*(\}\s*)?")
 _KEY = re.compile(r'\s*"([^"\\]*)"\s*:\s*')
 _NEXT = re.compile(r"\s*([,}])")
@@ -23,10 +23,10 @@ _decode = json.JSONDecoder().raw_decode
 
 
 def stream_entries(path: Path) -> Iterator[tuple[str, Any]]:
-    """Key and value of each entry of the JSON object that a file holds; a key that occurs twice comes twice.
+    """Key and value of each entry of the JSON object in a file; duplicate keys are yielded as often as they occur.
 
     Raises:
-        DataError: the file cannot be read, holds something else, or is damaged; names the entry before the break.
+        DataError: the file cannot be read, is not a JSON object, or is corrupt; names the entry before the error.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -36,7 +36,7 @@ def stream_entries(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _entries(file: TextIOBase, path: Path) -> Iterator[tuple[str, Any]]:
-    text, before = file.read(BLOCK), 0  # `before`: characters that have been read and dropped
+    text, before = file.read(BLOCK), 0  # `before`: number of characters that are no longer in `text`
     if not text.strip():
         raise DataError(f"{path}: the file is empty; {FETCH_AGAIN}")
     opening = _OPEN.match(text)
@@ -62,7 +62,11 @@ def _entries(file: TextIOBase, path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _entry(text: str, position: int) -> tuple[str, Any, int, bool]:
-    """Key, value, where the next entry begins, and whether there is none. Raises JSONDecodeError, also for a part."""
+    """Key, value, position of the next entry, and whether this was the last one.
+
+    Raises:
+        JSONDecodeError: the text is invalid, or the entry is incomplete.
+    """
     key = _KEY.match(text, position)
     if key is None:
         raise json.JSONDecodeError("expected a key", text, position)

@@ -1,4 +1,4 @@
-"""Karpathy's `dataset_coco.json`: images of all splits with their captions, and which split each is of.
+"""Karpathy's `dataset_coco.json`: the images of all splits, with their captions and their split.
 
 Source: https://cs.stanford.edu/people/karpathy/deepimagesent (CVPR 2015). The number of an image in COCO is `cocoid`;
 `imgid` only counts the file's records.
@@ -6,31 +6,31 @@ Source: https://cs.stanford.edu/people/karpathy/deepimagesent (CVPR 2015). The n
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any
 
+from vlrouting.config.names import did_you_mean
 from vlrouting.data.datasets.captions import captioned
 from vlrouting.data.datasets.image_paths import ImageTemplate
 from vlrouting.data.datasets.json_records import name_record, take
 from vlrouting.data.example import DataError, Example
 
 PARTS = {"train": ("train", "restval")}
-"""What a split is made of, if not of the records of its own name: the rest of val2014 is trained on."""
+"""Split -> values of `split` in the file, if not the split's own name: the rest of val2014 is training data."""
 FOLDERS = {"train": ["train2014", "val2014"], "restval": ["val2014"], "val": ["val2014"], "test": ["val2014"]}
-"""`filepath` of the images of a split of the real file."""
+"""`filepath` of a split's images in the original file."""
 REAL_SIZE = 100_000
-"""A file called "coco" with more images than this is meant to be the whole one."""
+"""A file named "coco" with more images than this is treated as the original file."""
 SPLIT_SIZES = {"train": 113_287, "val": 5_000, "test": 5_000}
-"""Images of the real splits."""
+"""Number of images in the splits of the original file."""
 _SPLIT_OR_FOLDER = re.compile(r'"(filepath|split)"\s*:\s*"([^"]*)"')
 
 
 def karpathy_examples(
     content: dict[str, Any], path: Path, root: Path, split_name: str, template: ImageTemplate
 ) -> list[Example]:
-    """One example for each image of a split, in the order of the file.
+    """One example per image of a split, in the order of the file.
 
     Raises:
         DataError: names file, cocoid and remedy.
@@ -70,11 +70,9 @@ def _example(
 
 
 def _no_such_split(path: Path, split_name: str, splits: set[str]) -> str:
-    near = difflib.get_close_matches(split_name, splits, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
     return (
-        f"{path}: has no image of a split '{split_name}', only of {', '.join(sorted(splits))}{hint}; the name under "
-        "data.splits chooses the records of this file"
+        f"{path}: has no image of a split '{split_name}', only of {', '.join(sorted(splits))}; the name under "
+        f"data.splits chooses the records of this file.{did_you_mean(split_name, splits)}"
     )
 
 
@@ -89,12 +87,12 @@ def _check_size(content: dict[str, Any], images: int, path: Path, split_name: st
 
 
 def folders_of(head: str, split_name: str) -> list[str] | None:
-    """Folders (`filepath`) of a split's images as the beginning of the file shows them; None if it is another file."""
+    """Folders (`filepath`) of a split's images, from the start of the file; None if it is not Karpathy's file."""
     pairs = _SPLIT_OR_FOLDER.findall(head)
     if not pairs:
         return None
-    records = [dict(both) for both in zip(pairs[::2], pairs[1::2], strict=False)]  # each record has one of either
+    records = [dict(both) for both in zip(pairs[::2], pairs[1::2], strict=False)]  # each record has both keys
     if any(record.get("filepath") in FOLDERS["train"] for record in records):
-        return FOLDERS.get(split_name, [])  # the whole file is long, and its splits are mixed
+        return FOLDERS.get(split_name, [])  # the original file is long, and its splits are mixed
     parts = PARTS.get(split_name, (split_name,))
     return sorted({record.get("filepath", "") for record in records if record.get("split") in parts})

@@ -1,4 +1,4 @@
-"""Which official files there are and how they are fetched: the manifests in this package, read when one is missing."""
+"""How to fetch missing official files, from the manifests in this package."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ from importlib.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from vlrouting.config import Problem
 
-def absent(dataset: str, root: Path, files: Mapping[str, str]) -> list[str]:
-    """A sentence, with the command that fetches it, for each file that does not exist.
 
-    `files`: path below root -> the key of the configuration that names it.
+def absent(dataset: str, root: Path, files: Mapping[str, str], depends_on: tuple[str, ...] = ()) -> list[Problem]:
+    """A problem, with the command that fetches it, for each file that does not exist.
+
+    Args:
+        dataset: name of its manifest.
+        root: folder of the files.
+        files: path below root -> the configuration key that names it.
+        depends_on: see `Problem`.
     """
     return [
-        f"{root / relative} is missing ({key}); {how_to_fetch(dataset, root, relative)}"
+        Problem((key,), f"{root / relative} is missing", how_to_fetch(dataset, root, relative), depends_on=depends_on)
         for relative, key in files.items()
         if not (root / relative).exists()
     ]
 
 
 def how_to_fetch(dataset: str, root: Path, relative: str) -> str:
-    """The command that puts `root / relative` in place, or where to look for a file that the manifest does not list."""
-    if not _manifest(dataset).is_file():  # a plugin's dataset
+    """The command that fetches `root / relative`, or a hint if the manifest does not list the file."""
+    if not _manifest(dataset).is_file():  # the dataset of a plug-in
         return "put it there, or correct the path in the experiment"
     content = read_manifest(dataset)
     for source in content["sources"]:
@@ -41,8 +47,8 @@ def how_to_fetch(dataset: str, root: Path, relative: str) -> str:
 
 
 def read_manifest(dataset: str) -> dict[str, Any]:
-    """The manifest of a dataset: `homepage`, `licence`, and `sources` with what each of them provides."""
-    from omegaconf import OmegaConf  # here, because most commands never miss a file
+    """The manifest of a dataset: `homepage`, `licence`, and `sources` with the files that each of them provides."""
+    from omegaconf import OmegaConf  # imported here, because it is rarely needed
 
     content = OmegaConf.to_container(OmegaConf.create(_manifest(dataset).read_text(encoding="utf-8")))
     assert isinstance(content, dict)

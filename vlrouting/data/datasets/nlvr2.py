@@ -1,4 +1,4 @@
-"""NLVR2: statements about pairs of photographs, one JSON record a line.
+"""NLVR2: statements about pairs of photographs, one JSON record per line.
 
 Formats and download: https://github.com/lil-lab/nlvr/tree/master/nlvr2, `data/README.md`.
 """
@@ -6,74 +6,53 @@ Formats and download: https://github.com/lil-lab/nlvr/tree/master/nlvr2, `data/R
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
 from vlrouting.data.datasets.format import DatasetFormat
-from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders, image_key
-from vlrouting.data.datasets.json_records import read_json_lines, take
-from vlrouting.data.datasets.manifest import absent
+from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders
+from vlrouting.data.datasets.json_records import read_ends, read_json_lines, take
+from vlrouting.data.datasets.split_files import require_files, split_files
 from vlrouting.data.example import DataError, Example
 
 DEFAULT_SPLITS: dict[str, SplitConfig] = {
     "train": SplitConfig("train.json", images="images/train/{directory}/{pair}-img{side}.png"),
     **{name: SplitConfig(f"{name}.json") for name in ("dev", "test1", "test2")},
 }
-"""Splits that an experiment may name without saying where they lie: the official file names."""
+"""Splits that need no entry in `data.splits`: the official file names."""
 PLACEHOLDERS = Placeholders(
     sample={"split": "dev", "pair": "dev-850-0", "side": 0, "directory": "67"},
     identify=(frozenset({"pair", "side"}),),
     default="{split}/{pair}-img{side}.png",
 )
-"""`{split}` and `{pair}` are the beginning of the identifier, `{side}` 0 for left and 1 for right, `{directory}` the
-field of that name, which only training records have. Many images are no PNG whatever their name says."""
+"""`{split}` and `{pair}` are the start of the identifier, `{side}` is 0 for left and 1 for right, `{directory}` is the
+field of that name, which only training records have. Many of the `.png` files are not in PNG format."""
 ANSWERS = {"True": "true", "False": "false"}
 """The file's label -> answer."""
 _IDENTIFIER = re.compile(r"(?P<pair>(?P<split>[^-]+)-[^-]+-[^-]+)-[^-]+")
 _FIRST_SPLIT = re.compile(r'"identifier"\s*:\s*"([^"-]+)-')
-_LOOK = 65_536
-"""Bytes of a file in which the first identifier is looked for."""
-
-
-def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
-    """The split's file: path below the data root -> key in the configuration.
-
-    Raises:
-        DataError: no file is named, or annotations are.
-    """
-    key = f"data.splits.{split_name}"
-    if split.annotations:
-        raise DataError(f"{key}.annotations: has no meaning for NLVR2, whose records carry their labels; remove it")
-    if not split.questions:
-        raise DataError(f"{key}.questions: is empty; give the name of the JSON Lines file")
-    return {split.questions: f"{key}.questions"}
+_files = partial(split_files, required="questions", description="the JSON Lines file", unused="annotations")
 
 
 def image_folders(root: Path, split_name: str, split: SplitConfig) -> dict[str, str]:
-    """Image folders of a split: path below the data root -> key in the configuration.
+    """See `DatasetFormat`."""
 
-    Raises:
-        DataError: the template of the images is not sound.
-    """
-    template = ImageTemplate(split_name, split, PLACEHOLDERS)
-    try:
-        with (root / split.questions).open("rb") as file:
-            first = _FIRST_SPLIT.search(file.read(_LOOK).decode(errors="replace"))
-    except OSError:
-        first = None
-    return {template.folder(split=first[1] if first is not None else split_name): image_key(split_name)}
+    def values() -> list[str]:
+        first = _FIRST_SPLIT.search(read_ends(root / split.questions)[0])
+        return [first[1] if first is not None else split_name]
+
+    return ImageTemplate(split_name, split, PLACEHOLDERS).folders("split", values)
 
 
 def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]:
-    """Read and check one split, in the order of its file. Images are not opened.
+    """Read and validate one split, in the order of its file. Images are not opened.
 
     Raises:
-        DataError: the file is missing (with the command that fetches it), or broken (file, line, remedy).
+        DataError: the file is missing (with the command that fetches it) or invalid (with file, line and remedy).
     """
-    missing = absent("nlvr2", root, split_files(split_name, split))
-    if missing:
-        raise DataError("\n".join(missing))
+    require_files("nlvr2", root, _files(split_name, split))
     template = ImageTemplate(split_name, split, PLACEHOLDERS)
     path = root / split.questions
     examples: list[Example] = []
@@ -102,7 +81,7 @@ def _example(identifier: str, images: tuple[Path, ...], text: str, answer: str) 
 
 
 def _answer(record: dict[str, Any], path: Path, place: str) -> str:
-    """The label as an answer; empty in the hidden test set."""
+    """The label as an answer; empty in the hidden test set, which has no labels."""
     if "label" not in record:
         return ""
     label = record["label"]
@@ -116,7 +95,7 @@ def _answer(record: dict[str, Any], path: Path, place: str) -> str:
 def _images(
     record: dict[str, Any], identifier: str, root: Path, template: ImageTemplate, path: Path, place: str
 ) -> tuple[Path, ...]:
-    """Left and right."""
+    """Paths of the left and the right image."""
     parts = _IDENTIFIER.fullmatch(identifier)
     if parts is None:
         raise DataError(
@@ -127,4 +106,4 @@ def _images(
     return tuple(root / template.fill(side=side, **values) for side in (0, 1))
 
 
-FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, split_files, image_folders, images=2)
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders, images=2)

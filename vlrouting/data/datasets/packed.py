@@ -1,8 +1,8 @@
-"""Millions of strings in a few buffers, so that forked workers share them.
+"""Stores millions of strings in a few buffers, so that forked workers share the memory.
 
-A Python object counts its users inside itself: a worker that only reads a list of strings writes to every one of them,
-and the pages that it shares with its parent are copied. These columns are three or four objects, however many strings
-they hold.
+Python stores an object's reference count in the object. A worker that reads a list of strings therefore writes to each
+string, and the operating system copies the shared memory pages. The classes here hold three or four Python objects,
+however many strings they store.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from array import array
 
 _LENIENT = "surrogatepass"
-"""JSON may hold half a surrogate pair, which is no character."""
+"""JSON may contain half a surrogate pair, which is not a valid character."""
 
 
 class PackedStrings:
-    """Strings that are mostly distinct: one buffer of UTF-8, and where each of them ends."""
+    """A list of mostly distinct strings: one buffer of UTF-8, and the end position of each string."""
 
     def __init__(self) -> None:
         self._text = bytearray()
@@ -34,7 +34,7 @@ class PackedStrings:
 
 
 class CodedStrings:
-    """Strings of which many are equal: a number for each, and the distinct ones."""
+    """A list of strings with many duplicates: the distinct strings, and an index into them for each entry."""
 
     def __init__(self) -> None:
         self._codes = array("I")

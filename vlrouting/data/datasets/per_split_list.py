@@ -1,7 +1,7 @@
-"""The per-split list of LXMERT and VL-T5 (`karpathy_train.json`, `minival.json`): questions that carry `label`.
+"""The per-split list of LXMERT and VL-T5 (`karpathy_train.json`, `minival.json`): questions with soft scores (`label`).
 
 A record: `{"question_id": 458752000, "img_id": "COCO_train2014_000000458752", "sent": "What …?", "label": {"net": 1}}`;
-`answer_type`, `question_type` and the ten `answers` may be there. Source: https://github.com/airsplay/lxmert.
+`answer_type`, `question_type` and the ten `answers` are optional. Source: https://github.com/airsplay/lxmert.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from vlrouting.data.example import DataError, Example
 
 
 def list_examples(records: list[Any], path: Path, images: ImagePaths, annotations: Annotations | None) -> list[Example]:
-    """Examples of a list. Its own `label` gives the scores; `annotations`, where given, the ten answers and the types.
+    """Examples of a list. Scores come from `label`; answers and types come from `annotations`, if given.
 
-    A list is a part of the official annotations, so annotations of other questions are no mistake here.
+    A list may be a part of the official annotations, so annotations of further questions are allowed.
 
     Raises:
         DataError: names file, question_id and remedy.
@@ -75,7 +75,7 @@ def _example(
 
 
 def _labels(label: Any, where: str) -> dict[str, float]:
-    sound = isinstance(label, dict) and all(type(score) in (int, float) and 0 <= score <= 1 for score in label.values())
-    if not sound:
+    valid = isinstance(label, dict) and all(type(score) in (int, float) and 0 <= score <= 1 for score in label.values())
+    if not valid:
         raise DataError(f"{where}: 'label' must map answers to scores between 0 and 1, not {label!r:.80}; repair it")
     return {answer: float(score) for answer, score in label.items()}

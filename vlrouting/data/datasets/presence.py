@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from vlrouting.config import DATASETS, DataConfig
+from vlrouting.config import DATASETS, DataConfig, Problem
 from vlrouting.data.datasets.manifest import absent
 from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
 from vlrouting.data.example import DataError
 
+SPLIT_KEYS = ("train", "validation", "test")
+"""Keys of `data` that choose a split."""
+_FORMAT = ("data.name", "data.prepare")
+"""What decides which files and splits there are."""
 
-def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images: bool = True) -> list[str]:
-    """A sentence with the remedy for each file or image folder that is not there, and each split that is not known.
+
+def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images: bool = True) -> list[Problem]:
+    """A problem for each file or image folder that is not there, and for each split that is not known.
 
     Args:
         data: the section of the experiment.
@@ -21,25 +27,29 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
         images: look for the image folders too.
     """
     if data.name not in DATASETS:
-        return []  # a mistake in the configuration, which `DataConfig.problems` names
+        return []  # an error in the configuration, which `DataConfig.problems` names
     root, known, recipe = Path(data.root), known_splits(data), recipe_of(data)
     if recipe is not None and data.name not in recipe.SPLITS:
         makes = ", ".join(recipe.SPLITS)
-        return [f"data.name, prepare: the recipe '{data.prepare}' makes files of {makes}, not of {data.name}"]
-    problems: list[str] = []
-    wanted: dict[str, str] = {}  # path below root -> configuration key; two splits may share a file or a folder
+        message = f"the recipe '{data.prepare}' makes files of {makes}, not of {data.name}"
+        return [Problem(("data.name", "data.prepare"), message)]
+    problems: list[Problem] = []
+    wanted: dict[str, tuple[str, str]] = {}  # path -> its key, and the key that chose the first split with it
     for name in chosen_splits(data) if splits is None else splits:
+        chosen_by = next((f"data.{key}" for key in SPLIT_KEYS if getattr(data, key) == name), "data.splits")
         if name not in known:
-            problems.append(_unknown(name, list(known)))
+            problems.append(_unknown_split(chosen_by, name, tuple(known)))
         elif recipe is None:
             found, broken = _files_of(data, name, images)
-            wanted |= found
+            wanted |= {path: (key, chosen_by) for path, key in found.items() if path not in wanted}
             problems += broken
     if recipe is not None:
         problems += recipe.problems(root)
     if data.answers is not None:
-        wanted.setdefault(data.answers, "data.answers")
-    return problems + absent(data.name, root, wanted)
+        wanted.setdefault(data.answers, ("data.answers", "data.answers"))
+    for path, (key, chosen_by) in wanted.items():
+        problems += absent(data.name, root, {path: key}, ("data.root", *_FORMAT, chosen_by))
+    return problems
 
 
 def answers_path(data: DataConfig) -> Path | None:
@@ -47,23 +57,22 @@ def answers_path(data: DataConfig) -> Path | None:
     return Path(data.root) / data.answers if data.answers is not None else None
 
 
-def _files_of(data: DataConfig, name: str, images: bool) -> tuple[dict[str, str], list[str]]:
+def _files_of(data: DataConfig, name: str, images: bool) -> tuple[dict[str, str], list[Problem]]:
     """Files and image folders of a split by path below the root, and what is wrong with how they are named."""
     dataset, split = format_of(data), known_splits(data)[name]
     wanted: dict[str, str] = {}
-    problems: list[str] = []
-    try:
-        wanted |= dataset.split_files(name, split)
-    except DataError as error:
-        problems.append(str(error))
-    try:
-        wanted |= dataset.image_folders(Path(data.root), name, split) if images else {}
-    except DataError as error:
-        problems.append(str(error))
+    problems: list[Problem] = []
+    looks: list[Callable[[], dict[str, str]]] = [partial(dataset.split_files, name, split)]
+    looks += [partial(dataset.image_folders, Path(data.root), name, split)] if images else []
+    for look in looks:
+        try:
+            wanted |= look()
+        except DataError as error:
+            problem = error.problem or Problem((), str(error))
+            problems.append(replace(problem, depends_on=("data.root", *_FORMAT)))
     return wanted, problems
 
 
-def _unknown(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return f"data: the split '{name}' is not one of {', '.join(known)}{hint}; describe it in data.splits"
+def _unknown_split(key: str, name: str, known: tuple[str, ...]) -> Problem:
+    message, remedy = f"the split '{name}' is not one of {', '.join(known)}", "describe it in data.splits"
+    return Problem((key,), message, remedy, word=name, choices=known, depends_on=_FORMAT)

@@ -1,4 +1,4 @@
-"""From the configuration to examples: prepare, check that everything is there, read."""
+"""From the configuration to examples: run the recipe, check that all files exist, read them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from vlrouting.data.example import DataError, Example
 def read_splits(
     data: DataConfig, splits: Sequence[str] | None = None, images: bool = True
 ) -> dict[str, Sequence[Example]]:
-    """Examples by split name, after making the files where the experiment has a recipe for it.
+    """Examples by split name. A recipe (`data.prepare`) makes its files first.
 
     Args:
         data: the section of the experiment.
-        splits: names to read. Default: all that the experiment uses.
-        images: the image folders must be there too (false where nothing looks at an image).
+        splits: names to read. Default: all splits that the experiment uses.
+        images: whether the image folders must exist (false for a text-only baseline).
 
     Raises:
-        DataError: one sentence for each thing that is missing, with its remedy; or the first broken record.
+        DataError: one line for each missing file, with its remedy; or the first invalid record.
     """
     names = chosen_splits(data) if splits is None else splits
     missing = missing_files(data, names, images)
     if missing:
-        raise DataError("\n".join(missing))
+        raise DataError.of_missing(missing)
     root, recipe = Path(data.root), recipe_of(data)
     if recipe is not None:
         recipe.prepare(root)

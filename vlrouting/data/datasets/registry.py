@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from vlrouting.config import DATASETS, METRICS, TASKS, DataConfig, DatasetFacts, SplitConfig
+from vlrouting.config import DATASETS, METRICS, TASKS, DataConfig, DatasetFacts, Problem, SplitConfig
 from vlrouting.data.datasets.format import DatasetFormat
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ class Recipe(Protocol):
     def prepare(self, root: Path, /) -> None:
         """Make the files under `root`; does nothing when they are there. Raises DataError."""
 
-    def problems(self, root: Path, /) -> list[str]:
-        """Sentences why the files are not there and cannot be made either; empty when all is well."""
+    def problems(self, root: Path, /) -> list[Problem]:
+        """Why the files are not there and cannot be made either; empty when all is well."""
 
 
 RECIPES: dict[str, str] = {"easy_vqa": "vlrouting.data.datasets.easy_vqa", "shapes": "vlrouting.shapes"}

@@ -1,7 +1,7 @@
 """The official VQAv2 annotations file: ten answers, answer type and question type by question_id.
 
-Format: https://visualqa.org/download.html; soft scores: min(1, 0.3 k) for an answer that k of the ten people gave
-(https://visualqa.org/evaluation.html), over the raw answers, which is what the 3129-answer models were trained on.
+Format: https://visualqa.org/download.html. The soft score of an answer that k of ten annotators gave is min(1, 0.3 k)
+(https://visualqa.org/evaluation.html), over the raw answers, as in the training of the models with 3129 answers.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from vlrouting.data.datasets.json_records import name_record, read_json, take
 from vlrouting.data.example import DataError, Example
 
 DATA_TYPES = ("mscoco", "easy_vqa", "shapes")
-"""Known values of a file's `data_type`; the abstract scenes of VQA v1 are another dataset."""
+"""Known values of a file's `data_type`; the abstract scenes of VQA v1 are a different dataset."""
 ANSWER_TYPES = ("yes/no", "number", "other")
 ANSWERS = 10
 """Answers per question."""
 SOFT_SCORES = (0.0, 0.3, 0.6, 0.9, 1.0)
-"""Score of an answer by how many gave it, the last for four and more."""
+"""Score of an answer by the number of annotators who gave it; the last is for four and more."""
 
 
 @dataclass(slots=True)
 class Annotation:
-    """One record of the file, as far as it is used."""
+    """The used fields of one record."""
 
     image_id: int
     answers: tuple[str, ...]
@@ -46,7 +46,7 @@ class Annotations:
 
 
 def soft_scores(answers: Iterable[str]) -> dict[str, float]:
-    """Score of every distinct raw answer: given once .3, twice .6, three times .9, oftener 1."""
+    """Score of every distinct raw answer: 0.3 if given once, 0.6 twice, 0.9 three times, 1 more often."""
     last = len(SOFT_SCORES) - 1
     return {answer: SOFT_SCORES[min(count, last)] for answer, count in Counter(answers).items()}
 
@@ -61,7 +61,7 @@ def answered(
 
 
 def answer_text(record: dict[str, Any]) -> Any:
-    """JSON hook: an answer object becomes its text at once, since 4.4 million small dicts would take over 1 GB."""
+    """JSON hook: replaces an answer object by its text; 4.4 million small dicts would take over 1 GB."""
     answer = record.get("answer")
     return intern(answer) if isinstance(answer, str) and "question_id" not in record else record
 
@@ -101,10 +101,10 @@ def _annotation(record: dict[str, Any], path: Path, number: int) -> Annotation:
 
 
 def ten_answers(answers: list[Any], where: str) -> tuple[str, ...]:
-    """The ten answer texts, which `answer_text` has already taken out of their objects.
+    """The ten answer texts, which `answer_text` has already extracted.
 
     Raises:
-        DataError: there are not exactly ten, or one has no text; starts with `where`.
+        DataError: there are not exactly ten, or one has no text; the message starts with `where`.
     """
     if len(answers) != ANSWERS:
         raise DataError(
@@ -118,10 +118,10 @@ def ten_answers(answers: list[Any], where: str) -> tuple[str, ...]:
 
 
 def check_header(content: Any, path: Path, key: str) -> str:
-    """The `data_subtype` of a questions or annotations file, whose records lie under `key`.
+    """The `data_subtype` of a questions or annotations file; its records are under `key`.
 
     Raises:
-        DataError: no object, records missing or empty, `data_type` unknown, `data_subtype` missing.
+        DataError: not an object, records missing or empty, `data_type` unknown, or `data_subtype` missing.
     """
     other = {"questions": "annotations", "annotations": "questions"}[key]
     if not isinstance(content, dict) or not isinstance(content.get(key), list):

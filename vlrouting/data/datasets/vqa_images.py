@@ -1,4 +1,4 @@
-"""Where the images of VQAv2's questions lie: numbered files of a subtype such as train2014, or named ones of a list."""
+"""Image paths of VQAv2: by subtype (such as train2014) and number, or by the names in a per-split list."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from vlrouting.config import SplitConfig
-from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders, image_key
+from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders
+from vlrouting.data.datasets.json_records import read_ends
 from vlrouting.data.example import DataError
 
 PLACEHOLDERS = Placeholders(
@@ -14,10 +15,8 @@ PLACEHOLDERS = Placeholders(
     identify=(frozenset({"image_id"}), frozenset({"img_id"})),
 )
 _LIST_NAME = re.compile(r"COCO_(?P<subtype>[^_/]+)_(?P<image_id>\d+)")
-_SUBTYPE = re.compile(rb'"data_subtype"\s*:\s*"([^"]+)"')
-_NAME_IN_LIST = re.compile(rb'"COCO_([^_"/]+)_\d+"')
-_LOOK = 65_536
-"""Bytes at either end of a questions file in which the subtype is looked for."""
+_SUBTYPE = re.compile(r'"data_subtype"\s*:\s*"([^"]+)"')
+_NAME_IN_LIST = re.compile(r'"COCO_([^_"/]+)_\d+"')
 _OFFICIAL_SUBTYPES = {name: [name] for name in ("train2014", "val2014", "test2015")} | {
     "karpathy_train": ["train2014", "val2014"],
     "karpathy_val": ["val2014"],
@@ -26,12 +25,12 @@ _OFFICIAL_SUBTYPES = {name: [name] for name in ("train2014", "val2014", "test201
 
 
 class ImagePaths:
-    """Fills in one split's template. An image has five questions on average: they share one tuple and one Path."""
+    """Makes the image paths of one split. The questions of an image (five on average) share one tuple and Path."""
 
     def __init__(self, root: Path, split_name: str, split: SplitConfig) -> None:
         """
         Raises:
-            DataError: the template is not sound.
+            DataError: the template is invalid.
         """
         self._root, self._template = root, ImageTemplate(split_name, split, PLACEHOLDERS)
         self._known: dict[object, tuple[Path, ...]] = {}
@@ -45,10 +44,10 @@ class ImagePaths:
         return known
 
     def by_name(self, img_id: str, where: str) -> tuple[Path, ...]:
-        """The image of a per-split list's record, `COCO_train2014_000000458752`.
+        """The image of a record in a per-split list, `COCO_train2014_000000458752`.
 
         Raises:
-            DataError: the template wants subtype and number, which the name does not carry; starts with `where`.
+            DataError: the template needs subtype and number, and the name has another form; starts with `where`.
         """
         known = self._known.get(img_id)
         if known is None:
@@ -67,25 +66,14 @@ class ImagePaths:
 
 
 def image_folders(root: Path, split_name: str, split: SplitConfig) -> dict[str, str]:
-    """Image folders of a split: path below the data root -> key in the configuration.
-
-    Raises:
-        DataError: the template of the images is not sound.
-    """
+    """See `DatasetFormat`."""
     template = ImageTemplate(split_name, split, PLACEHOLDERS)
-    same_for_all = template.folder(subtype="a") == template.folder(subtype="b")
-    subtypes = [""] if same_for_all else _subtypes(root / split.questions, split_name)
-    return {template.folder(subtype=subtype): image_key(split_name) for subtype in subtypes}
+    return template.folders("subtype", lambda: _subtypes(root / split.questions, split_name))
 
 
 def _subtypes(questions: Path, split_name: str) -> list[str]:
-    """Values of `{subtype}` in a split: from the two ends of its file, from its name where the file is missing too."""
-    try:
-        with questions.open("rb") as file:
-            text = file.read(_LOOK)
-            file.seek(max(len(text), file.seek(0, 2) - _LOOK))
-            text += b"\n" + file.read()
-    except OSError:
+    """Values of `{subtype}` in a split, from both ends of its file, or from its name if the file is missing."""
+    text = "\n".join(read_ends(questions))
+    if not text.strip():
         return _OFFICIAL_SUBTYPES.get(split_name, [])
-    found = _SUBTYPE.findall(text) or _NAME_IN_LIST.findall(text)
-    return sorted({subtype.decode(errors="replace") for subtype in found})
+    return sorted(set(_SUBTYPE.findall(text) or _NAME_IN_LIST.findall(text)))

@@ -1,18 +1,20 @@
-"""VQAv2: official questions and annotations files, or a per-split list; which of the two is seen from the content.
+"""VQAv2, from official questions and annotations files or from a per-split list; the content tells which.
 
 Formats and download: https://visualqa.org/download.html, `data/README.md`.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
+from vlrouting.config.names import listed
 from vlrouting.data.datasets.format import DatasetFormat
-from vlrouting.data.datasets.json_records import read_json, some, take
-from vlrouting.data.datasets.manifest import absent
+from vlrouting.data.datasets.json_records import read_json, take
 from vlrouting.data.datasets.per_split_list import list_examples
+from vlrouting.data.datasets.split_files import require_files, split_files
 from vlrouting.data.datasets.vqa_annotations import (
     Annotations,
     answer_text,
@@ -25,8 +27,6 @@ from vlrouting.data.datasets.vqa_images import ImagePaths, image_folders
 from vlrouting.data.example import DataError, Example
 from vlrouting.metrics import vqa_text
 
-__all__ = ["DEFAULT_SPLITS", "image_folders", "normalize_answer", "read_split", "split_files"]
-
 _TEST_IMAGES = "test2015/COCO_test2015_{image_id:012d}.jpg"
 
 DEFAULT_SPLITS: dict[str, SplitConfig] = {
@@ -34,48 +34,34 @@ DEFAULT_SPLITS: dict[str, SplitConfig] = {
         name: SplitConfig(f"v2_OpenEnded_mscoco_{name}_questions.json", f"v2_mscoco_{name}_annotations.json")
         for name in ("train2014", "val2014")
     },
-    # test-dev is a part of test2015 and shares its images, under the name of the whole.
+    # test-dev is a part of test2015 and has the same image files.
     **{
         name: SplitConfig(f"v2_OpenEnded_mscoco_{name}_questions.json", None, _TEST_IMAGES)
         for name in ("test2015", "test-dev2015")
     },
     **{name: SplitConfig(f"{name}.json") for name in ("karpathy_train", "karpathy_val", "karpathy_test")},
 }
-"""Splits that an experiment may name without saying where they lie: official file names, and VL-T5's lists."""
-
-
-def split_files(split_name: str, split: SplitConfig) -> dict[str, str]:
-    """The split's files: path below the data root -> key in the configuration.
-
-    Raises:
-        DataError: no questions file is named.
-    """
-    key = f"data.splits.{split_name}"
-    if not split.questions:
-        raise DataError(f"{key}.questions: is empty; give the name of the questions file")
-    files = {split.questions: f"{key}.questions"}
-    return files | ({split.annotations: f"{key}.annotations"} if split.annotations else {})
+"""Splits that need no entry in `data.splits`: the official file names and VL-T5's lists."""
+_files = partial(split_files, required="questions", description="the questions file")
 
 
 def normalize_answer(answer: str) -> str:
-    """An answer as a vocabulary has it, by the rule behind the published 3129 answers: normalised as the evaluation
-    does it, without commas (https://github.com/hengyuan-hu/bottom-up-attention-vqa, `tools/compute_softscore.py`).
+    """An answer as an entry of the vocabulary: normalised as in the evaluation, then without commas.
 
-    The order of the published list is arbitrary and cannot be rebuilt: read the file where a published checkpoint is
-    used.
+    This is the rule behind the published 3129 answers (https://github.com/hengyuan-hu/bottom-up-attention-vqa,
+    `tools/compute_softscore.py`). The order of the published list is arbitrary: to use a published checkpoint, set
+    `data.answers` to its file.
     """
     return vqa_text.normalize_answer(answer).replace(",", "")
 
 
 def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]:
-    """Read and check one split, in the order of its questions file. Images are not opened.
+    """Read and validate one split, in the order of its questions file. Images are not opened.
 
     Raises:
-        DataError: a file is missing (with the commands that fetch all that are), or broken (file, record, remedy).
+        DataError: files are missing (with the commands that fetch them) or invalid (with file, record and remedy).
     """
-    missing = absent("vqav2", root, split_files(split_name, split))
-    if missing:
-        raise DataError("\n".join(missing))
+    require_files("vqav2", root, _files(split_name, split))
     images = ImagePaths(root, split_name, split)
     path = root / split.questions
     annotations = read_annotations(root / split.annotations) if split.annotations else None
@@ -90,7 +76,7 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
         )
     examples = _official_examples(content["questions"], path, subtype, images, annotations)
     if annotations is not None:
-        _check_pairs(examples, path, annotations)
+        _check_ids(examples, path, annotations)
     return examples
 
 
@@ -120,19 +106,17 @@ def _official_examples(
     return examples
 
 
-def _check_pairs(examples: list[Example], path: Path, annotations: Annotations) -> None:
-    """Every question has its annotation, and every annotation its question."""
-    asked = {example.id for example in examples}
-    unanswered = [example.id for example in examples if example.id not in annotations.by_question]
-    unasked = [question_id for question_id in annotations.by_question if question_id not in asked]
-    found = []
-    if unasked:
-        found.append(f"{annotations.path}: annotation without its question in {path}: question_id {some(unasked)}")
-    if unanswered:
-        where = f"{path}: question without its annotation in {annotations.path}"
-        found.append(f"{where}: question_id {some(unanswered)}")
-    if found:
-        raise DataError("\n".join([*found, "Fetch both files of the split again, or remove these records from both."]))
+def _check_ids(examples: list[Example], path: Path, annotations: Annotations) -> None:
+    """Check that questions and annotations have the same ids."""
+    questions, annotated = {example.id for example in examples}, annotations.by_question
+    extra: dict[str, list[Any]] = {
+        f"{annotations.path}: annotation without its question in {path}": [i for i in annotated if i not in questions],
+        f"{path}: question without its annotation in {annotations.path}": [i for i in questions if i not in annotated],
+    }
+    problems = [f"{what}: question_id {listed(sorted(ids))}" for what, ids in extra.items() if ids]
+    if problems:
+        remedy = "Fetch both files of the split again, or remove these records from both."
+        raise DataError("\n".join([*problems, remedy]))
 
 
-FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, split_files, image_folders, normalize_answer)
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders, normalize_answer)

@@ -149,5 +149,5 @@ def _start_worker(worker: int) -> None:
     objects of every library, and so copy them, over 100 MB a worker. And keep it alive when a scheduler, or Ctrl-C,
     tells all processes to stop: its parent needs the batch to finish the step and save, and ends it then."""
     gc.freeze()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)

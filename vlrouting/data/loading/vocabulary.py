@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from vlrouting.config import DataConfig
-from vlrouting.data.datasets.json_records import read_json, some
+from vlrouting.config.names import listed
+from vlrouting.data.datasets.json_records import read_json
 from vlrouting.data.datasets.presence import answers_path
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.data.example import DataError, Example
@@ -31,7 +32,7 @@ class AnswerVocabulary:
         indices = {answer: index for index, answer in enumerate(self.answers)}
         if len(indices) != len(self.answers):
             twice = [answer for index, answer in enumerate(self.answers) if indices[answer] != index]
-            raise DataError(f"answers occur twice: {some(map(repr, twice))}; remove the repetitions")
+            raise DataError(f"answers occur twice: {listed(map(repr, twice))}; remove the repetitions")
         object.__setattr__(self, "_indices", indices)
 
     def __len__(self) -> int:
@@ -80,7 +81,7 @@ class AnswerVocabulary:
             raise DataError(f"{path}: neither a list of answers nor a map answer -> index; choose another data.answers")
         wrong = [f"{index}: {answer!r:.40}" for index, answer in enumerate(content) if type(answer) is not str]
         if wrong:
-            raise DataError(f"{path}: an answer must be a string; at index {some(wrong)}; repair the list")
+            raise DataError(f"{path}: an answer must be a string; at index {listed(wrong)}; repair the list")
         try:
             return cls(tuple(content))
         except DataError as error:
@@ -124,6 +125,6 @@ def _by_index(indices: Mapping[str, object], path: Path) -> list[str]:
     wrong = [f"{answer!r}: {index!r}" for answer, index in indices.items() if type(index) is not int]
     lacking = expected - {index for index in indices.values() if type(index) is int}
     if wrong or lacking:
-        found = f"no integer at {some(wrong)}" if wrong else f"no answer has index {some(sorted(lacking))}"
+        found = f"no integer at {listed(wrong)}" if wrong else f"no answer has index {listed(sorted(lacking))}"
         raise DataError(f"{path}: indices must be 0 to {len(indices) - 1}, each once; {found}; fetch it again")
     return sorted(indices, key=lambda answer: int(str(indices[answer])))

@@ -1,6 +1,6 @@
-"""What becomes of a point once srun has ended: `python -m vlrouting.launch.slurm.after RUN STATUS BEGUN`.
+"""Decides about a point when srun has ended: `python -m vlrouting.launch.slurm.after RUN STATUS BEGUN`.
 
-Runs in the batch script, when nothing of the point runs any more. Imports no torch.
+The batch script runs it when no process of the point runs any more. Imports no torch.
 """
 
 from __future__ import annotations
@@ -16,49 +16,53 @@ from pathlib import Path
 from vlrouting.config.cluster import ClusterConfig
 from vlrouting.experiment import RunDirectory, UserError
 from vlrouting.experiment.attempts import FAILED, KILLED, PREEMPTED, Attempt, Attempts, why_not_again
+from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.experiment.rundir import COMPLETE
-from vlrouting.launch.log_tail import log_tail
+from vlrouting.launch.alive import log_tail
 from vlrouting.launch.slurm import scheduler
 from vlrouting.launch.slurm.records import is_marked_cancelled, read_record
 from vlrouting.launch.slurm.scheduler import JobState
 from vlrouting.training.process_rank import scheduler_job
 
-PREEMPTED_STATUS, MISTAKE_STATUS = 75, 2
-EARLY_NOTICE_STATUS = 128 + signal.SIGUSR1
-"""Of a process that was told to save before it could listen."""
+EARLY_NOTICE_STATUSES = (128 + signal.SIGUSR2, 128 + signal.SIGUSR1)
+"""Of a process that got the notice before it had a handler. Scripts of earlier versions send SIGUSR1."""
 FRUITLESS_PREEMPTIONS = 5
-"""So many in a row without one more step: to go on would only take the machines from others."""
+"""So many in a row without one more step: another start would only take the nodes from others."""
 
 START_OF_LOG = "== "
-"""How the batch script begins its part of the log."""
-NOT_THE_POINTS = ("srun: ", "slurmstepd", "-- ")
-"""How lines of a log begin that tell only that something ended, not why."""
+"""Prefix of the batch script's first line in the log."""
+OTHER_PROGRAMS = ("srun: ", "slurmstepd", "-- ")
+"""Prefixes of lines in a log that tell only that something ended, not why."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """One start of a point that has ended."""
+    """One start of a point that has ended.
+
+    Attributes:
+        status: of srun: the highest of all processes; 128 + n where signal n killed one.
+        attempts: of this job; the last one has just ended.
+        stored: the status in run.json.
+        complete: whether the run is.
+        job: what the scheduler tells of it.
+        restarts: number of the scheduler's restarts before this start.
+        marked: whether `vlrouting cancel` was called.
+    """
 
     status: int
-    """Of srun: the highest of all processes; 128 + n where signal n killed one."""
     attempts: list[Attempt]
-    """Of this job, the last one the one that ended."""
     stored: str
-    """The status in run.json."""
     complete: bool
     job: JobState
     restarts: int
-    """How often the scheduler had restarted the job when this start began."""
     marked: bool
-    """Whether `vlrouting cancel` was called."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is done about it."""
+    """Status and reason for run.json (None changes neither), and whether the job goes back to the queue."""
 
     status: str | None
-    """For run.json; None leaves it alone."""
     reason: str | None = None
     requeue: bool = False
 
@@ -68,18 +72,18 @@ def decide(ended: Ended, retries: int) -> Decision:
 
     Args:
         ended: what happened.
-        retries: failures and deaths that are let pass.
+        retries: number of failures and deaths after which the point is started again.
     """
     job = ended.job
     if ended.complete:
         return Decision(None)
-    if job.restarts > ended.restarts:  # the scheduler has put it back itself, perhaps it runs again by now
+    if job.restarts > ended.restarts:  # the scheduler has requeued it itself; it may be running again
         return Decision(None if job.state == "RUNNING" or ended.stored != "running" else PREEMPTED)
     if ended.marked or job.cancelled or ended.stored == "cancelled":
         return Decision("cancelled", "cancelled")
     last = ended.attempts[-1]
-    if ended.status == MISTAKE_STATUS:
-        return Decision(FAILED, last.reason or "a mistake in the experiment or on this machine; see the log")
+    if ended.status == ExitStatus.USER_ERROR:
+        return Decision(FAILED, last.reason or "an error in the experiment or on this machine; see the log")
     if last.outcome == PREEMPTED:
         if _fruitless(ended.attempts):
             return Decision(
@@ -102,49 +106,39 @@ def _fruitless(attempts: list[Attempt]) -> bool:
 
 
 def note_end(run: RunDirectory, status: int, begun: int, job: str | None) -> None:
-    """Write down what the point's processes could not: that they never began, or were killed.
+    """Record what the point's processes could not: that they never started, or were killed.
 
     Args:
         run: the point's.
         status: of srun.
-        begun: how many attempts there were before this start.
-        job: the scheduler's name for it.
+        begun: number of attempts before this start.
+        job: the scheduler's id of it.
     """
     attempts = Attempts(run.attempts)
     known = attempts.read()
-    early = status in (PREEMPTED_STATUS, EARLY_NOTICE_STATUS)
+    early = status in (ExitStatus.PREEMPTED, *EARLY_NOTICE_STATUSES)
     if len(known) <= begun:
-        said = _last_words(run).removeprefix("vlrouting: ")
-        mistake = status == MISTAKE_STATUS
-        reason = said if mistake else f"ended with status {_spelled(status)} before the training began: {said}"
+        reason = _last_line(run).removeprefix("vlrouting: ")
+        if status != ExitStatus.USER_ERROR:
+            reason = f"ended with status {_spelled(status)} before the training began: {reason}"
         attempts.begin(socket.gethostname(), job)
         attempts.end(PREEMPTED if early else FAILED, 0, "" if early else reason)
-    elif status == EARLY_NOTICE_STATUS and known[-1].outcome == KILLED:
+    elif status in EARLY_NOTICE_STATUSES and known[-1].outcome == KILLED:
         attempts.end(PREEMPTED, known[-1].first_step)
-    elif known[-1].outcome in (KILLED, PREEMPTED, COMPLETE) and not early and not _stopped(status, known[-1]):
-        # The first process may have saved in peace while another one died.
+    elif status == 128 + signal.SIGTERM and known[-1].outcome == PREEMPTED:
+        pass  # one process got TERM before it had a handler, and another one has saved
+    elif known[-1].outcome in (KILLED, PREEMPTED, COMPLETE) and not early:
+        # The first process may have saved while another one died.
         attempts.end(KILLED, known[-1].last_step, f"ended with status {_spelled(status)}")
 
 
-def _note_preemption(run: RunDirectory, begun: int) -> None:
-    """The scheduler has put the job back before the point could save: nobody's failure."""
-    known = Attempts(run.attempts).read()
-    if len(known) > begun and known[-1].outcome == KILLED:
-        Attempts(run.attempts).end(PREEMPTED, known[-1].first_step)
-
-
-def _last_words(run: RunDirectory) -> str:
+def _last_line(run: RunDirectory) -> str:
     for line in reversed(log_tail(run.log, 20)):
         if line.startswith(START_OF_LOG):
             break
-        if not line.startswith(NOT_THE_POINTS):
+        if not line.startswith(OTHER_PROGRAMS):
             return line
     return "it printed nothing"
-
-
-def _stopped(status: int, attempt: Attempt) -> bool:
-    """A process that was told to stop before it could listen, beside one that has saved."""
-    return status == 128 + signal.SIGTERM and attempt.outcome == PREEMPTED
 
 
 def _spelled(status: int) -> str:
@@ -156,7 +150,7 @@ def _spelled(status: int) -> str:
 
 
 def after(directory: Path, status: int, begun: int, environment: Mapping[str, str] = os.environ) -> int:
-    """Decide, write it into run.json, and put the job back into the queue where that was decided.
+    """Decide, write the decision into run.json, and requeue the job where that was decided.
 
     Returns:
         Exit status for the batch script: 0 where the point is complete.
@@ -166,20 +160,22 @@ def after(directory: Path, status: int, begun: int, environment: Mapping[str, st
     restarts = int(environment.get("SLURM_RESTART_COUNT") or 0)
     job = scheduler.state_of(environment.get("SLURM_JOB_ID", ""))
     complete = run.is_complete()
+    attempts = Attempts(run.attempts)
     if not complete and job.restarts <= restarts:
         note_end(run, status, begun, name)
     elif not complete and job.state != "RUNNING":
-        _note_preemption(run, begun)
-    own = [attempt for attempt in Attempts(run.attempts).read() if attempt.job == name]
+        new = attempts.read()[begun:]
+        if new and new[-1].outcome == KILLED:  # the scheduler requeued the job before the point could save: no failure
+            attempts.end(PREEMPTED, new[-1].first_step)
+    own = [attempt for attempt in attempts.read() if attempt.job == name]
     marked = is_marked_cancelled(folder, run.path.name)
     ended = Ended(status, own, run.status() or "", complete, job, restarts, marked)
     record = read_record(folder, environment.get("SLURM_ARRAY_JOB_ID", ""))
     decision = decide(ended, record.retries if record is not None else ClusterConfig().retries)
     if decision.status is not None:
         run.update_run(status=decision.status, error=decision.reason)
-    _say(
-        ": ".join(filter(None, (f"srun ended with status {status}", decision.status or ended.stored, decision.reason)))
-    )
+    parts = (f"-- srun ended with status {status}", decision.status or ended.stored, decision.reason)
+    print(": ".join(filter(None, parts)), file=sys.stderr, flush=True)
     if decision.requeue and name is not None:
         _requeue(run, name, restarts, environment.get("SLURM_JOB_ID", ""))
     return 0 if complete else (status or 1)
@@ -189,25 +185,21 @@ def _requeue(run: RunDirectory, name: str, restarts: int, job: str) -> None:
     try:
         scheduler.requeue(name)
     except UserError as error:
-        if scheduler.state_of(job).restarts > restarts:  # it was quicker
+        if scheduler.state_of(job).restarts > restarts:  # the scheduler has done it itself
             return
         stored = run.read_run()
         status = PREEMPTED if stored.get("status") == PREEMPTED else FAILED
-        run.update_run(status=status, error=f"could not be put back into the queue: {error}; submit it again")
-        _say(str(error))
-
-
-def _say(text: str) -> None:
-    print(f"-- {text}", file=sys.stderr, flush=True)
+        run.update_run(status=status, error=f"could not be requeued: {error}; submit it again")
+        print(f"-- {error}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
     """Entry point."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     if len(sys.argv) != 4:
         print("usage: python -m vlrouting.launch.slurm.after RUN_DIRECTORY STATUS ATTEMPTS_BEFORE", file=sys.stderr)
-        raise SystemExit(2)
+        raise SystemExit(int(ExitStatus.USER_ERROR))
     raise SystemExit(after(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
 
 

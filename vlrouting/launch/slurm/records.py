@@ -1,4 +1,4 @@
-"""What a submission leaves in `runs/<experiment>/.sweep/`: its job's number, and which task is which point."""
+"""Records of submissions in `runs/<experiment>/.sweep/`: the job's id, and which task is which point."""
 
 from __future__ import annotations
 
@@ -18,18 +18,23 @@ SWEEP_FOLDER = ".sweep"
 
 @dataclass(frozen=True)
 class Record:
-    """One submission."""
+    """One submission.
+
+    Attributes:
+        job: id of the job array.
+        name: the job's name; id and name together are unique over clusters.
+        submitted: time in ISO 8601.
+        points: in the order of the array.
+        retries: of the cluster file.
+        script: file name.
+    """
 
     job: str
-    """Id of the job array."""
     name: str
-    """The job's name: together they tell the job from one of another cluster with the same number."""
     submitted: str
     points: tuple[str, ...]
-    """In the order of the array."""
     retries: int
     script: str
-    """File name of the script."""
 
 
 def sweep_folder(experiment_runs: Path) -> Path:
@@ -87,7 +92,7 @@ def active_tasks(experiment_runs: Path) -> dict[str, Task]:
 
 
 def mark_cancelled(experiment_runs: Path, points: Iterable[str]) -> None:
-    """Note that the user wants these points to end: a job that is told to stop cannot know who told it."""
+    """Record that the user wants these points to end: a job cannot tell who sent it a signal."""
     for point in points:
         mark = _mark(experiment_runs, point)
         mark.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The scheduler's programs, called with a time limit; what goes wrong with them is one sentence."""
+"""The scheduler's programs, called with a time limit; each of their errors has one message."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _HELD = "Nothing will run: if `squeue --me` shows a new job on hold, remove it w
 
 
 class SchedulerError(UserError):
-    """The scheduler is not there, does not answer, or says no."""
+    """The scheduler is missing, does not answer, or refuses."""
 
 
 class SchedulerSilent(SchedulerError):
-    """No answer in time; whether it did what was asked is not known."""
+    """No answer in time; whether the command was carried out is not known."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Task:
 
     @property
     def ended(self) -> bool:
-        """Whether the scheduler is done with it."""
+        """Whether it is over for the scheduler."""
         return self.state in _ENDED
 
     @property
@@ -81,7 +81,7 @@ class JobState:
 
 
 def submit(script: Path) -> str:
-    """Hands a script in, on hold; returns the job's id.
+    """Submits a script on hold; returns the job's id.
 
     Raises:
         SchedulerError: it was not taken, or what came back is no job id.
@@ -90,7 +90,7 @@ def submit(script: Path) -> str:
         answer = _call("sbatch", "--parsable", "--hold", str(script))
     except SchedulerSilent as error:
         raise SchedulerSilent(f"{error} {_HELD}") from None
-    lines = answer.strip().splitlines()  # a site may greet before
+    lines = answer.strip().splitlines()  # a site may print a greeting before
     match = _JOB_ID.fullmatch(lines[-1].strip()) if lines else None
     if match is None:
         raise SchedulerError(f"sbatch answered {answer.strip()[:200]!r} where a job id was expected. {_HELD}")
@@ -103,12 +103,12 @@ def release(job: str) -> None:
 
 
 def cancel(tasks: Sequence[str]) -> None:
-    """Takes jobs, or tasks such as `12_3`, out of the queue; running ones are told to stop."""
+    """Cancels jobs, or tasks such as `12_3`; running ones get a signal."""
     _call("scancel", *tasks)
 
 
 def requeue(task: str) -> None:
-    """Puts a task back into the queue. What runs of it is killed, this process too."""
+    """Requeues a task. All of its processes are killed, this one too."""
     _call("scontrol", "requeue", task)
 
 
@@ -156,7 +156,7 @@ def state_of(job: str) -> JobState:
 
 def _call(program: str, *arguments: str) -> str:
     try:
-        # A session of its own: a site's wrapper may have started more, which keeps the pipes open.
+        # A session of its own: a site's wrapper may start further processes, which keep the pipes open.
         process = subprocess.Popen(
             [program, *arguments],
             stdin=subprocess.DEVNULL,

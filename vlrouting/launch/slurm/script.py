@@ -24,7 +24,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Submission:
-    """Everything that the script says."""
+    """Everything that the script depends on."""
 
     experiment: str
     runs: tuple[Path, ...]
@@ -40,7 +40,7 @@ class Submission:
 
     @property
     def job_name(self) -> str:
-        """Never `bash` or `interactive`, from which Lightning would conclude that somebody is watching."""
+        """Never `bash` or `interactive`, which Lightning takes for an interactive session."""
         return f"vlrouting-{self.experiment.replace('/', '-')}"
 
 
@@ -91,11 +91,11 @@ task="${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 echo "== $(date '+%F %T') task $task, start $((${{SLURM_RESTART_COUNT:-0}} + 1)), on $SLURM_JOB_NODELIST"
 begun=$(grep -cs '"begin"' "$run/attempts.jsonl")
 
-# A notice is for the processes that srun started, which save and stop. This shell lives on, waits for them and decides
-# whether the point goes back to the queue.
-trap ':' TERM USR1
+# The processes that srun started save and stop after a signal. This shell ignores it, waits for them and decides
+# whether the point is requeued.
+trap ':' TERM USR2
 decide() {{
-  trap '' TERM USR1
+  trap '' TERM USR2
   exec {after} "$run" "$1" "${{begun:-0}}"
 }}
 """
@@ -137,7 +137,7 @@ def _options(submission: Submission) -> Iterator[str]:
     yield f"--output={shlex.quote(str(submission.output / '%A_%a.out'))}"
     yield "--open-mode=append"
     yield "--requeue"
-    yield f"--signal=USR1@{cluster.signal_seconds}"
+    yield f"--signal=USR2@{cluster.signal_seconds}"  # not USR1, which some versions of NCCL catch
 
 
 def _body(submission: Submission) -> str:

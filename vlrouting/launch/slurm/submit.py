@@ -32,6 +32,7 @@ from vlrouting.launch.slurm.records import (
     write_record,
 )
 from vlrouting.launch.slurm.script import Submission, batch_script, shape_of
+from vlrouting.progress_bar import say
 
 
 def submit(
@@ -73,7 +74,7 @@ def submit(
                 run.prepare(to_yaml(point.config))
                 run.update_run(swept=experiment.swept(point))
         job = _queue(submission, text, [point.name for point in waiting], folder)
-    _say(f"job {job}: {len(waiting)} points queued; see them with `vlrouting status {experiment.name}`")
+    say(f"job {job}: {len(waiting)} points queued; see them with `vlrouting status {experiment.name}`")
     return job
 
 
@@ -87,7 +88,7 @@ def _without_active(points: list[Point], folder: Path) -> list[Point]:
             f"{folder.name}`, end them with `vlrouting cancel {folder.name}`."
         )
     if known:
-        _say(f"queued or running already: {', '.join(known)}")
+        say(f"queued or running already: {', '.join(known)}")
     return [point for point in points if point.name not in active]
 
 
@@ -136,13 +137,9 @@ def _take_back(job: str, before: dict[RunDirectory, dict[str, object]], files: l
     try:
         scheduler.cancel([job])
     except scheduler.SchedulerError as error:
-        _say(f"warning: job {job} is still there, on hold; remove it with `scancel {job}` ({error})")
+        say(f"warning: job {job} is still there, on hold; remove it with `scancel {job}` ({error})")
     with suppress(OSError):
         for run, fields in before.items():
             write_json_atomic(run.run_json, fields)
         for file in files:
             file.unlink(missing_ok=True)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import sys
 import torch
-from vlrouting.training.allocator import keep_freed_memory
+from vlrouting.training.machine import keep_freed_memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.doctor.looking import amiss, look
+from tests.doctor.checking import findings_of, problems
 from tests.tiny_experiment import write_caption_experiment, write_experiment, write_written_answers
 from vlrouting.doctor import FAULT, OK
 
 
 def test_questions(tiny: Path) -> None:
-    findings = look(tiny)
-    assert amiss(findings) == []
+    findings = findings_of(tiny)
+    assert problems(findings) == []
     looked_at = {finding.looked_at for finding in findings}
     assert looked_at == {
         *("data", "images", "batches", "answers", "weights", "features", "scores", "lengths", "memory", "disk"),
@@ -26,7 +26,7 @@ def test_questions(tiny: Path) -> None:
 
 def test_nothing_is_left_behind(tiny: Path) -> None:
     before = sorted(tiny.rglob("*"))
-    look(tiny)
+    findings_of(tiny)
     assert sorted(tiny.rglob("*")) == before
 
 
@@ -35,7 +35,7 @@ def test_captions_and_written_answers(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         write(folder)
-        assert [finding for finding in amiss(look(folder)) if finding.looked_at != "scores"] == []
+        assert [finding for finding in problems(findings_of(folder)) if finding.looked_at != "scores"] == []
 
 
 def test_pairs_of_images(tmp_path: Path, tiny: Path, shapes_world: Path) -> None:
@@ -43,19 +43,19 @@ def test_pairs_of_images(tmp_path: Path, tiny: Path, shapes_world: Path) -> None
     data |= {"prepare": "shapes", "min_answer_count": 1}
     sections = yaml.safe_load((tiny / "tiny.yaml").read_text())
     (tiny / "tiny.yaml").write_text(yaml.safe_dump({**sections, "data": data}))
-    findings = look(tiny, f"vision.cache_dir={tmp_path / 'features'}")
-    assert amiss(findings) == []
+    findings = findings_of(tiny, f"vision.cache_dir={tmp_path / 'features'}")
+    assert problems(findings) == []
     assert any("2 of them" in f.found or "at most 21 tokens" in f.found for f in findings if f.looked_at == "lengths")
 
 
 def test_a_finding_of_several_points_comes_once_with_their_names(tmp_path: Path) -> None:
     grid = {"bottleneck.routing": ["none", "mul"], "train.batch_size": [8, 100]}
     write_experiment(tmp_path, sweep={"grid": grid})
-    (fault,) = amiss(look(tmp_path))
+    (fault,) = problems(findings_of(tmp_path))
     assert fault.level == FAULT and fault.looked_at == "batches"
     assert fault.points == ("routing=none,batch_size=100", "routing=mul,batch_size=100")
     assert fault.remedy.startswith("set train.batch_size to at most 48")
-    shared = [f for f in look(tmp_path, "train.batch_size=8") if f.looked_at == "data"]
+    shared = [f for f in findings_of(tmp_path, "train.batch_size=8") if f.looked_at == "data"]
     assert shared and all(f.level == OK and not f.points for f in shared)
 
 
@@ -64,7 +64,7 @@ def test_a_check_that_fails_is_told_and_stops_no_other(tiny: Path, monkeypatch: 
         raise RuntimeError("no such luck")
 
     monkeypatch.setattr("vlrouting.doctor.memory._of_point", fail)
-    findings = look(tiny)
+    findings = findings_of(tiny)
     (told,) = [f for f in findings if f.level != OK]
     assert told.looked_at == "doctor" and "'fits' failed (RuntimeError: no such luck)" in told.found
     assert "disk" in {f.looked_at for f in findings}
@@ -73,7 +73,7 @@ def test_a_check_that_fails_is_told_and_stops_no_other(tiny: Path, monkeypatch: 
 def test_a_plugin_that_cannot_be_imported(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tiny)
     (tiny / "doctors_broken_plugin.py").write_text("import nothing_of_that_name")
-    (fault,) = amiss(look(tiny, "plugins=[doctors_broken_plugin]"))
+    (fault,) = problems(findings_of(tiny, "plugins=[doctors_broken_plugin]"))
     assert fault.looked_at == "plugins" and "nothing_of_that_name" in fault.found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from vlrouting.doctor import OK, Finding, Surroundings, examine
+from vlrouting.doctor import OK, Finding, RunContext, examine
 from vlrouting.experiment import Experiment, load
 
 
@@ -14,21 +14,22 @@ def experiment_in(folder: Path, *overrides: str) -> Experiment:
     return load(str(folder / "tiny.yaml"), list(overrides))
 
 
-def look(
+def findings_of(
     folder: Path,
     *overrides: str,
     launcher: str | None = None,
     gpu_memory: float | None = None,
     environment: Mapping[str, str] | None = None,
     runs: Path | None = None,
+    measure: bool = False,
 ) -> list[Finding]:
     """What is found in the experiment there; in an empty environment, unless one is given."""
     experiment = experiment_in(folder, *overrides)
-    where = Surroundings(runs or folder / "runs", launcher, gpu_memory, environment or {})
-    return examine(experiment.name, experiment.points, where)
+    context = RunContext(runs or folder / "runs", launcher, gpu_memory, environment or {}, measure=measure)
+    return examine(experiment.name, experiment.points, context)
 
 
-def amiss(findings: list[Finding]) -> list[Finding]:
+def problems(findings: list[Finding]) -> list[Finding]:
     """Faults and warnings. Each says what to do, and no check may have failed."""
     found = [finding for finding in findings if finding.level != OK]
     assert all(finding.remedy for finding in found), found
@@ -36,9 +37,9 @@ def amiss(findings: list[Finding]) -> list[Finding]:
     return found
 
 
-def the_one(findings: list[Finding], level: str, looked_at: str, *words: str) -> Finding:
+def only_problem(findings: list[Finding], level: str, looked_at: str, *words: str) -> Finding:
     """The only fault or warning, which must be of this kind and have these words in finding or remedy."""
-    found = amiss(findings)
+    found = problems(findings)
     assert len(found) == 1, found
     (finding,) = found
     assert (finding.level, finding.looked_at) == (level, looked_at), finding
