@@ -31,8 +31,8 @@ PLUGIN = """
 import os, signal
 from pathlib import Path
 from torch.distributed.tensor import DTensor
-from vlrouting.tasks.scored import ScoredTask
-original = ScoredTask.training_step
+from vlrouting.tasks.scored import TaskModule
+original = TaskModule.training_step
 
 def training_step(self, batch, batch_index):
     if batch_index == 5 and os.environ["RANK"] == "1" and not Path("noticed").exists():
@@ -45,8 +45,8 @@ def note(self):
     held = sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in frozen)
     Path(f"share-{os.environ['RANK']}").write_text(f"{held / sum(p.numel() for p in frozen):.2f}")
 
-ScoredTask.training_step = training_step
-ScoredTask.on_train_start = note
+TaskModule.training_step = training_step
+TaskModule.on_train_start = note
 """
 
 
