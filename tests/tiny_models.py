@@ -4,6 +4,9 @@ import torch
 import transformers
 from transformers import PreTrainedModel
 
+from vlrouting.data.example import Example
+from vlrouting.data.loading.batch import Batch
+
 WIDTH = 24
 
 
@@ -49,3 +52,13 @@ def inputs(family: str, batch: int = 3, length: int = 6, seed: int = 1) -> dict[
 def images(batch: int = 3, visual_tokens: int = 2, seed: int = 2) -> torch.Tensor:
     """Visual features (B, V, D)."""
     return torch.randn(batch, visual_tokens, WIDTH, generator=torch.Generator().manual_seed(seed))
+
+
+def batch_of(
+    input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **tensors: torch.Tensor | None
+) -> Batch:
+    """A batch of these tensors, without those that are None."""
+    mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+    given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    examples = [Example(number, (), "", {}) for number in range(len(input_ids))]
+    return Batch(examples, {"input_ids": input_ids, "attention_mask": mask, **given})

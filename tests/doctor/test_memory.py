@@ -10,7 +10,7 @@ import torch
 
 from tests.doctor.checking import experiment_in, findings_of, only_problem, problems
 from tests.tiny_experiment import write_caption_experiment
-from vlrouting.backbones.language import load_language_model
+from vlrouting.backbones.load import load_language
 from vlrouting.config import ExperimentConfig, TrainConfig
 from vlrouting.doctor import Finding, RunContext, measure
 from vlrouting.doctor.memory import bytes_of
@@ -20,7 +20,7 @@ from vlrouting.doctor.sizes import ModelSize, build, model_size
 def test_the_sizes_are_those_of_the_real_model(tiny: Path) -> None:
     config = experiment_in(tiny).points[0].config
     size = model_size(config, RunContext())
-    language = load_language_model(config.language, causal=False)
+    language = load_language(config)
     model = build(config, language, size.answers, size.visual_shape, None)
     assert size.trainable == sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert size.frozen == sum(p.numel() for p in language.model.parameters() if not p.requires_grad)

@@ -66,7 +66,7 @@ from pathlib import Path
 import torch
 from torch.distributed.tensor import DTensor
 
-from vlrouting.tasks.scored import ScoredTask
+from vlrouting.tasks.scored import TaskModule
 from vlrouting.training import point
 
 make_strategy = point.make_strategy
@@ -76,7 +76,7 @@ def note(self):
     sharded = sum(isinstance(parameter, DTensor) for parameter in self.parameters())
     Path("group").write_text(f"{torch.distributed.get_backend()} {self.device.type} {sharded > 0}")
 
-ScoredTask.on_train_start = note
+TaskModule.on_train_start = note
 """
 
 

@@ -111,15 +111,15 @@ def test_a_sweep_at_once_equals_one_point_after_the_other(tmp_path: Path, capfd:
 # Imported by the point's own process: one of the two points goes wrong.
 SPOILER = """
 import os, signal
-from vlrouting.tasks.scored import ScoredTask
-original = ScoredTask.on_train_start
+from vlrouting.tasks.scored import TaskModule
+original = TaskModule.on_train_start
 
 def spoiled(self):
-    if self.model.routed.config.routing == "mul":
+    if any(bottleneck.config.routing == "mul" for bottleneck in self.model.routed.bottlenecks.values()):
         {deed}
     original(self)
 
-ScoredTask.on_train_start = spoiled
+TaskModule.on_train_start = spoiled
 """
 
 

@@ -1,4 +1,4 @@
-"""GQA's score over a split: gathered over batches, all computable numbers, and the results file."""
+"""GQA's score over a split: gathered over batches, every number whose files are there, with the server's file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from vlrouting.config import METRICS, EvaluateConfig
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
 from vlrouting.metrics.gqa_evaluation import evaluate
 from vlrouting.metrics.gqa_score import GQAScore
+from vlrouting.metrics.score import Scores
 
 
 class Split(list[Any]):
-    """Examples with the official records, like those of the reader."""
+    """Examples with the official records beside them, as the reader gives them."""
 
     def __init__(self, questions: dict[str, dict[str, Any]], choices: dict[str, Any] | None = None) -> None:
         super().__init__(
@@ -37,46 +38,43 @@ class Split(list[Any]):
 BALANCED = {qid: record for qid, record in QUESTIONS.items() if record["isBalanced"]}
 
 
-def scored(split: Any) -> GQAScore:
+def computed(split: Any) -> tuple[GQAScore, Scores]:
     score = GQAScore(split, EvaluateConfig())
-    for start in range(0, len(split), 3):
-        batch = split[start : start + 3]
-        score.update([PREDICTIONS[example.id] for example in batch], batch)
-    return score
+    return score, score.compute(PREDICTIONS)
 
 
-def test_all_questions_with_choices_give_every_number() -> None:
-    score = scored(Split(QUESTIONS, CHOICES))
+def test_a_file_of_all_questions_with_choices_gives_every_number() -> None:
+    score, scores = computed(Split(QUESTIONS, CHOICES))
     expected = evaluate(QUESTIONS, PREDICTIONS, CHOICES)
     assert expected.pop("not_computed") == {} and METRICS.load("gqa") is GQAScore
-    assert score.compute() == expected
-    assert score.not_computed() == {}
-    assert score.compute()["accuracy"] == pytest.approx(50) and score.compute()["consistency"] == pytest.approx(75)
-    assert list(score.titles().values()) == ["GQA accuracy", "GQA binary", "GQA open", "GQA consistency"]
+    assert scores.values == expected and scores.not_computed == {}
+    assert scores.values["accuracy"] == pytest.approx(50) and scores.values["consistency"] == pytest.approx(75)
+    correct = scores.per_example["accuracy"]  # of the balanced questions alone
+    assert correct == {qid: 100.0 * (PREDICTIONS[qid] == record["answer"]) for qid, record in BALANCED.items()}
+    assert list(score.titles(scores).values()) == ["GQA accuracy", "GQA binary", "GQA open", "GQA consistency"]
 
 
-def test_missing_numbers_name_the_file_that_they_need() -> None:
-    score = scored(Split(BALANCED))
-    numbers = score.compute()
-    assert numbers["accuracy"] == pytest.approx(50)
-    assert not numbers.keys() & {"consistency", "validity", "plausibility"}
-    lacking = score.not_computed()
+def test_what_a_balanced_file_cannot_give_is_said_with_the_file_that_it_needs() -> None:
+    score, scores = computed(Split(BALANCED))
+    assert scores.values["accuracy"] == pytest.approx(50)
+    assert not scores.values.keys() & {"consistency", "validity", "plausibility"}
+    lacking = scores.not_computed
     assert "_all_questions file" in lacking["consistency"]
     assert "val_choices.json" in lacking["validity"] and "val_choices.json" in lacking["plausibility"]
-    assert list(score.titles()) == ["accuracy", "binary", "open"]
+    assert list(score.titles(scores)) == ["accuracy", "binary", "open"]
 
 
-def test_a_subset_of_the_split_is_scored() -> None:
+def test_a_part_of_the_split_is_scored_by_itself() -> None:
     whole = Split(QUESTIONS, CHOICES)
     part = EvenlySpaced(whole, 4)
     assert [example.id for example in part] == ["0001", "0003", "0005", "0007"]
-    score = scored(part)
-    assert score.compute()["accuracy"] == pytest.approx(100 * 2 / 3)  # of 0001, 0003 and 0007; 0005 is unbalanced
-    assert score.compute()["validity"] == pytest.approx(100)
-    assert score.not_computed() == {"consistency": "entailed questions are not scored; leave out evaluate.limit"}
+    _, scores = computed(part)
+    assert scores.values["accuracy"] == pytest.approx(100 * 2 / 3)  # of 0001, 0003 and 0007; 0005 is unbalanced
+    assert scores.values["validity"] == pytest.approx(100)
+    assert scores.not_computed == {"consistency": "entailed questions are not scored; leave out evaluate.limit"}
 
 
-def test_an_invalid_record_is_reported_before_training() -> None:
+def test_a_broken_record_is_found_before_anything_is_predicted() -> None:
     broken = {**QUESTIONS, "0004": {key: value for key, value in QUESTIONS["0004"].items() if key != "semantic"}}
     with pytest.raises(ValueError, match="question 0004: the record has no 'semantic'"):
         GQAScore(Split(broken), EvaluateConfig())
@@ -85,19 +83,17 @@ def test_an_invalid_record_is_reported_before_training() -> None:
         GQAScore(Split(unbalanced), EvaluateConfig())
 
 
-def test_a_missing_prediction_is_reported() -> None:
+def test_a_missing_prediction_is_named() -> None:
     split = Split(QUESTIONS)
-    score = GQAScore(split, EvaluateConfig())
-    score.update(["yes"], split[:1])
-    with pytest.raises(ValueError, match=r"without a prediction: 5 \(0002, 0003"):
-        score.compute()
+    with pytest.raises(ValueError, match=rf"without a prediction: {len(split) - 1} \(0002, 0003"):
+        GQAScore(split, EvaluateConfig()).compute({"0001": "yes"})
 
 
-def test_results_file_of_a_split_without_answers(tmp_path: Path) -> None:
+def test_a_test_file_is_handed_in(tmp_path: Path) -> None:
     hidden: Sequence[Any] = Split({qid: {"isBalanced": True} for qid in QUESTIONS})
-    score = scored(hidden)
-    assert score.compute() == {}
-    assert "hand gqa_results.json in to the evaluation server" in score.not_computed()["accuracy"]
+    score, scores = computed(hidden)
+    assert scores.values == {}
+    assert "hand gqa_results.json in to the evaluation server" in scores.not_computed["accuracy"]
     score.write_results(tmp_path / score.results_file, PREDICTIONS)
     written = json.loads((tmp_path / "gqa_results.json").read_text())
     assert {entry["questionId"]: entry["prediction"] for entry in written} == PREDICTIONS

@@ -1,4 +1,4 @@
-"""NLVR2's score over a split: gathered over batches, in percent, and the results file."""
+"""NLVR2's score over a split: gathered over batches, in percent, with the server's file."""
 
 from __future__ import annotations
 
@@ -22,50 +22,39 @@ SAID = ["false", "true", "false", "true", "false", "false"]
 """Wrong for one pair of the first statement of three pairs, and for the statement of set 851."""
 
 
-def scored() -> NLVR2Score:
+PREDICTIONS = dict(zip([example.id for example in EXAMPLES], SAID, strict=True))
+
+
+def test_numbers_in_percent_by_hand() -> None:
     score = NLVR2Score(EXAMPLES, EvaluateConfig())
-    for start in (0, 2, 4):
-        score.update(SAID[start : start + 2], EXAMPLES[start : start + 2])
-    return score
-
-
-def test_numbers_in_percent() -> None:
-    score = scored()
     assert METRICS.load("nlvr2") is NLVR2Score
-    assert score.compute() == pytest.approx({"accuracy": 100 * 4 / 6, "consistency": 100 * 2 / 4})
-    assert score.not_computed() == {}
-    assert list(score.titles()) == ["accuracy", "consistency"] and score.main == "accuracy"
-    fractions = evaluate(RECORDS, dict(zip([e.id for e in EXAMPLES], SAID, strict=True)))
-    assert score.compute() == pytest.approx({name: 100 * value for name, value in fractions.items()})
+    scores = score.compute(PREDICTIONS)
+    assert scores.values == pytest.approx({"accuracy": 100 * 4 / 6, "consistency": 100 * 2 / 4})
+    assert scores.not_computed == {}
+    assert list(score.titles(scores)) == ["accuracy", "consistency"] and score.main == "accuracy"
+    fractions = evaluate(RECORDS, PREDICTIONS)
+    assert scores.values == pytest.approx({name: 100 * value for name, value in fractions.items()})
 
 
-def test_a_statement_predicted_twice_counts_once() -> None:
-    score = scored()
-    score.update(SAID[:2], EXAMPLES[:2])  # duplicates, as a sampler adds them to another process's last batch
-    assert score.compute() == scored().compute()
-
-
-def test_reset_before_a_second_evaluation() -> None:
-    score = scored()
-    score.compute()
-    score.metric.reset()
-    score.update([e.answer for e in EXAMPLES], EXAMPLES)
-    assert score.compute() == {"accuracy": 100.0, "consistency": 100.0}
-
-
-def test_a_missing_prediction_is_reported() -> None:
+def test_every_statement_has_a_number_and_the_sets_images_a_cluster() -> None:
     score = NLVR2Score(EXAMPLES, EvaluateConfig())
-    score.update(SAID[:5], EXAMPLES[:5])
+    correct = score.compute(PREDICTIONS).per_example["accuracy"]
+    assert correct == {e.id: 100.0 * (e.answer == said) for e, said in zip(EXAMPLES, SAID, strict=True)}
+    assert score.cluster(EXAMPLES[0]) == "dev-850"
+
+
+def test_a_missing_prediction_is_named() -> None:
+    score = NLVR2Score(EXAMPLES, EvaluateConfig())
     with pytest.raises(ValueError, match=r"without a prediction: 1 \(test1-850-0-0\)"):
-        score.compute()
+        score.compute(dict(list(PREDICTIONS.items())[:5]))
 
 
-def test_results_file_of_the_hidden_test_set(tmp_path: Path) -> None:
+def test_the_hidden_test_set_is_handed_in(tmp_path: Path) -> None:
     hidden = [example(record["identifier"], "") for record in RECORDS]
     score = NLVR2Score(hidden, EvaluateConfig())
-    score.update(SAID, hidden)
-    assert score.compute() == {}
-    assert "hand nlvr2_results.csv in to the evaluation server" in score.not_computed()["accuracy"]
+    scores = score.compute(PREDICTIONS)
+    assert scores.values == {}
+    assert "hand nlvr2_results.csv in to the evaluation server" in scores.not_computed["accuracy"]
     predictions = dict(zip([e.id for e in hidden], SAID, strict=True))
     score.write_results(tmp_path / score.results_file, predictions)
     lines = (tmp_path / "nlvr2_results.csv").read_text().splitlines()

@@ -1,16 +1,21 @@
-"""Captions and written answers: what the loss covers, and what decoding must not depend on."""
+"""Captions and generated answers: what the loss covers, and what decoding must not depend on."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from transformers import GenerationConfig
 
-from tests.tiny_models import WIDTH, tiny
+from tests.tiny_models import WIDTH, batch_of, tiny
+from vlrouting.bottleneck import attach
 from vlrouting.config import BottleneckConfig, GenerateConfig, ModelConfig
-from vlrouting.models.decoder import IGNORED, TextGenerationModel
+from vlrouting.data.loading.batch import IGNORED
+from vlrouting.models import decoder
+from vlrouting.models.decoder import Decoder
 
 END = 2
 FAMILIES = ("gpt2", "llama")
@@ -22,12 +27,12 @@ def make(
     routing: str = "mul",
     kind: str = "lora",
     visual_tokens: int | None = 2,
-) -> TextGenerationModel:
+) -> Decoder:
     """A model whose bottlenecks matter: `up` is not zero."""
     torch.manual_seed(1)
     shape = None if visual_tokens is None else (visual_tokens, WIDTH)
     config = BottleneckConfig(kind, rank=4, routing="none" if shape is None else routing)
-    model = TextGenerationModel(tiny(family), config, shape, ModelConfig())
+    model = Decoder(attach(tiny(family), config), shape, ModelConfig())
     for bottleneck in model.routed.bottlenecks.values():
         torch.nn.init.normal_(bottleneck.up.weight, std=0.4)
     return model.eval()
@@ -56,13 +61,13 @@ def text_of(tokens: Tensor) -> list[list[int]]:
     return [row[: row.index(END)] if END in row else row for row in tokens.tolist()]
 
 
-def loop_loss(model: TextGenerationModel, prompts: list[list[int]], texts: list[list[int]], visual: Tensor) -> float:
+def loop_loss(model: Decoder, prompts: list[list[int]], texts: list[list[int]], visual: Tensor) -> float:
     """One row at a time without padding, one token at a time, in float64."""
     total, count = 0.0, 0
     for prompt, text, image in zip(prompts, texts, visual, strict=True):
         learnt = [*text, END]
         ids = torch.tensor([[*prompt, *learnt]])
-        features = model.visual_features(1, None, image[None])
+        features = model.visual_features(batch_of(ids, visual=image[None]))
         assert features is not None
         embedded = torch.cat([features, model.language.get_input_embeddings()(ids)], dim=1)
         with torch.no_grad(), model.routed.look_at(features):
@@ -84,10 +89,10 @@ def test_the_loss_covers_the_first_word_and_one_end_token_and_no_padding(family:
     labels = torch.full_like(ids, IGNORED)
     for number, (prompt, row) in enumerate(zip(prompts, rows, strict=True)):
         labels[number, len(prompt) : len(row)] = torch.tensor(row[len(prompt) :])
-    loss = model(ids, mask, labels, features=visual)
+    loss = model(batch_of(ids, mask, labels=labels, visual=visual))
     assert loss.item() == pytest.approx(loop_loss(model, prompts, texts, visual), abs=1e-5)
     ids[mask == 0] = 17  # whatever the padding is
-    torch.testing.assert_close(model(ids, mask, labels, features=visual), loss, rtol=0, atol=1e-6)
+    torch.testing.assert_close(model(batch_of(ids, mask, labels=labels, visual=visual)), loss, rtol=0, atol=1e-6)
 
 
 def test_without_an_image_the_text_is_learnt_from_the_start_token_on() -> None:
@@ -97,18 +102,27 @@ def test_without_an_image_the_text_is_learnt_from_the_start_token_on() -> None:
     with torch.no_grad():
         logits = model.language(input_ids=ids).logits[0].double()
     expected = -sum(float(logits[i][t] - logits[i].exp().sum().log()) for i, t in enumerate([5, 6, END])) / 3
-    assert model(ids, torch.ones_like(ids), labels).item() == pytest.approx(expected, abs=1e-5)
+    assert model(batch_of(ids, labels=labels)).item() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("routing", [*ROUTINGS, "cross_attention"])
-def test_cached_decoding_equals_uncached(family: str, routing: str) -> None:
+def test_cached_decoding_equals_uncached(family: str, routing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoding = decoder._decoding
+
+    def generate(cached: bool) -> Tensor:
+        def changed(*options: Any) -> GenerationConfig:
+            made = decoding(*options)
+            made.use_cache = cached
+            return made
+
+        monkeypatch.setattr(decoder, "_decoding", changed)
+        return model.generate(batch_of(*no_prompt(4), visual=images(4)), config, END)
+
     model = make(family, routing)
     for beams in (1, 3):
         config = GenerateConfig(max_new_tokens=8, beams=beams)
-        written = [
-            model.generate(*no_prompt(4), config, END, features=images(4), use_cache=cached) for cached in (True, False)
-        ]
+        written = [generate(cached) for cached in (True, False)]
         assert torch.equal(*written)
         assert len({tuple(row) for row in written[0].tolist()}) > 1  # the image decides
 
@@ -117,9 +131,9 @@ def test_cached_decoding_equals_uncached(family: str, routing: str) -> None:
 def test_greedy_takes_the_most_probable_token_each_time(family: str) -> None:
     """Against a loop of whole forwards, and so beam 1 too, which is the same."""
     model, visual = make(family), images(3)
-    written = model.generate(*no_prompt(3), GenerateConfig(max_new_tokens=6, beams=1), END, features=visual)
+    written = model.generate(batch_of(*no_prompt(3), visual=visual), GenerateConfig(max_new_tokens=6, beams=1), END)
     for number in range(3):
-        features = model.visual_features(1, None, visual[number : number + 1])
+        features = model.visual_features(batch_of(*no_prompt(1), visual=visual[number : number + 1]))
         assert features is not None
         ids: list[int] = []
         with torch.no_grad(), model.routed.look_at(features):
@@ -137,11 +151,11 @@ def test_a_batch_is_written_as_its_rows_one_by_one_whatever_side_is_padded(famil
     prompts = [[7, 8, 9, 10, 11], [12], [13, 14], [15, 16, 17]]
     config = GenerateConfig(max_new_tokens=7, beams=beams)
     alone = [
-        text_of(model.generate(*padded([prompt], "left"), config, END, features=visual[number : number + 1]))[0]
+        text_of(model.generate(batch_of(*padded([prompt], "left"), visual=visual[number : number + 1]), config, END))[0]
         for number, prompt in enumerate(prompts)
     ]
     for side in ("left", "right"):
-        assert text_of(model.generate(*padded(prompts, side), config, END, features=visual)) == alone
+        assert text_of(model.generate(batch_of(*padded(prompts, side), visual=visual), config, END)) == alone
 
 
 @pytest.mark.parametrize("kind", ["lora", "adapter"])
@@ -149,7 +163,7 @@ def test_a_batch_is_written_as_its_rows_one_by_one_whatever_side_is_padded(famil
 def test_the_same_image_repeated_gets_the_same_caption(kind: str, beams: int) -> None:
     model = make(kind=kind)
     config = GenerateConfig(max_new_tokens=8, beams=beams)
-    written = model.generate(*no_prompt(5), config, END, features=images(1).expand(5, -1, -1))
+    written = model.generate(batch_of(*no_prompt(5), visual=images(1).expand(5, -1, -1)), config, END)
     assert len({tuple(row) for row in written.tolist()}) == 1
 
 
@@ -161,12 +175,11 @@ def test_beam_search_finds_a_text_that_is_at_least_as_probable() -> None:
         for number, row in enumerate(tokens.tolist()):
             text = row[: row.index(END) + 1] if END in row else row
             labels = torch.tensor([text])
-            mask = torch.ones_like(labels)
-            found.append(-model(labels, mask, labels, features=visual[number : number + 1]).item())
+            found.append(-model(batch_of(labels, labels=labels, visual=visual[number : number + 1])).item())
         return found
 
     greedy, beam = (
-        mean_log_probability(model.generate(*no_prompt(6), GenerateConfig(6, beams), END, features=visual))
+        mean_log_probability(model.generate(batch_of(*no_prompt(6), visual=visual), GenerateConfig(6, beams), END))
         for beams in (1, 6)
     )
     assert all(b >= g - 1e-6 for g, b in zip(greedy, beam, strict=True))
@@ -176,7 +189,7 @@ def test_beam_search_finds_a_text_that_is_at_least_as_probable() -> None:
 def test_lengths_count_new_tokens_only() -> None:
     model = make(visual_tokens=5)
     prompt = padded([[7] * 9], "left")
-    assert model.generate(*prompt, GenerateConfig(max_new_tokens=3), END, features=images(1, 5)).shape[1] <= 3
+    assert model.generate(batch_of(*prompt, visual=images(1, 5)), GenerateConfig(max_new_tokens=3), END).shape[1] <= 3
 
 
 def test_sampling_repeats_for_the_same_seed_and_differs_for_another() -> None:
@@ -185,7 +198,7 @@ def test_sampling_repeats_for_the_same_seed_and_differs_for_another() -> None:
 
     def sampled(seed: int) -> Tensor:
         torch.manual_seed(seed)
-        return model.generate(*no_prompt(8), config, END, features=visual)
+        return model.generate(batch_of(*no_prompt(8), visual=visual), config, END)
 
     assert torch.equal(sampled(1), sampled(1))
     assert text_of(sampled(1)) != text_of(sampled(2))
@@ -204,18 +217,44 @@ def test_the_image_is_projected_once_per_call(monkeypatch: pytest.MonkeyPatch) -
     model, calls = make(), []
     project = ForwardContext._project
     monkeypatch.setattr(ForwardContext, "_project", lambda self: (calls.append(1), project(self))[1])
-    model.generate(*no_prompt(2), GenerateConfig(max_new_tokens=6, beams=3), END, features=images(2))
+    model.generate(batch_of(*no_prompt(2), visual=images(2)), GenerateConfig(max_new_tokens=6, beams=3), END)
     assert len(calls) == 1
 
 
 def test_a_bf16_language_model_trains_and_writes() -> None:
     torch.manual_seed(1)
     language = tiny("llama").to(torch.bfloat16)
-    model = TextGenerationModel(language, BottleneckConfig("lora", rank=4, routing="mul"), (1, WIDTH), ModelConfig())
+    model = Decoder(attach(language, BottleneckConfig("lora", rank=4, routing="mul")), (1, WIDTH), ModelConfig())
     ids = torch.tensor([[5, 6, END]])
-    loss = model(ids, torch.ones_like(ids), ids, features=images(1, 1))
+    loss = model(batch_of(ids, labels=ids, visual=images(1, 1)))
     loss.backward()
     grads = [bottleneck.up.weight.grad for bottleneck in model.routed.bottlenecks.values()]
     assert all(grad is not None and grad.dtype == torch.float32 and float(grad.abs().sum()) > 0 for grad in grads)
     assert math.isfinite(loss.item())
-    assert model.generate(*no_prompt(1), GenerateConfig(3), END, features=images(1, 1)).shape[0] == 1
+    assert model.generate(batch_of(*no_prompt(1), visual=images(1, 1)), GenerateConfig(3), END).shape[0] == 1
+
+
+def test_the_loss_is_a_share_of_a_larger_step_where_the_batch_says_so() -> None:
+    model, visual = make(), images(2)
+    ids, mask = padded([[5, 6, 7, END], [8, END]], "right")
+    labels = torch.where(mask == 1, ids, IGNORED)
+    whole = batch_of(ids, mask, labels=labels, visual=visual)
+    assert whole.target_tokens == 6
+    parts = []
+    for row in range(2):
+        part = batch_of(ids[[row]], mask[[row]], labels=labels[[row]], visual=visual[[row]])
+        part.loss_tokens = 6 / 2
+        parts.append(model(part))
+    torch.testing.assert_close(torch.stack(parts).mean(), model(whole))
+
+
+def test_bottlenecks_know_what_stands_where_and_the_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make()
+    ids, mask = padded([[5, 6], [7]], "right")
+    batch = batch_of(ids, mask, labels=ids, visual=images(2))
+    batch.dataset = "colors"
+    seen = []
+    model.language.register_forward_pre_hook(lambda *_: seen.append(model.routed._slot.current))
+    model(batch)
+    assert seen[0] is not None and seen[0].task == "colors"
+    assert seen[0].modality.tolist() == [[2, 2, 1, 1], [2, 2, 1, 0]]

@@ -25,14 +25,14 @@ PATIENCE = 420.0
 # Imported by every process: a run that lasts long enough to be interrupted, without being any more work.
 SLOW = """
 import time
-from vlrouting.tasks.scored import ScoredTask
-original = ScoredTask.training_step
+from vlrouting.tasks.scored import TaskModule
+original = TaskModule.training_step
 
 def training_step(self, batch, batch_index):
     time.sleep(0.15)
     return original(self, batch, batch_index)
 
-ScoredTask.training_step = training_step
+TaskModule.training_step = training_step
 """
 
 

@@ -125,10 +125,10 @@ def test_cancel_ends_it_and_a_failure_that_repeats_is_given_up(cluster: Cluster,
     assert run.status() == "cancelled" and not set(cluster.states(job)) & {"PENDING", "RUNNING"}
 
     (place / "broken.py").write_text(
-        "from vlrouting.tasks.scored import ScoredTask\n"
+        "from vlrouting.tasks.scored import TaskModule\n"
         "def on_train_batch_start(self, batch, index):\n"
         "    if index == 3: raise RuntimeError('cannot go on')\n"
-        "ScoredTask.on_train_batch_start = on_train_batch_start\n"
+        "TaskModule.on_train_batch_start = on_train_batch_start\n"
     )
     submit(cluster, place, "--runs", "broken")
     run = RunDirectory(place / "broken" / "tiny" / "default")

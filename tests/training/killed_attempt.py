@@ -22,12 +22,12 @@ from torch.utils.tensorboard import SummaryWriter  # noqa: F401
 import vlrouting.training.point
 from vlrouting.experiment import load
 from vlrouting.launch.in_process import train
-from vlrouting.tasks.scored import ScoredTask
+from vlrouting.tasks.scored import TaskModule
 
 PLACES: dict[str, tuple[Any, str]] = {
-    "training": (ScoredTask, "training_step"),
-    "validation": (ScoredTask, "validation_step"),
-    "test": (ScoredTask, "test_step"),
+    "training": (TaskModule, "training_step"),
+    "validation": (TaskModule, "validation_step"),
+    "test": (TaskModule, "test_step"),
     "writing": (vlrouting.training.point, "write_artifact"),
 }
 """What is called first there. `start` is the first of all."""

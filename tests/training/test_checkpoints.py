@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from vlrouting.experiment import Experiment, RunDirectory, UserError
 from vlrouting.launch.in_process import train
-from vlrouting.tasks.scored import ScoredTask
+from vlrouting.tasks.scored import TaskModule
 from vlrouting.training.checkpoints import (
     NEEDED,
     STEPS_DONE,
@@ -218,16 +218,16 @@ def test_a_full_disk_leaves_the_old_one(run: RunDirectory) -> None:
 
 def stop_in(monkeypatch: pytest.MonkeyPatch, step: int, method: str = "training_step") -> None:
     """Stop this process, once, in the middle of a step."""
-    original = getattr(ScoredTask, method)
+    original = getattr(TaskModule, method)
     sent = []
 
-    def interrupted(self: ScoredTask, batch: object, batch_index: int) -> object:
+    def interrupted(self: TaskModule, batch: object, batch_index: int) -> object:
         if batch_index == step and not sent:
             sent.append(True)
             os.kill(os.getpid(), signal.SIGTERM)
         return original(self, batch, batch_index)
 
-    monkeypatch.setattr(ScoredTask, method, interrupted)
+    monkeypatch.setattr(TaskModule, method, interrupted)
 
 
 Cut = Callable[..., tuple[Experiment, RunDirectory]]

@@ -11,7 +11,7 @@ from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnv
 
 from vlrouting.experiment import Experiment, RunDirectory
 from vlrouting.launch.in_process import train
-from vlrouting.tasks.scored import ScoredTask
+from vlrouting.tasks.scored import TaskModule
 from vlrouting.training import trainer
 from vlrouting.training.interruption import PREEMPTION_SIGNALS, SIGNALS, Interruption, Preempted
 
@@ -26,14 +26,14 @@ def test_lightning_replaces_no_handler(
     found: dict[str, set[object]] = {}
     monkeypatch.setattr(trainer, "cluster_environment", lambda _: environment)
     for name in ("training_step", "validation_step", "test_step"):
-        original = getattr(ScoredTask, name)
+        original = getattr(TaskModule, name)
 
         def noted(*arguments: object, name: str = name, original: Callable[..., object] = original) -> object:
             handlers = [signal.getsignal(number) for number in SIGNALS]
             found.setdefault(name, set()).update(getattr(handler, "__func__", handler) for handler in handlers)
             return original(*arguments)
 
-        monkeypatch.setattr(ScoredTask, name, noted)
+        monkeypatch.setattr(TaskModule, name, noted)
     run(experiment(train={"max_steps": 2, "validate_every_steps": 2}))
     assert found == {step: {Interruption._handle} for step in ("training_step", "validation_step", "test_step")}
 
@@ -42,13 +42,13 @@ def test_lightning_replaces_no_handler(
 def test_a_notice_is_a_preemption(
     experiment: Callable[..., Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    training_step = ScoredTask.training_step
+    training_step = TaskModule.training_step
 
-    def noticed(self: ScoredTask, batch: object, batch_index: int) -> torch.Tensor:
+    def noticed(self: TaskModule, batch: object, batch_index: int) -> torch.Tensor:
         os.kill(os.getpid(), number)
         return training_step(self, batch, batch_index)
 
-    monkeypatch.setattr(ScoredTask, "training_step", noticed)
+    monkeypatch.setattr(TaskModule, "training_step", noticed)
     point = experiment()
     with pytest.raises(Preempted) as stopped:
         train(point, point.points, tmp_path / "runs")

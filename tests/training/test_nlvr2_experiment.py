@@ -17,7 +17,6 @@ from vlrouting.data.example import DataError
 from vlrouting.experiment import Experiment, RunDirectory, load
 from vlrouting.launch.in_process import train
 from vlrouting.metrics.nlvr2_evaluation import evaluate
-from vlrouting.models.encoder_classifier import QuestionAnsweringModel
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.predictor import load_trained
@@ -52,11 +51,9 @@ def build(experiment: Experiment) -> Built:
 
 
 def logits(built: Built, examples: list[Any]) -> torch.Tensor:
-    model = built.task.model
-    assert isinstance(model, QuestionAnsweringModel)
-    batch = built.data.collate(examples)
     with torch.inference_mode():
-        return model.eval()(batch.input_ids, batch.attention_mask, batch.pixels, batch.features)
+        found: torch.Tensor = built.task.model.eval()(built.data.collate(examples))
+        return found
 
 
 @pytest.mark.parametrize("cache", ["true", "false"])
@@ -65,7 +62,7 @@ def test_swapping_the_two_images_changes_the_logits(experiment: Experiment, cach
     torch.manual_seed(0)
     for parameter in built.task.model.language.parameters():
         torch.nn.init.normal_(parameter, std=0.3)  # fresh weights are so small that nothing comes through
-    examples = list(built.data.examples["test"])
+    examples = list(built.data.test_examples)
     swapped = [replace(example, images=example.images[::-1]) for example in examples]
     straight, crossed = logits(built, examples), logits(built, swapped)
     assert straight.shape == (16, 2)
@@ -78,17 +75,15 @@ def test_swapping_the_two_images_changes_the_logits(experiment: Experiment, cach
 def test_both_images_stand_in_prefix_and_context_left_before_right(experiment: Experiment) -> None:
     computed = build(with_overrides(experiment, "vision.cache=true"))
     decoded = build(with_overrides(experiment, "vision.cache=false"))
-    example = computed.data.examples["test"][0]
+    example = computed.data.test_examples[0]
     batch, pixels = computed.data.collate([example]), decoded.data.collate([example])
-    assert batch.features is not None and pixels.pixels is not None
-    assert batch.features.shape == (1, 2, 192) and pixels.pixels.shape == (1, 2, 3, 32, 32)
+    assert batch["visual"].shape == (1, 2, 192) and pixels["visual"].shape == (1, 2, 3, 32, 32)
     model = decoded.task.model
-    encoded = model.visual_features(1, pixels.pixels, None)
+    encoded = model.visual_features(pixels)
     assert encoded is not None and model.vision is not None and model.visual_shape == (2, 192)
-    torch.testing.assert_close(encoded, computed.task.model.visual_features(1, None, batch.features))
+    torch.testing.assert_close(encoded, computed.task.model.visual_features(batch))
     for side in (0, 1):  # each image by itself
-        alone = model.vision(pixels.pixels[:, side])
-        torch.testing.assert_close(batch.features[:, side : side + 1], alone)
+        torch.testing.assert_close(batch["visual"][:, side : side + 1], model.vision(pixels["visual"][:, side]))
 
 
 def test_the_same_run_by_features_and_by_pixels(experiment: Experiment, tmp_path: Path) -> None:
@@ -100,6 +95,7 @@ def test_the_same_run_by_features_and_by_pixels(experiment: Experiment, tmp_path
         said.append([json.loads(line) for line in run.predictions.read_text().splitlines()])
         runs.append(run)
     assert said[0] == said[1]
+    assert {record["cluster"] for record in said[0]} == {"-".join(record["id"].split("-")[:2]) for record in said[0]}
     assert {record["prediction"] for record in said[0]} <= {"true", "false"}
     truth = [{"identifier": record["id"], "label": record["references"][0]} for record in said[0]]
     expected = evaluate(truth, {record["id"]: record["prediction"] for record in said[0]})
@@ -107,6 +103,7 @@ def test_the_same_run_by_features_and_by_pixels(experiment: Experiment, tmp_path
     for name in ("accuracy", "consistency"):
         assert metrics[f"test/{name}"] == pytest.approx(100 * expected[name])
         assert f"validation/{name}" in metrics
+    assert metrics["test/accuracy"] == pytest.approx(sum(record["score"] for record in said[0]) / len(said[0]))
     lines = (runs[0].path / "nlvr2_results.csv").read_text().splitlines()
     assert lines == [f"{record['id']},{record['prediction']}" for record in said[0]]
     trained = load_trained(runs[1].artifact)

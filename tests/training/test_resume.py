@@ -14,7 +14,7 @@ from tests.tiny_experiment import write_experiment
 from tests.training.event_curves import curve
 from vlrouting.experiment import Experiment, RunDirectory
 from vlrouting.launch.in_process import train
-from vlrouting.tasks.scored import ScoredTask
+from vlrouting.tasks.scored import TaskModule
 from vlrouting.training.interruption import Cancelled
 
 STEPS = 10
@@ -35,16 +35,16 @@ def assert_same(one: RunDirectory, other: RunDirectory) -> None:
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
     """Send this process the signal in the middle of one training step, once."""
-    training_step = ScoredTask.training_step
+    training_step = TaskModule.training_step
     sent = []
 
-    def interrupted(self: ScoredTask, batch: object, batch_index: int) -> torch.Tensor:
+    def interrupted(self: TaskModule, batch: object, batch_index: int) -> torch.Tensor:
         if batch_index == step and not sent:
             sent.append(True)
             os.kill(os.getpid(), number)
         return training_step(self, batch, batch_index)
 
-    monkeypatch.setattr(ScoredTask, "training_step", interrupted)
+    monkeypatch.setattr(TaskModule, "training_step", interrupted)
 
 
 @pytest.fixture

@@ -50,6 +50,9 @@ def test_every_test_image_is_captioned_once_and_scored_officially(
     metrics = run.read_metrics()
     for name in ("Bleu_1", "Bleu_4", "METEOR", "ROUGE_L", "CIDEr"):
         assert metrics[f"test/{name}"] == pytest.approx(100 * expected.corpus[name], abs=1e-9)
+    for record in found:
+        assert record["score"] == pytest.approx(100 * expected.per_image[record["id"]]["CIDEr"], abs=1e-9)
+        assert record["cluster"] == record["image"]
     server = json.loads((run.path / "captions_results.json").read_text())
     assert server == [{"image_id": record["id"], "caption": record["prediction"]} for record in found]
 
@@ -74,7 +77,7 @@ def test_evaluated_again_and_captioned_from_the_artifact_alike(
     trained = load_trained(run.artifact)
     texts = trained.caption([Path(str(record["image"])) for record in found])
     assert texts == [record["prediction"] for record in found]
-    with pytest.raises(UserError, match="writes captions; use `vlrouting caption`"):
+    with pytest.raises(UserError, match="trained for the task captioning; use `vlrouting caption`"):
         trained.answer([Path(str(found[0]["image"]))], "what?")
     (tmp_path / "cut.png").write_bytes(Path(str(found[0]["image"])).read_bytes()[:40])
     with pytest.raises(DataError, match=r"cut\.png"):

@@ -13,7 +13,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -32,8 +31,6 @@ ImageLoader = Callable[[Path], Image.Image]
 class PixelSource:
     """A VisualSource that decodes and transforms images: (3, H, W) float32, or (N, 3, H, W) of several."""
 
-    kind: Literal["pixels", "features"] = "pixels"
-
     def __init__(self, transform: Callable[[Image.Image], Tensor], load_image: ImageLoader) -> None:
         self.transform, self.load_image = transform, load_image
 
@@ -45,8 +42,6 @@ class PixelSource:
 
 class FeatureCache:
     """A VisualSource that reads computed features: (V, Dv) float32."""
-
-    kind: Literal["pixels", "features"] = "features"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -126,6 +121,7 @@ def build_feature_cache(
 def _key(encoder: VisionEncoder, paths: Sequence[str]) -> str:
     digest = hashlib.sha256()
     digest.update(f"{encoder.name}|{fingerprint(encoder)}|{encoder.features}|{encoder.preprocessing}".encode())
+    digest.update(encoder.transforms.encode())
     for path in paths:
         stat = os.stat(path)
         digest.update(f"{path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())

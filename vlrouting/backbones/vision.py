@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,18 @@ from vlrouting.config.names import nearest_names
 
 
 class VisionEncoder(nn.Module):
-    """A frozen timm model that gives visual features.
+    """A timm model that gives visual features. It is frozen, but for what is attached to it or unfrozen in it.
 
     Attributes:
         width: Dv.
         image_size: (H, W) of the pixels that it takes.
         revision: what was loaded: hub commit, package version or file.
+        transforms: what was changed in the loaded model, a part of the feature cache's key.
+        routed: what `vlrouting.bottleneck.attach` returned for `model`; None where nothing was attached.
     """
+
+    transforms = ""
+    routed: Any = None
 
     def __init__(self, model: nn.Module, config: VisionConfig, revision: str | None) -> None:
         super().__init__()
@@ -42,7 +46,7 @@ class VisionEncoder(nn.Module):
         freeze(self)
 
     def train(self, mode: bool = True) -> VisionEncoder:
-        """Stays in eval mode: its batch norms must not learn."""
+        """Stays in eval mode: its batch norms must keep their statistics."""
         return super().train(False)
 
     def transform(self, image: Image.Image) -> Tensor:
@@ -55,9 +59,14 @@ class VisionEncoder(nn.Module):
         """The transform as text, a part of the feature cache's key."""
         return repr(self._transform)
 
-    @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, 1, Dv) pooled, or (B, V, Dv) patch or grid tokens."""
+        """(B, 3, H, W) -> (B, 1, Dv) pooled, or (B, V, Dv) patch or grid tokens; with gradients where something in
+        the encoder trains."""
+        trains = any(parameter.requires_grad for parameter in self.model.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and trains):
+            return self._encode(pixels)
+
+    def _encode(self, pixels: Tensor) -> Tensor:
         model: Any = self.model
         features: Tensor = model.forward_features(pixels)
         if self.features == "pooled":
@@ -95,13 +104,9 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
         BackboneError: see `load_vision_encoder`.
     """
     folder = _folder(config.name)
-    takes_size = _takes_image_size(config.name if folder is None else _architecture(folder))
-    options = {"img_size": config.image_size} if config.image_size and takes_size else {}
     hub = config.weights == "hub"
     try:
-        with fixed_randomness():
-            name = config.name if folder is None else f"local-dir:{folder}"
-            model = timm.create_model(name, pretrained=hub, **options)
+        model = _create(config.name if folder is None else f"local-dir:{folder}", hub, config.image_size)
     except Exception as error:
         if folder is not None:
             raise BackboneError(f"vision.name: timm cannot load the model in {folder} ({_first_line(error)})") from None
@@ -135,16 +140,21 @@ def _folder(name: str) -> Path | None:
     return Path(name).resolve() if Path(name).is_dir() else None
 
 
-def _architecture(folder: Path) -> str:
-    try:
-        return str(json.loads((folder / "config.json").read_text())["architecture"])
-    except (OSError, ValueError, KeyError) as error:
-        raise BackboneError(f"vision.name: {folder} has no config.json as timm writes it ({error})") from None
+def _create(name: str, pretrained: bool, image_size: int | None) -> nn.Module:
+    """timm's model, made for the image size where it has to know it: transformers fix their number of patches."""
+    if image_size is not None:
+        try:
+            return _create_with(name, pretrained=pretrained, img_size=image_size)
+        except TypeError as error:  # a network of convolutions, whose constructor has no such argument
+            if "img_size" not in str(error):
+                raise
+    return _create_with(name, pretrained=pretrained)
 
 
-def _takes_image_size(name: str) -> bool:
-    """Vision transformers fix their number of patches when they are made; networks of convolutions do not."""
-    return "vit" in name or "deit" in name or "swin" in name or "beit" in name or "eva" in name
+def _create_with(name: str, **options: Any) -> nn.Module:
+    with fixed_randomness():
+        model: nn.Module = timm.create_model(name, **options)
+    return model
 
 
 def _load_file_into(model: nn.Module, file: Path, config: VisionConfig) -> None:

@@ -11,7 +11,7 @@ from vlrouting.config.kinds import LoraConfig
 from vlrouting.config.problem import Problem, at_least, one_of
 from vlrouting.config.routings import ROUTINGS
 from vlrouting.config.selection import SELECTORS, SelectConfig
-from vlrouting.config.tasks import TASKS
+from vlrouting.config.tasks import ARCHITECTURES, TASKS
 from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
 
 SECTIONS = ("data", "vision", "language", "model", "train", "generate", "evaluate")
@@ -55,6 +55,12 @@ class ExperimentConfig:
         return TASKS.facts(self.task).generates
 
     @property
+    def architecture(self) -> str:
+        """Name of the joint model's architecture: `model.architecture`, or the first one that fits the task."""
+        fit = (name for name in ARCHITECTURES if ARCHITECTURES.facts(name).generates == self.generates)
+        return self.model.architecture or next(fit)
+
+    @property
     def uses_image(self) -> bool:
         """Whether images are opened: not for noise, ones and the text-only baseline."""
         return self.model.visual_input == "image"
@@ -96,6 +102,11 @@ class ExperimentConfig:
 
     def _between_sections(self) -> list[Problem]:
         found = []
+        if self.task in TASKS and self.architecture in ARCHITECTURES:
+            generates = ARCHITECTURES.facts(self.architecture).generates
+            if generates != self.generates:
+                message = f"{self.architecture} {'generates text' if generates else 'classifies'}, unlike {self.task}"
+                found.append(Problem(("model.architecture", "task"), message))
         if self.model.standardize_visual and not (self.vision.cache and not self.trains_vision):
             keys = ("model.standardize_visual", "vision.cache")
             found.append(Problem(keys, "measures the cached features", "set vision.cache: true, and train no vision"))

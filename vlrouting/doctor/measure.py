@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vlrouting.config import ExperimentConfig
 from vlrouting.doctor.finding import FAULT, WARNING, Finding
@@ -17,6 +17,8 @@ from vlrouting.experiment import Point
 
 if TYPE_CHECKING:
     import torch
+
+    from vlrouting.data.loading.batch import Batch
 
 _REMEDY = "raise train.accumulate, set train.gradient_checkpointing=true or language.dtype=bfloat16"
 
@@ -63,36 +65,42 @@ def run_step(config: ExperimentConfig, size: ModelSize, device: torch.device) ->
     """Build the point's model with random weights; one forward pass, backward pass and optimizer step."""
     import torch
 
-    from vlrouting.backbones.language import load_language_model
-    from vlrouting.backbones.vision import load_vision_encoder
+    from vlrouting.backbones.load import load_language, load_vision
     from vlrouting.tasks.optimization import make_optimizer
     from vlrouting.training.device import precision_of
 
-    encodes = config.uses_image and not config.vision.cache
-    encoder = load_vision_encoder(replace(config.vision, weights="random")) if encodes else None
-    language = load_language_model(replace(config.language, weights="random"), causal=config.generates)
-    model = build(config, language, size.answers, size.visual_shape, encoder).to(device).train()
+    vision, language = replace(config.vision, weights="random"), replace(config.language, weights="random")
+    config = replace(config, vision=vision, language=language)
+    encoder, language_model = load_vision(config) if _encodes(config) else None, load_language(config)
+    model = build(config, language_model, size.answers, size.visual_shape, encoder).to(device).train()
     optimizer, _ = make_optimizer(model.parameters(), config.train, 1)
     dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision_of(config.train))
     with torch.autocast(device.type, dtype) if dtype is not None else nullcontext():
-        output = model(**_batch(config, size, int(language.model.config.vocab_size), device))
+        output = model(_batch(config, size, int(language_model.model.config.vocab_size)).to(device))
     output.float().mean().backward()
     optimizer.step()
 
 
-def _batch(config: ExperimentConfig, size: ModelSize, vocabulary: int, device: torch.device) -> dict[str, Any]:
+def _encodes(config: ExperimentConfig) -> bool:
+    """Whether images are encoded in the step."""
+    return config.uses_image and (config.trains_vision or not config.vision.cache)
+
+
+def _batch(config: ExperimentConfig, size: ModelSize, vocabulary: int) -> Batch:
     """Random inputs of the model, of the configured lengths."""
     import torch
 
+    from vlrouting.data.example import Example
+    from vlrouting.data.loading.batch import Batch
+
     rows = _rows(config)
-    ids = torch.randint(vocabulary, (rows, size.text_tokens(config)), device=device)
-    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)} | ({"labels": ids} if config.generates else {})
-    if not config.uses_image or size.vision is None or size.visual_shape is None:
-        return batch
-    if config.vision.cache:
-        return {**batch, "features": torch.randn(rows, *size.visual_shape, device=device)}
-    images = (size.images,) if size.images > 1 else ()
-    return {**batch, "pixels": torch.randn(rows, *images, 3, *size.vision.pixels, device=device)}
+    ids = torch.randint(vocabulary, (rows, size.text_tokens(config)))
+    tensors = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+    if size.vision is not None and size.visual_shape is not None:
+        images = (size.images,) if size.images > 1 else ()
+        shape = (*images, 3, *size.vision.pixels) if _encodes(config) else size.visual_shape
+        tensors["visual"] = torch.randn(rows, *shape)
+    return Batch([Example(0, (), "", {})] * rows, tensors)
 
 
 def _rows(config: ExperimentConfig) -> int:

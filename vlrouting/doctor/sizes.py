@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import ARCHITECTURES, TASKS, ExperimentConfig
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.doctor.data import reading
 from vlrouting.doctor.subject import RunContext
@@ -67,10 +67,8 @@ class ModelSize:
 
     def text_tokens(self, config: ExperimentConfig) -> int:
         """Most tokens of a training text: prompt and target."""
-        prompt = config.data.max_text_tokens
-        if config.task == "captioning":
-            prompt = min(prompt, len(config.data.prompt.format(text="")) + 1)  # no token is shorter than a character
-        return prompt + (config.data.max_target_tokens if config.generates else 0)
+        longest: int = TASKS.load(config.task).longest_row(config.data)
+        return longest
 
     def sequence(self, config: ExperimentConfig) -> int:
         """Most tokens of a training sequence: image and text."""
@@ -113,11 +111,11 @@ def build(
     Raises:
         Misfit: the bottlenecks do not fit the language model.
     """
+    from vlrouting.backbones.load import Backbones
     from vlrouting.training.assembly import build_model
-    from vlrouting.training.inputs import Visual
 
     try:
-        return build_model(config, language, [""] * answers, Visual(None, visual_shape, encoder, None))
+        return build_model(config, Backbones(language, encoder), visual_shape, answers)
     except UserError as error:
         raise Misfit(str(error)) from None
 
@@ -145,7 +143,8 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
     if vision is None and config.model.visual_input != "none":
         raise NotKnown(f"{config.vision.name} cannot be built without its weights")
     images = _images_per_example(config, context)
-    answers = 0 if config.generates else vocabulary_size(config, context) or USUAL_ANSWERS
+    vocabulary = vocabulary_size(config, context)
+    answers = 0 if config.generates else vocabulary if isinstance(vocabulary, int) else USUAL_ANSWERS
     visual_shape = None if vision is None else (images * vision.tokens, vision.width)
     language = _language_on_meta(config)
     with _on_meta():
@@ -172,7 +171,8 @@ def _language_on_meta(config: ExperimentConfig) -> LanguageModel:
     language = config.language
     source: Source = language_source(language)
     options = {"gguf_file": language.gguf_file} if language.gguf_file is not None else {}
-    kind = AutoModelForCausalLM if config.generates else AutoModel
+    causal = ARCHITECTURES.facts(config.architecture).language == "causal"
+    kind = AutoModelForCausalLM if causal else AutoModel
     try:
         if source.folder is None and not hub_cached(source):
             raise NotKnown(f"{language.name} is not on this machine")

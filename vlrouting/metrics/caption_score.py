@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import EvaluateConfig
-from vlrouting.metrics.caption_metric import CaptionMetric
-from vlrouting.metrics.caption_scores import missing_requirements
+from vlrouting.metrics.caption_scores import check_references, missing_requirements, score
 from vlrouting.metrics.results_file import write_results_file
-from vlrouting.metrics.score import Score
+from vlrouting.metrics.score import Score, Scores
 
 TITLES = {"Bleu_4": "BLEU-4", "METEOR": "METEOR", "ROUGE_L": "ROUGE-L", "CIDEr": "CIDEr"}
 
@@ -23,26 +22,23 @@ class CaptionScore(Score):
     results_file = "captions_results.json"
 
     def __init__(self, examples: Sequence[Any], config: EvaluateConfig) -> None:
+        """
+        Raises:
+            ValueError: there are no references, or an image has none.
+        """
         super().__init__(examples, config)
-        self._titles = {**TITLES, "SPICE": "SPICE"} if config.spice else TITLES
-        references = {example.id: example.answers for example in examples}
-        self.metric: CaptionMetric = CaptionMetric(references, spice=config.spice)
+        self.references: dict[Any, Sequence[str]] = {example.id: example.answers for example in examples}
+        check_references(self.references)
 
-    def update(self, predictions: Sequence[str], examples: Sequence[Any]) -> None:
+    def evaluate(self, predictions: Mapping[Any, str]) -> Scores:
         """See `Score`."""
-        self.metric.update({example.id: text for example, text in zip(examples, predictions, strict=True)})
+        found = score(predictions, self.references, spice=self.config.spice)
+        per_image = {name: {image: 100 * v[name] for image, v in found.per_image.items()} for name in found.corpus}
+        return Scores({name: 100 * value for name, value in found.corpus.items()}, per_image, found.not_computed)
 
-    def compute(self) -> dict[str, float]:
+    def titles(self, scores: Scores) -> dict[str, str]:
         """See `Score`."""
-        return {name: 100 * value for name, value in self.metric.compute().items()}
-
-    def not_computed(self) -> dict[str, str]:
-        """See `Score`."""
-        return dict(self.metric.last.not_computed) if self.metric.last is not None else {}
-
-    def titles(self) -> dict[str, str]:
-        """See `Score`."""
-        return dict(self._titles)
+        return {**TITLES, "SPICE": "SPICE"} if self.config.spice else dict(TITLES)
 
     def write_results(self, path: Path, predictions: Mapping[Any, str]) -> None:
         """The COCO server's file: `[{"image_id": 1, "caption": "a cat"}]`."""
@@ -50,7 +46,7 @@ class CaptionScore(Score):
         def encode(pairs: list[tuple[Any, str]]) -> str:
             return json.dumps([{"image_id": image, "caption": text} for image, text in pairs], ensure_ascii=False)
 
-        write_results_file(path, predictions, [example.id for example in self.examples], encode)
+        write_results_file(path, predictions, list(self.references), encode)
 
     @classmethod
     def missing(cls, config: EvaluateConfig) -> dict[str, str]:

@@ -7,21 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.metrics.nlvr2_evaluation import evaluate, write_results
-from vlrouting.metrics.whole_split import Evaluated, WholeSplitScore
+from vlrouting.metrics.score import Score, Scores
 
 
-class NLVR2Score(WholeSplitScore):
+class NLVR2Score(Score):
     """Accuracy and consistency in percent, as papers print them."""
 
     main = "accuracy"
     results_file = "nlvr2_results.csv"
 
-    def evaluate(self, predictions: Mapping[Any, str]) -> Evaluated:
-        """See `WholeSplitScore`."""
+    def evaluate(self, predictions: Mapping[Any, str]) -> Scores:
+        """See `Score`."""
         records = [{"identifier": example.id, "label": example.answer} for example in self.examples]
-        return Evaluated({name: 100 * value for name, value in evaluate(records, predictions).items()})
+        values = {name: 100 * value for name, value in evaluate(records, predictions).items()}
+        correct = {e.id: 100.0 * (predictions[e.id].lower() == e.answer.lower()) for e in self.examples}
+        return Scores(values, {self.main: correct})
 
-    def titles(self) -> dict[str, str]:
+    def cluster(self, example: Any) -> str:
+        """Split and set of the identifier `split-set-pair-sentence`: the pairs of a set share images."""
+        return "-".join(example.id.split("-")[:2])
+
+    def titles(self, scores: Scores) -> dict[str, str]:
         """See `Score`."""
         return {"accuracy": "NLVR2 accuracy", "consistency": "NLVR2 consistency"}
 

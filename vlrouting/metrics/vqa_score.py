@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlrouting.config import EvaluateConfig
-from vlrouting.metrics.score import Score
-from vlrouting.metrics.vqa_accuracy import VQAAccuracy, write_results
+from vlrouting.metrics.score import Score, Scores
+from vlrouting.metrics.vqa_accuracy import VQAAccuracy, vqa_accuracy, write_results
 
 
 class VQAScore(Score):
@@ -17,37 +16,25 @@ class VQAScore(Score):
     main = "vqa_accuracy"
     results_file = "vqa_results.json"
 
-    def __init__(self, examples: Sequence[Any], config: EvaluateConfig) -> None:
-        super().__init__(examples, config)
-        answer_types = sorted({example.answer_type for example in examples} - {""})
-        question_types = sorted({example.question_type for example in examples} - {""})
-        self.metric: VQAAccuracy = VQAAccuracy(answer_types, question_types, config.vqa_variant)
-
-    def update(self, predictions: Sequence[str], examples: Sequence[Any]) -> None:
+    def evaluate(self, predictions: Mapping[Any, str]) -> Scores:
         """See `Score`."""
-        answered = [(text, example) for text, example in zip(predictions, examples, strict=True) if example.answers]
-        if answered:
-            self.metric.update(
-                [text for text, _ in answered],
-                [example.answers for _, example in answered],
-                [example.answer_type for _, example in answered],
-                [example.question_type for _, example in answered],
-                [example.id for _, example in answered],
-            )
+        scored = [example for example in self.examples if example.id in predictions]
+        answer_types = sorted({example.answer_type for example in self.examples} - {""})
+        question_types = sorted({example.question_type for example in self.examples} - {""})
+        metric, variant = VQAAccuracy(answer_types, question_types, self.config.vqa_variant), self.config.vqa_variant
+        metric.update(
+            [predictions[example.id] for example in scored],
+            [example.answers for example in scored],
+            [example.answer_type for example in scored],
+            [example.question_type for example in scored],
+            [example.id for example in scored],
+        )
+        of_each = {e.id: 100 * vqa_accuracy(predictions[e.id], e.answers, variant) for e in scored}
+        return Scores(metric.compute(), {self.main: of_each})
 
-    def compute(self) -> dict[str, float]:
-        """See `Score`."""
-        return self.metric.compute()
-
-    def not_computed(self) -> dict[str, str]:
-        """See `Score`."""
-        if any(example.answers for example in self.examples):
-            return {}
-        return {self.main: f"the split has no public answers; hand {self.results_file} in to the evaluation server"}
-
-    def titles(self) -> dict[str, str]:
+    def titles(self, scores: Scores) -> dict[str, str]:
         """The overall accuracy, with the evaluation code's variant."""
-        return {self.main: self.metric.describe()}
+        return {self.main: VQAAccuracy(variant=self.config.vqa_variant).describe()}
 
     def write_results(self, path: Path, predictions: Mapping[Any, str]) -> None:
         """See `Score`."""

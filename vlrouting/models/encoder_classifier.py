@@ -1,70 +1,40 @@
-"""Question answering with an encoder language model: visual prefix + question -> classifier over the answers."""
+"""Classification with an encoder language model: visual prefix + text -> head over the outputs."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
-from vlrouting.backbones.vision import VisionEncoder
-from vlrouting.bottleneck import BottleneckConfig
-from vlrouting.config import ModelConfig
-from vlrouting.models.joint_model import VisualLanguageModel
+from vlrouting.models.joint_model import JointModel, ModelInputs
 
 
-def answer_head(width: int, answers: int) -> nn.Sequential:
+def answer_head(width: int, outputs: int) -> nn.Sequential:
     """Linear - LayerNorm - GELU - Linear, (B, D) -> (B, A); the hidden layer is as wide as the authors have it."""
-    return nn.Sequential(nn.Linear(width, 2 * width), nn.LayerNorm(2 * width), nn.GELU(), nn.Linear(2 * width, answers))
+    return nn.Sequential(nn.Linear(width, 2 * width), nn.LayerNorm(2 * width), nn.GELU(), nn.Linear(2 * width, outputs))
 
 
-class QuestionAnsweringModel(VisualLanguageModel):
-    """Any transformers encoder with an answer head.
+class EncoderClassifier(JointModel):
+    """Any transformers encoder with a head.
 
-    The sequence is the V projected visual features, then the question's tokens; the answer is read from the first of
-    these (`[CLS]`, `<s>`).
+    The sequence is the V projected visual features, then the text's tokens; the head reads the first of these (`[CLS]`,
+    `<s>`).
 
     Attributes:
-        head: D -> answers.
+        head: D -> A.
     """
 
-    def __init__(
-        self,
-        language: PreTrainedModel,
-        bottleneck: BottleneckConfig,
-        answers: int,
-        visual_shape: tuple[int, int] | None,
-        config: ModelConfig,
-        vision: VisionEncoder | None = None,
-    ) -> None:
-        """
-        Args:
-            answers: size A of the answer vocabulary.
-            language, bottleneck, visual_shape, config, vision: see `VisualLanguageModel`.
+    def __init__(self, *arguments: Any, outputs: int, **options: Any) -> None:
+        """The arguments are those of `JointModel`."""
+        super().__init__(*arguments, **options)
+        self.head = answer_head(self.width, outputs)
 
-        Raises:
-            ValueError: the bottlenecks do not fit the model.
-        """
-        super().__init__(language, bottleneck, visual_shape, config, vision)
-        self.head = answer_head(int(language.config.hidden_size), answers)
-
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, pixels: Tensor | None = None, features: Tensor | None = None
-    ) -> Tensor:
-        """Logits over the answers.
-
-        Args:
-            input_ids: (B, T).
-            attention_mask: (B, T), 0 on padding.
-            pixels: (B, 3, H, W), or (B, N, 3, H, W) of N images, with a vision encoder.
-            features: (B, V, Dv), without.
-
-        Returns:
-            (B, A).
-        """
-        text = self.language.get_input_embeddings()(input_ids)  # (B, T, D)
-        visual = self.visual_features(len(input_ids), pixels, features)
-        embeddings, mask = self.with_prefix(visual, text, attention_mask)
-        with self.looking_at(visual):
-            states = self.language(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state
+    def forward(self, batch: ModelInputs) -> Tensor:
+        """Logits (B, A) of `input_ids` (B, T), `attention_mask` (B, T) and `visual`."""
+        visual = self.visual_features(batch)  # (B, V, D)
+        embeddings, mask = self.with_prefix(visual, self.embed(batch), batch["attention_mask"])  # (B, V + T, D)
+        with self.look_at(visual, mask, batch):
+            states = self.language(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state  # (B, V + T, D)
         first_text_token = 0 if visual is None else visual.shape[1]
         logits: Tensor = self.head(states[:, first_text_token].to(self.head[0].weight.dtype))
         return logits

@@ -1,128 +1,155 @@
-"""What every vision-language model here has: a frozen language model with bottlenecks, and the image in front of it."""
+"""What every joint model has: a language model with bottlenecks, the image as a prefix before its text, a projector."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedModel
 
 from vlrouting.backbones.vision import VisionEncoder
-from vlrouting.bottleneck import BottleneckConfig, Routed, attach
+from vlrouting.bottleneck import Bottleneck, ForwardContext, Routed
+from vlrouting.bottleneck.context import IMAGE
 from vlrouting.config import ModelConfig
 from vlrouting.models.standardize import Standardize
 
 
-class VisualLanguageModel(nn.Module):
-    """A frozen language model with bottlenecks, and a visual projector.
+class ModelInputs(Protocol):
+    """What a model reads of a batch (`vlrouting.data.loading.batch.Batch`): B rows and their tensors by name."""
+
+    dataset: str
+    loss_tokens: float | None
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, name: str) -> Tensor: ...
+
+    def get(self, name: str) -> Tensor | None: ...
+
+    @property
+    def target_tokens(self) -> int: ...
+
+
+class JointModel(nn.Module):
+    """A language model with bottlenecks, a visual projector, and the vision encoder where it computes in the model.
+
+    An architecture is a subclass with `forward`, and with `generate` where it generates text.
 
     Attributes:
         language: the language model, with bottlenecks.
-        routed: what `attach` gave.
-        standardize: takes mean and deviation out of the features, with `standardize_visual`.
-        projector: Dv -> D; identity where they are equal, as the authors have it; None for the blind floor.
-        vision: the frozen encoder, or None where features come computed.
+        routed: what `attach` returned for it.
+        standardize: removes mean and standard deviation from the features, with `standardize_visual`.
+        projector: Dv -> D; identity where they are equal, as the authors have it; None for the text-only baseline.
+        vision: the encoder, or None where the features come computed.
     """
 
     def __init__(
         self,
-        language: PreTrainedModel,
-        bottleneck: BottleneckConfig,
+        routed: Routed,
         visual_shape: tuple[int, int] | None,
         config: ModelConfig,
         vision: VisionEncoder | None = None,
+        *,
+        outputs: int = 0,
     ) -> None:
         """
         Args:
-            language: frozen and changed in place.
-            bottleneck: what to attach.
+            routed: the language model with its bottlenecks.
             visual_shape: (V, Dv) of an example's visual features; None where no image enters (`visual_input: none`).
             config: how the image enters.
-            vision: encodes pixels inside the model; None takes computed features.
-
-        Raises:
-            ValueError: the bottlenecks do not fit the model.
+            vision: encodes pixels in the model; bottlenecks may be attached to it. None takes computed features.
+            outputs: outputs A of the head; an architecture that generates text has none.
         """
         super().__init__()
         self.config, self.visual_shape = config, visual_shape
-        width = int(language.config.hidden_size)
-        self.routed: Routed = attach(language, bottleneck, unfreeze=config.unfreeze)
-        self.language = language
-        self.vision = vision
+        self.routed, self.language, self.vision = routed, routed.model, vision
+        self.width = int(routed.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.standardize: Standardize | None = None
         self.projector: nn.Module | None = None
         if visual_shape is not None:
-            self.projector = nn.Identity() if visual_shape[1] == width else nn.Linear(visual_shape[1], width)
+            features = visual_shape[1]
+            self.projector = nn.Identity() if features == self.width else nn.Linear(features, self.width)
             if config.standardize_visual and config.visual_input == "image":
-                self.standardize = Standardize(visual_shape[1])
+                self.standardize = Standardize(features)
 
-    def train(self, mode: bool = True) -> VisualLanguageModel:
-        """Training mode for what trains. The frozen models stay in eval mode, but for blocks that recompute: there
-        transformers checkpoints in training mode only."""
+    def train(self, mode: bool = True) -> JointModel:
+        """Training mode for the trainable modules. The backbones stay in eval mode, but for blocks with activation
+        checkpointing, which transformers checkpoints in training mode only."""
         super().train(mode)
         self.language.eval()
-        for bottleneck in self.routed.bottlenecks.values():
-            bottleneck.train(mode)
-        for module in self.language.modules():
-            if getattr(module, "gradient_checkpointing", False):
+        for module in self.modules():
+            if isinstance(module, Bottleneck):
+                module.train(mode)
+            elif getattr(module, "gradient_checkpointing", False):
                 module.training = mode
         return self
 
     @property
-    def trained_parameters(self) -> int:
-        """Numbers that train: bottlenecks, norms, projector and head."""
+    def trainable_parameters(self) -> int:
+        """Number of trainable parameters: bottlenecks, norms, projector and head."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     @property
     def total_parameters(self) -> int:
-        """All numbers of the model, the vision encoder's where it is a part of it."""
+        """Number of all parameters of the model, the vision encoder's where it is a part of it."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def visual_features(self, batch: int, pixels: Tensor | None, features: Tensor | None) -> Tensor | None:
-        """What enters prefix and context, (B, V, D); None for the blind floor.
+    def visual_features(self, batch: ModelInputs) -> Tensor | None:
+        """What enters prefix and context, (B, V, D); None for the text-only baseline.
 
         `noise` draws from the global generator, which the task seeds for every batch.
+
+        Raises:
+            ValueError: the batch has no `visual`.
         """
         if self.visual_shape is None or self.projector is None:
             return None
-        if self.config.visual_input in ("noise", "ones"):
-            shape = (batch, *self.visual_shape)
-            device = next(self.language.parameters()).device
-            noise = self.config.visual_input == "noise"
-            features = torch.randn(shape, device=device) if noise else torch.ones(shape, device=device)
-        elif pixels is not None and self.vision is not None:
-            features = self._encode(self.vision, pixels)
-        if features is None:
-            raise ValueError("the model needs visual features (B, V, Dv), or pixels and a vision encoder")
+        features = self._features(batch, self.visual_shape)  # (B, V, Dv)
         if self.standardize is not None:
             features = self.standardize(features)
         visual: Tensor = self.projector(features)  # (B, V, D)
         return functional.layer_norm(visual, visual.shape[-1:]) if self.config.normalize_visual else visual
 
-    @staticmethod
-    def _encode(vision: VisionEncoder, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, V, Dv); of several images, (B, N, 3, H, W), the features one after the other."""
-        if pixels.dim() == 4:
-            encoded: Tensor = vision(pixels)
-            return encoded
-        features: Tensor = vision(pixels.flatten(0, 1))  # (B·N, V, Dv)
-        return features.reshape(len(pixels), -1, features.shape[-1])  # (B, N·V, Dv)
-
-    @contextmanager
-    def looking_at(self, visual: Tensor | None) -> Iterator[None]:
-        """Bottlenecks see the image inside the block; nothing happens where there is none."""
+    def _features(self, batch: ModelInputs, visual_shape: tuple[int, int]) -> Tensor:
+        if self.config.visual_input in ("noise", "ones"):
+            draw = torch.randn if self.config.visual_input == "noise" else torch.ones
+            return draw(len(batch), *visual_shape, device=next(self.language.parameters()).device)
+        visual = batch.get("visual")
         if visual is None:
-            yield
-        else:
-            with self.routed.look_at(visual):
-                yield
+            raise ValueError("the model needs `visual`: features (B, V, Dv), or pixels for its vision encoder")
+        if self.vision is None:
+            return visual
+        if visual.dim() == 4:  # one image per example, (B, 3, H, W)
+            encoded: Tensor = self.vision(visual)
+            return encoded
+        features: Tensor = self.vision(visual.flatten(0, 1))  # (B·N, V, Dv)
+        return features.reshape(len(visual), -1, features.shape[-1])  # (B, N·V, Dv), one image after the other
+
+    def embed(self, batch: ModelInputs) -> Tensor:
+        """The text's input embeddings, (B, T, D)."""
+        embeddings: Tensor = self.language.get_input_embeddings()(batch["input_ids"])  # type: ignore[operator]
+        return embeddings
+
+    def look_at(
+        self, visual: Tensor | None, mask: Tensor, batch: ModelInputs
+    ) -> AbstractContextManager[ForwardContext]:
+        """The bottlenecks know the forward pass inside the block: its image (B, V, D), what stands where, its dataset.
+
+        Args:
+            visual: see `visual_features`.
+            mask: (B, V + T), of `with_prefix`.
+            batch: what the pass is for.
+        """
+        modality = mask.clone()  # 1 is text, 0 is padding
+        if visual is not None:
+            modality[:, : visual.shape[1]] = IMAGE
+        return self.routed.look_at(visual, modality=modality, task=batch.dataset)
 
     @staticmethod
     def with_prefix(visual: Tensor | None, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The visual prefix put before the text.
+        """The visual prefix before the text.
 
         Args:
             visual: (B, V, D), or None.

@@ -1,4 +1,4 @@
-"""Visual features with the mean and deviation of the training images taken out."""
+"""Visual features minus the mean, over the standard deviation, of the training images."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 
 class Standardize(nn.Module):
-    """(x - mean) / deviation per channel, with both measured once over the training images.
+    """(x - mean) / std per channel, with both measured once over the training images.
 
     The pooled features of a frozen encoder share a large part: on pictures of one kind most of a vector says only
-    "a picture of this kind". Taken out, what differs between two images is what the bottlenecks see.
+    "a picture of this kind". Without that part the bottlenecks see what differs between two images.
 
-    `measured` makes the two vectors a part of the artifact, though they do not train.
+    `measured` makes the two vectors a part of the artifact, though they are not trained.
     """
 
     measured = True

@@ -40,7 +40,7 @@ def learning_rate_factor(config: TrainConfig, total_steps: int, step: int) -> fl
 
 
 def make_optimizer(parameters: Iterable[Parameter], config: TrainConfig, total_steps: int) -> tuple[AdamW, LambdaLR]:
-    """The optimizer over the trained parameters, and its schedule, stepped once per optimizer step."""
+    """The optimizer over the trainable parameters, and its schedule, stepped once per optimizer step."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     optimizer = AdamW(trained, lr=config.lr, eps=config.eps, weight_decay=config.weight_decay)
     return optimizer, LambdaLR(optimizer, lambda step: learning_rate_factor(config, total_steps, step))

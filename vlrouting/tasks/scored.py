@@ -1,123 +1,135 @@
-"""What every task has: the model's optimisation, scores of validation and test, predictions, checkpoints."""
+"""The LightningModule of every task: optimisation, scores of validation and test, predictions, checkpoints."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning
-import torch
 from torch import Tensor
 
-from vlrouting.config import TrainConfig
-from vlrouting.metrics.gathered import joined_on_first_process
-from vlrouting.metrics.score import Score
-from vlrouting.models.joint_model import VisualLanguageModel
+from vlrouting.data.loading.batch import Batch
+from vlrouting.metrics.gathered import gathered_on_first_process, on_first_process
+from vlrouting.metrics.score import Score, Scores
+from vlrouting.models.joint_model import JointModel
 from vlrouting.tasks.optimization import make_optimizer
 from vlrouting.tasks.randomness import seed_step
 from vlrouting.tasks.trained_state import keep_trained_state, require_trained_state
 
+if TYPE_CHECKING:
+    from vlrouting.tasks.task import TaskInputs
 
-class ScoredTask(lightning.LightningModule):
-    """A task whose test gives one text per example, which a dataset's metric scores.
 
-    A subclass says what the loss of a batch is, and what is predicted for it.
+class TaskModule(lightning.LightningModule):
+    """A task whose predictions are one text per example, which a dataset's metric scores.
+
+    A subclass defines the loss of a batch and its predictions.
 
     Attributes:
-        predictions: after a test, one record per example (on the first process those of all): id, question (where
-            there is one), prediction, references, image(s).
         scores: `validation/…` and `test/…` of the last pass over each. Lightning's own log would round them to float32.
-        not_computed: scores of the last test that could not be had, and why.
+        tested: what the metric gave for the last test; None before.
+        predictions: after a test, on the first process, one record per example: id, question (where there is one),
+            prediction, references, image or images, cluster, score (where there is one).
     """
 
     def __init__(
-        self,
-        model: VisualLanguageModel,
-        train: TrainConfig,
-        total_steps: int,
-        seed: int,
-        score: Mapping[str, Score],
+        self, model: JointModel, inputs: TaskInputs, total_steps: int = 0, scores: Mapping[str, Score] | None = None
     ) -> None:
         """
         Args:
-            model: what trains.
-            train: optimisation.
+            model: the joint model.
+            inputs: configuration, tokenizer and answers. Every batch's randomness is a function of the seed and of the
+                batch's number.
             total_steps: optimizer steps of the whole run.
-            seed: of the run; every batch's randomness is a function of it and of the batch's number.
-            score: `validation` and `test`: how their predictions are scored.
+            scores: `validation` and `test`: how their predictions are scored.
         """
         super().__init__()
-        self.model, self.config = model, train
-        self.total_steps, self.seed = total_steps, seed
-        self.score = dict(score)
-        self.metrics = torch.nn.ModuleDict({split: scored.metric for split, scored in score.items()})
-        self.predictions: list[dict[str, Any]] = []
+        self.model, self.inputs, self.config = model, inputs, inputs.config.train
+        self.total_steps, self.seed = total_steps, inputs.config.seed
+        self.score = dict(scores or {})
         self.scores: dict[str, float] = {}
-        self.not_computed: dict[str, str] = {}
+        self.tested: Scores | None = None
+        self.predictions: list[dict[str, Any]] = []
+        self._predicted: list[tuple[int | str, str]] = []
         self.strict_loading = False  # checkpoints hold trained tensors only; `require_trained_state` checks them
 
     @abstractmethod
-    def loss(self, batch: Any, step: int) -> Tensor:
-        """A scalar, whose mean over the devices and pieces of optimizer step `step` is the step's loss."""
+    def loss(self, batch: Batch) -> Tensor:
+        """A scalar, whose mean over the devices and micro-batches of an optimizer step is the step's loss."""
 
     @abstractmethod
-    def predict(self, batch: Any) -> list[str]:
+    def predict(self, batch: Batch) -> list[str]:
         """One text per example of the batch."""
 
-    def training_step(self, batch: Any, batch_index: int) -> Tensor:
-        """Loss of one batch."""
+    def ranked(self, batch: Batch, top: int) -> list[list[tuple[str, float | None]]]:
+        """Of each example the `top` answers, best first, with their probabilities; None for a text without one."""
+        return [[(text, None)] for text in self.predict(batch)]
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss of one micro-batch."""
         seed_step(self.seed, "train", batch_index, self.global_rank)
-        loss = self.loss(batch, batch_index // self.config.accumulate)
+        loss = self.loss(batch)
         self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(batch))
         return loss
 
-    def validation_step(self, batch: Any, batch_index: int) -> None:
-        """Score one batch of the validation split."""
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Predict one batch of the validation split."""
         self._evaluate("validation", batch, batch_index)
 
-    def test_step(self, batch: Any, batch_index: int) -> None:
-        """Score one batch of the test split, and keep its predictions."""
-        for example, prediction in zip(batch.examples, self._evaluate("test", batch, batch_index), strict=True):
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Predict one batch of the test split."""
+        self._evaluate("test", batch, batch_index)
+
+    def _evaluate(self, split: str, batch: Batch, batch_index: int) -> None:
+        seed_step(self.seed, split, batch_index, self.global_rank)
+        self._predicted += zip((example.id for example in batch.examples), self.predict(batch), strict=True)
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the predictions of a pass that was cut off."""
+        self._predicted = []
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the predictions of a pass that was cut off."""
+        self._predicted = []
+
+    def on_validation_epoch_end(self) -> None:
+        """Score the validation split."""
+        self._score("validation", dict(gathered_on_first_process(self._predicted)))
+
+    def on_test_epoch_end(self) -> None:
+        """Score the test split; the first process gets the records of all."""
+        predictions = dict(gathered_on_first_process(self._predicted))
+        self.tested = self._score("test", predictions)
+        self.predictions = self._records(predictions, self.tested) if self.global_rank == 0 else []
+
+    def _score(self, split: str, predictions: Mapping[int | str, str]) -> Scores:
+        scores = on_first_process(lambda: self.score[split].compute(predictions))
+        self.scores |= {f"{split}/{name}": value for name, value in scores.values.items()}
+        return scores
+
+    def _records(self, predictions: Mapping[int | str, str], scores: Scores) -> list[dict[str, Any]]:
+        """The lines of predictions.jsonl."""
+        score = self.score["test"]
+        of_example = scores.per_example.get(score.main, {})
+        records = []
+        for example in score.examples:
             images = [str(path) for path in example.images]
-            self.predictions.append(
+            records.append(
                 {
                     "id": example.id,
                     **({"question": example.text} if example.text else {}),
-                    "prediction": prediction,
+                    "prediction": predictions[example.id],
                     "references": list(example.answers),
                     **({"image": images[0]} if len(images) == 1 else {"images": images}),
+                    "cluster": score.cluster(example),
+                    **({"score": of_example[example.id]} if example.id in of_example else {}),
                 }
             )
-
-    def _evaluate(self, split: str, batch: Any, batch_index: int) -> list[str]:
-        seed_step(self.seed, split, batch_index, self.global_rank)
-        predictions = self.predict(batch)
-        self.score[split].update(predictions, batch.examples)
-        return predictions
-
-    def on_validation_epoch_end(self) -> None:
-        """Compute the validation split's scores."""
-        self._keep_scores("validation")
-
-    def on_test_epoch_start(self) -> None:
-        """Forget an earlier test's predictions."""
-        self.predictions = []
-
-    def on_test_epoch_end(self) -> None:
-        """Compute the test split's scores; the first process gets the records of all."""
-        self.not_computed = self._keep_scores("test")
-        self.predictions = joined_on_first_process(self.predictions)
-
-    def _keep_scores(self, split: str) -> dict[str, str]:
-        computed = self.score[split].compute()
-        not_computed = self.score[split].not_computed()
-        self.score[split].metric.reset()
-        self.scores |= {f"{split}/{name}": value for name, value in computed.items()}
-        return not_computed
+        return records
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW over the trained parameters, with the schedule stepped every optimizer step."""
+        """AdamW over the trainable parameters, with the schedule stepped every optimizer step."""
         optimizer, schedule = make_optimizer(self.parameters(), self.config, self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -1,70 +1,73 @@
-"""Texts that a causal language model writes: captions, and answers after their questions."""
+"""Texts that a language model generates: captions, and answers after their questions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from vlrouting.config import GenerateConfig, TrainConfig
-from vlrouting.metrics.score import Score
-from vlrouting.models.decoder import TextGenerationModel
-from vlrouting.tasks.scored import ScoredTask
+from vlrouting.config import DataConfig
+from vlrouting.data.datasets.captions import training_pairs
+from vlrouting.data.example import Example
+from vlrouting.data.loading.batch import Batch
+from vlrouting.data.loading.text_batch import TextCollate
+from vlrouting.tasks.scored import TaskModule
+from vlrouting.tasks.task import Task, TaskInputs
 
 
-class Writing(ScoredTask):
-    """Cross-entropy of the text's tokens and its end; what `generate` writes is predicted.
+class TextGenerationModule(TaskModule):
+    """Cross-entropy of the text's tokens and its end token; the generated text is predicted.
 
-    A batch has `input_ids`, `attention_mask`, `pixels` or `features`, `examples`, and `labels` while training.
+    A training batch has `labels` (B, T) beside what the model reads. The loss is a mean over the target tokens of the
+    whole step: a mean of means would give the tokens of a micro-batch with few of them more weight.
     """
 
-    model: TextGenerationModel
-
-    def __init__(
-        self,
-        model: TextGenerationModel,
-        tokenizer: Any,
-        generate: GenerateConfig,
-        train: TrainConfig,
-        total_steps: int,
-        seed: int,
-        score: Mapping[str, Score],
-        learnt_tokens: Callable[[int], int],
-    ) -> None:
-        """
-        Args:
-            tokenizer: of the language model.
-            generate: how to decode.
-            learnt_tokens: of an optimizer step, over all devices and pieces.
-            model, train, total_steps, seed, score: see `ScoredTask`.
-        """
-        super().__init__(model, train, total_steps, seed, score)
-        self.tokenizer, self.generate_config = tokenizer, generate
-        self.learnt_tokens = learnt_tokens
-
-    def loss(self, batch: Any, step: int) -> Tensor:
-        """Mean over the tokens that the whole step learns: a mean of means would weigh a short piece's tokens more."""
-        share = self.learnt_tokens(step) / self.config.micro_batches
-        loss: Tensor = self.model(
-            batch.input_ids, batch.attention_mask, batch.labels, batch.pixels, batch.features, share
-        )
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean over target tokens; see `Batch.loss_tokens`."""
+        loss: Tensor = self.model(batch)
         return loss
 
-    def predict(self, batch: Any) -> list[str]:
-        """The text that is written for every example."""
-        tokens = self.model.generate(
-            batch.input_ids,
-            batch.attention_mask,
-            self.generate_config,
-            self.tokenizer.eos_token_id,
-            batch.pixels,
-            batch.features,
-        )
-        return written_texts(self.tokenizer, tokens)
+    def predict(self, batch: Batch) -> list[str]:
+        """The generated texts, without special tokens and surrounding space."""
+        tokenizer = self.inputs.tokenizer
+        tokens = self.model.generate(batch, self.inputs.config.generate, tokenizer.eos_token_id)  # type: ignore[operator]
+        texts: list[str] = tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        return [text.strip() for text in texts]
 
 
-def written_texts(tokenizer: Any, tokens: Tensor) -> list[str]:
-    """New tokens (B, N) as texts, without special tokens and surrounding space."""
-    texts: list[str] = tokenizer.batch_decode(tokens, skip_special_tokens=True)
-    return [text.strip() for text in texts]
+class VQAGeneration(Task):
+    """The answer is generated after the question."""
+
+    module = TextGenerationModule
+
+    def training_examples(self, examples: Sequence[Example]) -> Sequence[Example]:
+        """Those that have an answer."""
+        return [example for example in examples if example.answer]
+
+    def longest_row(self, data: DataConfig) -> int:
+        """Prompt and target."""
+        return data.max_text_tokens + data.max_target_tokens
+
+    def collate(self, inputs: TaskInputs, training: bool) -> TextCollate:
+        """See `Task`."""
+        data, prefixed = inputs.config.data, inputs.prefixed
+        return TextCollate(inputs.tokenizer, data, inputs.visual, prefixed=prefixed, targets=training)
+
+
+class Captioning(VQAGeneration):
+    """A caption is generated for an image."""
+
+    command = "caption"
+
+    def training_examples(self, examples: Sequence[Example]) -> Sequence[Example]:
+        """Every caption of an image by itself."""
+        return training_pairs(examples)
+
+    def longest_row(self, data: DataConfig) -> int:
+        """Prompt and target; the prompt is the same for all images."""
+        prompt = len(data.prompt.format(text="")) + 1  # no token is shorter than a character
+        return min(data.max_text_tokens, prompt) + data.max_target_tokens
+
+
+VQA_GENERATION = VQAGeneration()
+CAPTIONING = Captioning()

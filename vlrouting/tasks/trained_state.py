@@ -1,4 +1,4 @@
-"""Checkpoints hold what trains, and nothing frozen."""
+"""Checkpoints hold the trainable parameters, and nothing frozen."""
 
 from __future__ import annotations
 

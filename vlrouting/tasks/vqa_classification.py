@@ -2,50 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor
 from torch.nn import functional
 
-from vlrouting.config import TrainConfig
-from vlrouting.metrics.score import Score
-from vlrouting.models.encoder_classifier import QuestionAnsweringModel
-from vlrouting.tasks.scored import ScoredTask
+from vlrouting.config import DataConfig
+from vlrouting.data.example import Example
+from vlrouting.data.loading.batch import Batch, Collate
+from vlrouting.data.loading.vocabulary import AnswerVocabulary
+from vlrouting.tasks.scored import TaskModule
+from vlrouting.tasks.task import Task, TaskInputs
 
 
-class VQAClassification(ScoredTask):
+class ClassificationModule(TaskModule):
     """Binary cross-entropy against soft scores; the most probable answer is predicted.
 
-    A batch has `input_ids`, `attention_mask`, `pixels` or `features`, `targets` (B, A) and `examples`.
+    A batch has `targets` (B, A) beside what the model reads.
     """
 
-    def __init__(
-        self,
-        model: QuestionAnsweringModel,
-        answers: Sequence[str],
-        train: TrainConfig,
-        total_steps: int,
-        seed: int,
-        score: Mapping[str, Score],
-    ) -> None:
-        """
-        Args:
-            answers: the vocabulary, in the order of the head's outputs.
-            model, train, total_steps, seed, score: see `ScoredTask`.
-        """
-        super().__init__(model, train, total_steps, seed, score)
-        self.answers = list(answers)
-
-    def forward(self, batch: Any) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """Logits (B, A)."""
-        logits: Tensor = self.model(batch.input_ids, batch.attention_mask, batch.pixels, batch.features)
+        logits: Tensor = self.model(batch)
         return logits
 
-    def loss(self, batch: Any, step: int) -> Tensor:
-        """Mean over examples and answers: the pieces of a step are equal in size."""
-        return functional.binary_cross_entropy_with_logits(self(batch).float(), batch.targets)
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean over examples and answers: the micro-batches of a step have equally many."""
+        return functional.binary_cross_entropy_with_logits(self(batch).float(), batch["targets"])
 
-    def predict(self, batch: Any) -> list[str]:
+    def predict(self, batch: Batch) -> list[str]:
         """The most probable answer of every question."""
-        return [self.answers[index] for index in self(batch).argmax(dim=-1).tolist()]
+        return [self.inputs.answers[index] for index in self(batch).argmax(dim=-1).tolist()]
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(B, A) -> (B, A): each answer's probability by itself, which the loss trains."""
+        return logits.sigmoid()
+
+    def ranked(self, batch: Batch, top: int) -> list[list[tuple[str, float | None]]]:
+        """See `TaskModule`."""
+        best = self.probabilities(self(batch)).topk(min(top, len(self.inputs.answers)))  # (B, top)
+        rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [[(self.inputs.answers[i], p) for i, p in zip(*row, strict=True)] for row in rows]
+
+
+class Classification(Task):
+    """A head over the answers. A subclass may have another module, or other answers."""
+
+    module = ClassificationModule
+
+    def answers(self, data: DataConfig, training: Sequence[Example]) -> tuple[str, ...]:
+        """The answer vocabulary."""
+        return AnswerVocabulary.of(data, training).answers
+
+    def longest_row(self, data: DataConfig) -> int:
+        """See `Task`."""
+        return data.max_text_tokens
+
+    def collate(self, inputs: TaskInputs, training: bool) -> Collate:
+        """See `Task`."""
+        vocabulary = AnswerVocabulary(inputs.answers) if training else None
+        return Collate(inputs.tokenizer, inputs.config.data, inputs.visual, vocabulary)
+
+
+TASK = Classification()

@@ -1,4 +1,4 @@
-"""Puts one point together: data module, model and task, from a configuration or from an artifact."""
+"""Puts one point together: data module, joint model and task, from a configuration."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
-from vlrouting.backbones.language import LanguageModel, enable_gradient_checkpointing, load_language_model
-from vlrouting.config import DATASETS, METRICS, ExperimentConfig
+from vlrouting.backbones.language import enable_gradient_checkpointing
+from vlrouting.backbones.load import Backbones, load_language
+from vlrouting.bottleneck import Routed, attach
+from vlrouting.config import ARCHITECTURES, DATASETS, METRICS, TASKS, ExperimentConfig
+from vlrouting.config.bottleneck import BIASES, EVERYTHING, LAYER_NORMS
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
 from vlrouting.data.example import DataError, Example
-from vlrouting.data.loading.batch import Collate
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
-from vlrouting.data.loading.text_batch import TextCollate
 from vlrouting.experiment import UserError
 from vlrouting.metrics.score import Score
-from vlrouting.models.decoder import TextGenerationModel
-from vlrouting.models.encoder_classifier import QuestionAnsweringModel
-from vlrouting.models.joint_model import VisualLanguageModel
-from vlrouting.tasks.scored import ScoredTask
-from vlrouting.tasks.text_generation import Writing
-from vlrouting.tasks.vqa_classification import VQAClassification
-from vlrouting.training.inputs import SharedInputs, Visual
+from vlrouting.models.joint_model import JointModel
+from vlrouting.selection import Selection
+from vlrouting.tasks.scored import TaskModule
+from vlrouting.tasks.task import Task, TaskInputs
+from vlrouting.training.inputs import SharedInputs
+from vlrouting.training.selected import run_selector
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Built:
     """A point, ready to run."""
 
     data: VisionLanguageDataModule
-    task: ScoredTask
+    task: TaskModule
     artifact_config: dict[str, Any]
     """What adapter_config.json says beside the tensors."""
     test_split_size: int
@@ -44,74 +45,122 @@ class Built:
         return self.task.score["test"]
 
 
-def build_model(
-    config: ExperimentConfig, language: LanguageModel, answers: Sequence[str], visual: Visual
-) -> VisualLanguageModel:
-    """The model of a point, initialised from the seed alone.
-
-    Raises:
-        UserError: the bottlenecks do not fit the language model.
-    """
-    torch.manual_seed(config.seed)
-    model: VisualLanguageModel
-    try:
-        if config.generates:
-            model = TextGenerationModel(language.model, config.bottleneck, visual.shape, config.model, visual.encoder)
-        else:
-            model = QuestionAnsweringModel(
-                language.model, config.bottleneck, len(answers), visual.shape, config.model, visual.encoder
-            )
-    except ValueError as error:
-        raise UserError(f"bottleneck: {error}") from None
-    if config.train.gradient_checkpointing:
-        enable_gradient_checkpointing(language.model)
-    return model
-
-
-def artifact_config(
-    config: ExperimentConfig, language: LanguageModel, visual: Visual, answers: Sequence[str]
-) -> dict[str, Any]:
-    """Everything beside the tensors that is needed to use a trained point, on any machine."""
-    return {
-        "backbone": {"name": config.language.name, "revision": language.revision},
-        "vision": visual.record,
-        "visual_shape": visual.shape,
-        "experiment": dataclasses.asdict(config),
-        "answers": list(answers),
-    }
-
-
-def build_point(config: ExperimentConfig, inputs: SharedInputs) -> Built:
+def build_point(config: ExperimentConfig, inputs: SharedInputs, selection: Selection | None = None) -> Built:
     """Read, compute or load all that a point needs.
+
+    Args:
+        config: the point.
+        inputs: shared by the points of the sweep.
+        selection: what trains, as an artifact has it. Default: the bottlenecks' own targets, or the selector's choice.
 
     Raises:
         DataError: the data are missing or broken.
         BackboneError: a backbone is not to be had.
-        UserError: the bottlenecks do not fit the language model, or there are no public answers to score.
+        UserError: the bottlenecks do not fit the models, or there are no public answers to score.
     """
-    examples = inputs.examples(config.data, images=config.model.visual_input == "image")
-    answers = () if config.generates else inputs.vocabulary(config.data, examples).answers
-    visual = inputs.visual(config, examples)
+    task: Task = TASKS.load(config.task)
+    examples = inputs.examples(config.data, images=config.uses_image)
+    _require_answers(config, examples)
+    visual, answers = inputs.visual(config, examples), inputs.answers(config, examples)
+    backbones = Backbones(load_language(config), visual.encoder)
+    parts = TaskInputs(config, backbones.language.tokenizer, answers, visual.source, visual.shape is not None)
     scored = _scored_examples(config, examples)
-    language = load_language_model(config.language, causal=config.generates)
-    data = _data_module(config, inputs, {**examples, **scored}, language, visual)
-    data.setup()
+    data = _data_module(task, parts, inputs.training_examples(config, examples), scored)
     steps = total_steps(config, data.steps_per_epoch)
-    model = build_model(config, language, answers, visual)
+    if config.select is not None and selection is None:
+        selection = run_selector(task, parts, backbones, visual.shape, data=data, device=inputs.device)
+    model = build_model(config, backbones, visual.shape, len(answers), selection)
     if model.standardize is not None and visual.statistics is not None:
         model.standardize.measure(*visual.statistics)
-    task = _task(config, model, language, answers, steps, scored, data)
-    task.train()  # Lightning leaves every module in the mode that it finds it in
-    size = len(examples[config.data.test])
-    return Built(data, task, artifact_config(config, language, visual, answers), size)
+    module = task.module(model, parts, steps, _scores(config, scored))
+    module.train()  # Lightning leaves every module in the mode that it finds it in
+    artifact_config = {
+        "backbone": {"name": config.language.name, "revision": backbones.language.revision},
+        "vision": visual.record,
+        "visual_shape": visual.shape,
+        "experiment": dataclasses.asdict(config),
+        "answers": list(answers),
+        **_attached(model),
+    }
+    return Built(data, module, artifact_config, len(examples[config.data.test]))
+
+
+def build_model(
+    config: ExperimentConfig,
+    backbones: Backbones,
+    visual_shape: tuple[int, int] | None,
+    outputs: int,
+    selection: Selection | None = None,
+) -> JointModel:
+    """The joint model of a point, initialised from the seed alone.
+
+    Args:
+        config: the point.
+        backbones: changed in place.
+        visual_shape: (V, Dv) of an example's features; None for the text-only baseline.
+        outputs: of the head; 0 where text is generated.
+        selection: see `build_point`.
+
+    Raises:
+        UserError: the bottlenecks do not fit the models.
+    """
+    torch.manual_seed(config.seed)
+    try:
+        routed = attach_tower(backbones.language.model, config, "language", selection)
+        if backbones.vision is not None and config.trains_vision:
+            backbones.vision.routed = attach_tower(backbones.vision.model, config, "vision", selection)
+    except ValueError as error:
+        raise UserError(f"bottleneck: {error}") from None
+    architecture: type[JointModel] = ARCHITECTURES.load(config.architecture)
+    model = architecture(routed, visual_shape, config.model, backbones.vision, outputs=outputs)
+    if config.train.gradient_checkpointing:
+        enable_gradient_checkpointing(backbones.language.model)
+    return model
+
+
+def attach_tower(model: nn.Module, config: ExperimentConfig, tower: str, selection: Selection | None) -> Routed:
+    """Attach the bottlenecks of one tower.
+
+    Raises:
+        ValueError: they do not fit the model.
+    """
+    chosen = {name: each for name, each in config.named_bottlenecks.items() if each.tower == tower}
+    unfreeze = list(config.model.unfreeze)
+    if tower == "vision":  # patterns are names of the language model's parameters
+        unfreeze = [entry for entry in unfreeze if entry in (LAYER_NORMS, BIASES, EVERYTHING)]
+    elif not chosen:  # `layer_norms` are those beside bottlenecks, which are all in the other tower
+        unfreeze = [entry for entry in unfreeze if entry != LAYER_NORMS]
+    if selection is None:
+        return attach(model, chosen, unfreeze=unfreeze)
+    if tower == "language":
+        unfreeze += [entry for entry in selection.unfreeze if entry not in unfreeze]
+    places = {name: targets for name, targets in selection.places.items() if name in chosen}
+    return attach(model, chosen, places=places, unfreeze=unfreeze)
+
+
+def _attached(model: JointModel) -> dict[str, Any]:
+    """What was attached where, in both towers, as adapter_config.json has it."""
+    record = model.routed.attached()
+    vision = model.vision.routed.attached() if model.vision is not None and model.vision.routed is not None else {}
+    for key in ("bottlenecks", "places"):
+        record[key] |= vision.get(key, {})
+    return record
+
+
+def _require_answers(config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]) -> None:
+    for name in (config.data.train, config.data.validation):
+        if name is not None and not any(example.labels or example.answers for example in examples[name]):
+            raise DataError(f"the split '{name}' has no answers, so it can neither train nor validate; choose another")
 
 
 def _scored_examples(
     config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]
 ) -> dict[str, Sequence[Example]]:
-    """The validation and the test split, or as many of their examples as `evaluate.limit` allows, evenly spaced."""
-    splits = [name for name in (config.data.validation, config.data.test) if name is not None]
-    return {name: evenly_spaced(examples[name], config.evaluate.limit) for name in splits}
+    """`validation` (where there is one) and `test`: the split, or as many of its examples as `evaluate.limit` allows,
+    evenly spaced."""
+    splits = {"validation": config.data.validation, "test": config.data.test}
+    limit = config.evaluate.limit
+    return {name: evenly_spaced(examples[split], limit) for name, split in splits.items() if split is not None}
 
 
 def evenly_spaced(examples: Sequence[Example], limit: int | None) -> Sequence[Example]:
@@ -122,65 +171,32 @@ def evenly_spaced(examples: Sequence[Example], limit: int | None) -> Sequence[Ex
 
 
 def _data_module(
-    config: ExperimentConfig,
-    inputs: SharedInputs,
-    examples: dict[str, Sequence[Example]],
-    language: LanguageModel,
-    visual: Visual,
+    task: Task, parts: TaskInputs, training: Sequence[Example], scored: Mapping[str, Sequence[Example]]
 ) -> VisionLanguageDataModule:
-    data, train = config.data, config.train
-    learnt, evaluation = None, None
-    if config.generates:
-        learnt = inputs.learnt_examples(config)
-        prefixed = visual.shape is not None
-        collate: Any = TextCollate(language.tokenizer, visual.source, data, prefixed, learn=True)
-        evaluation = TextCollate(language.tokenizer, visual.source, data, prefixed, learn=False)
-    else:
-        vocabulary = inputs.vocabulary(data, examples)
-        collate = Collate(language.tokenizer, vocabulary, visual.source, data.max_text_tokens, data.prompt)
     return VisionLanguageDataModule(
-        data,
-        train.batch_size,
-        config.evaluate.batch_size,
-        train.workers,
-        config.seed,
-        collate,
-        evaluation,
-        train.accumulate,
-        examples,
-        learnt,
+        train=parts.config.train,
+        evaluation_batch_size=parts.config.evaluate.batch_size,
+        seed=parts.config.seed,
+        collate=task.collate(parts, training=True),
+        evaluation_collate=task.collate(parts, training=False),
+        training_examples=training,
+        validation_examples=scored.get("validation"),
+        test_examples=scored["test"],
     )
-
-
-def _task(
-    config: ExperimentConfig,
-    model: VisualLanguageModel,
-    language: LanguageModel,
-    answers: Sequence[str],
-    steps: int,
-    scored: Mapping[str, Sequence[Example]],
-    data: VisionLanguageDataModule,
-) -> ScoredTask:
-    score = _scores(config, scored)
-    if isinstance(model, TextGenerationModel):
-        return Writing(
-            model, language.tokenizer, config.generate, config.train, steps, config.seed, score, data.learnt_tokens
-        )
-    assert isinstance(model, QuestionAnsweringModel)
-    return VQAClassification(model, answers, config.train, steps, config.seed, score)
 
 
 def _scores(config: ExperimentConfig, scored: Mapping[str, Sequence[Example]]) -> dict[str, Score]:
     """How the predictions of validation and test are scored."""
+    metric: type[Score] = METRICS.load(DATASETS.facts(config.data.name).metric)
     scores: dict[str, Score] = {}
-    for name, split in (("validation", config.data.validation), ("test", config.data.test)):
-        if split is not None:
-            try:
-                scores[name] = METRICS.load(DATASETS.facts(config.data.name).metric)(scored[split], config.evaluate)
-            except DataError:
-                raise
-            except ValueError as error:
-                raise UserError(f"data.{name}: the split '{split}' cannot be scored: {error}") from error
+    for name, examples in scored.items():
+        try:
+            scores[name] = metric(examples, config.evaluate)
+        except DataError:
+            raise
+        except ValueError as error:
+            split = getattr(config.data, name)
+            raise UserError(f"data.{name}: the split '{split}' cannot be scored: {error}") from error
     return scores
 
 

@@ -17,7 +17,7 @@ from lightning import Callback, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from vlrouting.experiment import RunDirectory, UserError, atomically
-from vlrouting.tasks.scored import ScoredTask
+from vlrouting.tasks.scored import TaskModule
 from vlrouting.training.interruption import Interruption
 
 BATCHES_DONE = "vlrouting_batches_done"
@@ -99,17 +99,17 @@ class RunCheckpoints(Callback):
         """What a resumed run needs; `Resume` reads it."""
         return {"best_score": self.best_score, "train_seconds": self._seconds()}
 
-    def on_train_start(self, trainer: Trainer, task: ScoredTask) -> None:
+    def on_train_start(self, trainer: Trainer, task: TaskModule) -> None:
         """Start the clock, and install the handlers again that Lightning has just replaced."""
         self._since = time.perf_counter()
         self.interruption.install()
         self.interruption.patient = True
 
-    def on_test_start(self, trainer: Trainer, task: ScoredTask) -> None:
+    def on_test_start(self, trainer: Trainer, task: TaskModule) -> None:
         """Install the handlers again: Lightning's for TERM broadcasts, and would wait for the other ranks for ever."""
         self.interruption.install()
 
-    def on_train_batch_end(self, trainer: Trainer, task: ScoredTask, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, trainer: Trainer, task: TaskModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Save every few steps, and stop here after a signal."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
@@ -120,7 +120,7 @@ class RunCheckpoints(Callback):
         if stop is not None or trainer.global_step % self.every_steps == 0:
             self._save(trainer, stop)
 
-    def on_validation_end(self, trainer: Trainer, task: ScoredTask) -> None:
+    def on_validation_end(self, trainer: Trainer, task: TaskModule) -> None:
         """Record the score, and save."""
         if trainer.state.fn != "fit":
             return
@@ -131,7 +131,7 @@ class RunCheckpoints(Callback):
                 trainer.save_checkpoint(self.best, weights_only=False)
         self._save(trainer, self._agreed_signal(trainer))
 
-    def on_train_end(self, trainer: Trainer, task: ScoredTask) -> None:
+    def on_train_end(self, trainer: Trainer, task: TaskModule) -> None:
         """Save the end of the run."""
         self.train_seconds = self._seconds()
         self._since = 0.0
@@ -139,7 +139,7 @@ class RunCheckpoints(Callback):
         self.interruption.patient = False
         self._save(trainer, stop)
 
-    def on_save_checkpoint(self, trainer: Trainer, task: ScoredTask, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, task: TaskModule, checkpoint: dict[str, Any]) -> None:
         """Add the position in the data, and the scores so far."""
         checkpoint[SCORES] = dict(task.scores)
         checkpoint[BATCHES_DONE] = trainer.fit_loop.epoch_loop.batch_progress.current.processed

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 
-from vlrouting.tasks.scored import ScoredTask
+from vlrouting.tasks.scored import TaskModule
 
 
 class Curves(Callback):
@@ -25,7 +25,7 @@ class Curves(Callback):
         self._since = time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: Trainer, task: ScoredTask, outputs: Any, batch: Sized, batch_idx: int
+        self, trainer: Trainer, task: TaskModule, outputs: Any, batch: Sized, batch_idx: int
     ) -> None:
         """Log the step's mean loss over its micro-batches, its learning rate, and the speed since the last log."""
         self._losses.append(outputs["loss"].detach())  # Lightning has divided it by the number of micro-batches
@@ -44,16 +44,16 @@ class Curves(Callback):
         self._examples, self._since = 0, now
         _log(trainer, values, trainer.global_step)
 
-    def on_validation_end(self, trainer: Trainer, task: ScoredTask) -> None:
+    def on_validation_end(self, trainer: Trainer, task: TaskModule) -> None:
         """Log the validation's scores."""
         _log_scores(trainer, task, "validation/", trainer.global_step)
 
-    def on_test_end(self, trainer: Trainer, task: ScoredTask) -> None:
+    def on_test_end(self, trainer: Trainer, task: TaskModule) -> None:
         """Log the test's scores at the end of the training curves; the Trainer may not have trained in this attempt."""
         _log_scores(trainer, task, "test/", task.total_steps)
 
 
-def _log_scores(trainer: Trainer, task: ScoredTask, prefix: str, step: int) -> None:
+def _log_scores(trainer: Trainer, task: TaskModule, prefix: str, step: int) -> None:
     _log(trainer, {name: value for name, value in task.scores.items() if name.startswith(prefix)}, step)
 
 

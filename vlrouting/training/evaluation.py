@@ -16,6 +16,7 @@ from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import catch_signals
 from vlrouting.training.point import described_scores, write_predictions
 from vlrouting.training.progress_file import ProgressBar
+from vlrouting.training.selected import stored_selection
 from vlrouting.training.trainer import quiet_lightning
 
 
@@ -41,8 +42,8 @@ def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> Non
 
 
 def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
-    built = build_point(point.config, inputs)
-    _, tensors = read_artifact(run.artifact)
+    stored, tensors = read_artifact(run.artifact)
+    built = build_point(point.config, inputs, stored_selection(stored))
     load_trained_tensors(built.task.model, tensors, str(run.artifact))
     quiet_lightning()
     trainer = lightning.Trainer(

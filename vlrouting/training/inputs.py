@@ -11,35 +11,30 @@ import torch
 from torch import Tensor
 
 from vlrouting.backbones.feature_cache import FeatureCache, PixelSource, build_feature_cache
-from vlrouting.backbones.vision import VisionEncoder, load_vision_encoder
-from vlrouting.config import DataConfig, ExperimentConfig
-from vlrouting.data.datasets.captions import training_pairs
-from vlrouting.data.datasets.presence import answers_path
+from vlrouting.backbones.load import load_vision
+from vlrouting.backbones.vision import VisionEncoder
+from vlrouting.config import TASKS, DataConfig, ExperimentConfig
 from vlrouting.data.datasets.read import read_splits
-from vlrouting.data.datasets.registry import format_of
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
 from vlrouting.data.loading.batch import VisualSource
-from vlrouting.data.loading.vocabulary import AnswerVocabulary
+from vlrouting.progress_bar import say
 
 
 @dataclass(frozen=True)
 class Visual:
-    """Where a point's images come from.
+    """Where a point's images come from."""
 
-    Attributes:
-        source: for the data module; None where no image is looked at.
-        shape: (V, Dv) of an example's features; None for the blind floor.
-        encoder: the frozen encoder, for a model that encodes pixels itself.
-        record: name and revision, for the artifact.
-        statistics: mean and deviation of the training images' features, where the model standardises them.
-    """
-
-    source: VisualSource | None
-    shape: tuple[int, int] | None
-    encoder: VisionEncoder | None
-    record: dict[str, str | None] | None
+    source: VisualSource | None = None
+    """For the collate functions; None where the model reads no image."""
+    shape: tuple[int, int] | None = None
+    """(V, Dv) of an example's features; None for the text-only baseline."""
+    encoder: VisionEncoder | None = None
+    """For a joint model that encodes pixels itself."""
+    record: dict[str, str | None] | None = None
+    """Name and revision of the encoder, for the artifact."""
     statistics: tuple[Tensor, Tensor] | None = None
+    """Mean and standard deviation of the training images' features, where the model standardises them."""
 
 
 @dataclass
@@ -60,26 +55,23 @@ class SharedInputs:
         )
         return found
 
-    def learnt_examples(self, config: ExperimentConfig) -> Sequence[Example]:
-        """The training split as a model that writes goes through it: one text at a time."""
-        examples = self.examples(config.data, images=config.model.visual_input == "image")[config.data.train]
-        if config.task != "captioning":
-            return [example for example in examples if example.answer]
-        pairs: Sequence[Example] = self._once(("pairs", repr(config.data)), lambda: training_pairs(examples))
-        return pairs
+    def training_examples(
+        self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]
+    ) -> Sequence[Example]:
+        """What an epoch of the task goes through."""
+        found: Sequence[Example] = self._once(
+            ("training", repr(config.data), config.task),
+            lambda: TASKS.load(config.task).training_examples(examples[config.data.train]),
+        )
+        return found
 
-    def vocabulary(self, data: DataConfig, examples: Mapping[str, Sequence[Example]]) -> AnswerVocabulary:
-        """The answers, read from `data.answers` or built from the training split."""
-
-        def make() -> AnswerVocabulary:
-            path = answers_path(data)
-            if path is not None:
-                return AnswerVocabulary.read(path)
-            normalize = format_of(data).normalize_answer
-            return AnswerVocabulary.build(examples[data.train], data.min_answer_count, normalize)
-
-        vocabulary: AnswerVocabulary = self._once(("vocabulary", repr(data)), make)
-        return vocabulary
+    def answers(self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]) -> tuple[str, ...]:
+        """The answers that the task's head chooses among; none where text is generated."""
+        found: tuple[str, ...] = self._once(
+            ("answers", repr(config.data), config.task),
+            lambda: TASKS.load(config.task).answers(config.data, examples[config.data.train]),
+        )
+        return found
 
     def visual(self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]) -> Visual:
         """Features computed once, or pixels, as the configuration says.
@@ -89,13 +81,13 @@ class SharedInputs:
             DataError: an image is missing or broken.
         """
         if config.model.visual_input == "none":
-            return Visual(None, None, None, None)
-        encoder: VisionEncoder = self._once(("vision", repr(config.vision)), lambda: load_vision_encoder(config.vision))
+            return Visual()
+        encoder = self._encoder(config)
         record = {"name": encoder.name, "revision": encoder.revision}
         images = len(examples[config.data.test][0].images)
-        if config.model.visual_input != "image":
-            return Visual(None, _output_shape(encoder, images), None, record)
-        if not config.vision.cache:
+        if not config.uses_image:
+            return Visual(shape=_output_shape(encoder, images), record=record)
+        if config.trains_vision or not config.vision.cache:
             return Visual(PixelSource(encoder.transform, load_image), _output_shape(encoder, images), encoder, record)
         cache = self._cache(config, examples, encoder)
         statistics = None
@@ -103,6 +95,15 @@ class SharedInputs:
             statistics = cache.statistics(path for example in examples[config.data.train] for path in example.images)
         visual_tokens, width = cache.shape
         return Visual(cache, (images * visual_tokens, width), None, record, statistics)
+
+    def _encoder(self, config: ExperimentConfig) -> VisionEncoder:
+        if not config.trains_vision:
+            encoder: VisionEncoder = self._once(("vision", repr(config.vision)), lambda: load_vision(config))
+            return encoder
+        if config.vision.cache:
+            names = [name for name, each in config.named_bottlenecks.items() if each.tower == "vision"]
+            say(f"feature cache off: {', '.join(names)} trains in the vision tower")
+        return load_vision(config)  # each point changes its own
 
     def _cache(
         self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]], encoder: VisionEncoder
@@ -127,5 +128,6 @@ class SharedInputs:
 def _output_shape(encoder: VisionEncoder, images: int) -> tuple[int, int]:
     """(V, Dv) of an example of so many images, found by encoding an empty one."""
     device = next(encoder.parameters()).device
-    features = encoder(torch.zeros(1, 3, *encoder.image_size, device=device))
+    with torch.no_grad():
+        features = encoder(torch.zeros(1, 3, *encoder.image_size, device=device))
     return images * int(features.shape[1]), int(features.shape[2])

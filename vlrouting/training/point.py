@@ -145,7 +145,7 @@ class PointRun:
             **described_scores(built),
             device=device_name(device, trainer.world_size),
             precision=trainer.precision,
-            trained_parameters=task.model.trained_parameters,
+            trained_parameters=task.model.trainable_parameters,
             total_parameters=task.model.total_parameters,
             peak_memory_bytes=peak_memory(device),
             wall_seconds=round(train_seconds, 3),
@@ -190,10 +190,12 @@ def write_predictions(built: Built, run: RunDirectory, scores: Mapping[str, floa
 
 def described_scores(built: Built) -> dict[str, Any]:
     """Fields of run.json: the main metric, the metrics of a table, and what could not be computed."""
-    scored, whole = len(built.test_score.examples), built.test_split_size
+    tested, score = built.task.tested, built.test_score
+    assert tested is not None
+    scored, whole = len(score.examples), built.test_split_size
     part = "" if scored == whole else f", {scored:,} of {whole:,} examples"
     return {
-        "main_metric": f"test/{built.test_score.main}",
-        "shown_metrics": {f"test/{key}": f"{title}{part}" for key, title in built.test_score.titles().items()},
-        "not_computed": built.task.not_computed,
+        "main_metric": f"test/{score.main}",
+        "shown_metrics": {f"test/{key}": f"{title}{part}" for key, title in score.titles(tested).items()},
+        "not_computed": tested.not_computed,
     }

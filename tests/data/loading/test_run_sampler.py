@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vlrouting.data.loading.run_sampler import RunBatchSampler
-from vlrouting.data.loading.sampler import LengthGroupedBatchSampler
+from vlrouting.data.loading.sampler import LengthGroupedBatches
 
 LENGTHS = [4 + number % 5 for number in range(23)]
 PER_EPOCH = 5
@@ -14,14 +14,13 @@ TOTAL = 2 * PER_EPOCH + 3
 
 
 def run(start: int = 0, total: int = TOTAL, rank: int = 0, world_size: int = 1) -> RunBatchSampler:
-    epochs = LengthGroupedBatchSampler(LENGTHS, 4, 9, rank, world_size)
-    return RunBatchSampler(epochs, total, start)
+    return RunBatchSampler(LengthGroupedBatches(LENGTHS, 4, 9, rank=rank, world_size=world_size), total, start)
 
 
 def test_a_run_is_epoch_after_epoch_and_ends_within_one() -> None:
-    epochs = LengthGroupedBatchSampler(LENGTHS, 4, 9)
+    epochs = LengthGroupedBatches(LENGTHS, 4, 9)
     assert len(epochs) == PER_EPOCH
-    assert list(run()) == epochs.plan(0) + epochs.plan(1) + epochs.plan(2)[:3]
+    assert [chosen.indices for chosen in run()] == epochs.plan(0) + epochs.plan(1) + epochs.plan(2)[:3]
 
 
 @pytest.mark.parametrize("total", [1, PER_EPOCH - 1, PER_EPOCH, PER_EPOCH + 1, 3 * PER_EPOCH])
@@ -48,6 +47,6 @@ def test_the_same_sampler_goes_on_too(cut: int) -> None:
 
 
 def test_ranks_share_the_batches_of_a_resumed_run() -> None:
-    shares = [list(run(start=6, rank=rank, world_size=2)) for rank in range(2)]
+    shares = [[chosen.indices for chosen in run(start=6, rank=rank, world_size=2)] for rank in range(2)]
     together = [sorted(left + right) for left, right in zip(*shares, strict=True)]
-    assert together == [sorted(batch) for batch in run(start=6)]
+    assert together == [sorted(chosen.indices) for chosen in run(start=6)]

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from vlrouting.data.example import DataError
-from vlrouting.data.loading.sampler import EvaluationBatchSampler, LengthGroupedBatchSampler
+from vlrouting.data.loading.sampler import EvaluationBatchSampler, LengthGroupedBatches
 
 LENGTHS = random.Random(0).choices(range(4, 20), k=1003)
 Batches = list[list[int]]
 
 
-def training(seed: int = 0, rank: int = 0, world_size: int = 1, batch_size: int = 8) -> LengthGroupedBatchSampler:
-    return LengthGroupedBatchSampler(LENGTHS, batch_size, seed, rank, world_size)
+def training(seed: int = 0, rank: int = 0, world_size: int = 1, batch_size: int = 8) -> LengthGroupedBatches:
+    return LengthGroupedBatches(LENGTHS, batch_size, seed, rank=rank, world_size=world_size)
 
 
 def flat(batches: Batches) -> list[int]:
@@ -23,21 +23,18 @@ def flat(batches: Batches) -> list[int]:
 
 
 def test_an_epoch_is_a_function_of_seed_and_epoch_alone() -> None:
-    sampler = training()
-    first, second = list(sampler), list(sampler)
+    first, second = training().plan(0), training().plan(1)
     torch.manual_seed(7)
     state = torch.get_rng_state()
     again = training()
-    assert [list(again), list(again)] == [first, second]
+    assert [again.plan(1), again.plan(0)] == [second, first]
     assert torch.equal(torch.get_rng_state(), state)
-    assert first != second and first != list(training(seed=1)) and second != list(training(seed=1))
-    again.set_epoch(0)
-    assert list(again) == first
+    assert first != second and first != training(seed=1).plan(0) and second != training(seed=1).plan(0)
 
 
 def test_an_epoch_has_every_example_once_in_full_batches() -> None:
     sampler = training()
-    batches = list(sampler)
+    batches = sampler.plan(0)
     assert len(batches) == len(sampler) == 1003 // 8
     assert {len(batch) for batch in batches} == {8}
     assert len(set(flat(batches))) == 1000
@@ -45,13 +42,13 @@ def test_an_epoch_has_every_example_once_in_full_batches() -> None:
 
 def test_what_is_left_out_changes_and_is_not_the_longest() -> None:
     sampler = training(batch_size=500)
-    left_out = [LENGTHS[index] for _ in range(200) for index in set(range(1003)) - set(flat(list(sampler)))]
+    left_out = [LENGTHS[index] for epoch in range(200) for index in set(range(1003)) - set(flat(sampler.plan(epoch)))]
     assert len(left_out) == 600
     assert abs(sum(left_out) / len(left_out) - sum(LENGTHS) / len(LENGTHS)) < 0.8
 
 
 def test_batches_hold_similar_lengths_in_mixed_order() -> None:
-    batches = list(training())
+    batches = training().plan(0)
     padding = sum(max(LENGTHS[index] for index in batch) * 8 for batch in batches) - sum(
         LENGTHS[index] for index in flat(batches)
     )
@@ -61,55 +58,36 @@ def test_batches_hold_similar_lengths_in_mixed_order() -> None:
 
 
 def test_a_small_set_is_mixed_anew_every_epoch() -> None:
-    sampler = LengthGroupedBatchSampler(list(range(64)), 8, seed=0)  # no two of the same length
-    first, second = ({frozenset(batch) for batch in sampler} for _ in range(2))
+    sampler = LengthGroupedBatches(list(range(64)), 8, seed=0)  # no two of the same length
+    first, second = ({frozenset(batch) for batch in sampler.plan(epoch)} for epoch in range(2))
     assert first != second
 
 
-def test_an_iterator_that_is_thrown_away_costs_no_epoch() -> None:
-    sampler = training()
-    iter(sampler)
-    assert list(sampler) == sampler.plan(0)
-    assert sampler.position == (1, 0)
-
-
-@pytest.mark.parametrize("done", [0, 1, 60, 125])
-def test_resume_gives_the_rest_then_the_next_epoch(done: int) -> None:
-    sampler = training()
-    epochs = [list(sampler) for _ in range(5)]
-    resumed = training()
-    resumed.set_position(3, done)
-    resumed.set_epoch(3)  # stays where it is
-    assert resumed.position == (3, done) and len(resumed) == 125
-    assert list(resumed) == epochs[3][done:]
-    assert list(resumed) == epochs[4]
-    for epoch, wrong in ((0, 126), (0, -1), (-1, 0)):
-        with pytest.raises(ValueError, match="has no position"):
-            resumed.set_position(epoch, wrong)
-
-
 @pytest.mark.parametrize(("world_size", "accumulate"), [(3, 1), (1, 4), (2, 3)])
-def test_ranks_and_pieces_share_the_batches_of_one(world_size: int, accumulate: int) -> None:
-    samplers = [LengthGroupedBatchSampler(LENGTHS, 24, 0, rank, world_size, accumulate) for rank in range(world_size)]
-    shares = [list(sampler) for sampler in samplers]
+def test_ranks_and_micro_batches_share_the_batches_of_one(world_size: int, accumulate: int) -> None:
+    samplers = [
+        LengthGroupedBatches(LENGTHS, 24, 0, rank=rank, world_size=world_size, accumulate=accumulate)
+        for rank in range(world_size)
+    ]
+    shares = [sampler.plan(0) for sampler in samplers]
     assert {len(share) for share in shares} == {len(samplers[0])} == {1003 // 24 * accumulate}
     assert {len(batch) for share in shares for batch in share} == {24 // world_size // accumulate}
-    for turn, batch in enumerate(training(batch_size=24)):
+    for turn, batch in enumerate(training(batch_size=24).plan(0)):
         pieces = [piece for share in shares for piece in share[turn * accumulate : (turn + 1) * accumulate]]
         assert sorted(flat(pieces)) == sorted(batch)
-        assert sorted(samplers[0].batches(0)[turn].tolist()) == sorted(batch)
+        assert sorted(samplers[0].of_epoch(0)[turn].tolist()) == sorted(batch)
     mean = [sum(LENGTHS[index] for index in flat(share)) / len(flat(share)) for share in shares]
     assert max(mean) - min(mean) < 0.5
 
 
 def test_a_batch_that_cannot_be_shared_evenly() -> None:
-    with pytest.raises(ValueError, match="cannot be cut into 2 x 3 equal pieces"):
-        LengthGroupedBatchSampler(LENGTHS, 8, seed=0, world_size=2, accumulate=3)
+    with pytest.raises(ValueError, match="cannot be cut into 2 x 3 equal micro-batches"):
+        LengthGroupedBatches(LENGTHS, 8, seed=0, world_size=2, accumulate=3)
 
 
 def test_fewer_examples_than_a_batch() -> None:
     with pytest.raises(DataError, match=r"5 examples, fewer than the 6 .* set train\.batch_size to at most 5"):
-        LengthGroupedBatchSampler([1] * 5, 6, seed=0, world_size=2)
+        LengthGroupedBatches([1] * 5, 6, seed=0, world_size=2)
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 4])

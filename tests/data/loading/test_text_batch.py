@@ -11,7 +11,8 @@ from tests.data.loading.test_batch import Source
 from tests.tiny_backbones import byte_tokenizer, word_tokenizer
 from vlrouting.config import DataConfig
 from vlrouting.data.example import DataError, Example
-from vlrouting.data.loading.text_batch import IGNORED, TextCollate
+from vlrouting.data.loading.batch import IGNORED
+from vlrouting.data.loading.text_batch import TextCollate
 
 TOKENIZER = byte_tokenizer()
 END = TOKENIZER.eos_token_id
@@ -26,69 +27,67 @@ def example(answer: str, text: str = "") -> Example:
     return Example(1, (), text, {}, answer=answer)
 
 
-def collate(learn: bool = True, prefixed: bool = True, **data: object) -> TextCollate:
-    return TextCollate(TOKENIZER, None, DataConfig(**data), prefixed, learn)  # type: ignore[arg-type]
+def collate(targets: bool = True, prefixed: bool = True, **data: object) -> TextCollate:
+    return TextCollate(TOKENIZER, DataConfig(**data), prefixed=prefixed, targets=targets)  # type: ignore[arg-type]
 
 
 def test_a_caption_and_one_end_token_are_learnt() -> None:
     batch = collate()([example("a cat"), example("dogs run")])
-    assert batch.labels is not None
     short, long = [*ids("a cat"), END], [*ids("dogs run"), END]
-    assert batch.labels.tolist() == [[*short, *[IGNORED] * 3], long]
-    assert batch.input_ids.tolist() == [[*short, 0, 0, 0], long]
-    assert batch.attention_mask.tolist() == [[1] * 6 + [0] * 3, [1] * 9]
+    assert batch["labels"].tolist() == [[*short, *[IGNORED] * 3], long]
+    assert batch["input_ids"].tolist() == [[*short, 0, 0, 0], long]
+    assert batch["attention_mask"].tolist() == [[1] * 6 + [0] * 3, [1] * 9]
 
 
 def test_without_an_image_a_caption_begins_with_a_start_token_that_is_not_learnt() -> None:
     batch = collate(prefixed=False)([example("a")])
-    assert batch.labels is not None
-    assert batch.input_ids.tolist() == [[END, *ids("a"), END]]
-    assert batch.labels.tolist() == [[IGNORED, *ids("a"), END]]
-    asked = collate(prefixed=False, learn=False)([example("a")])
-    assert asked.input_ids.tolist() == [[END]] and asked.labels is None
+    assert batch["input_ids"].tolist() == [[END, *ids("a"), END]]
+    assert batch["labels"].tolist() == [[IGNORED, *ids("a"), END]]
+    asked = collate(prefixed=False, targets=False)([example("a")])
+    assert asked["input_ids"].tolist() == [[END]] and asked.get("labels") is None
 
 
 @pytest.mark.parametrize("prefixed", [True, False])
 def test_an_answer_follows_its_question_with_a_space_and_alone_is_learnt(prefixed: bool) -> None:
     batch = collate(prefixed=prefixed, prompt="Q: {text} A:")([example("red", "color?")])
-    assert batch.labels is not None
     prompt, text = ids("Q: color? A:"), [*ids(" red"), END]
-    assert batch.input_ids.tolist() == [[*prompt, *text]]
-    assert batch.labels.tolist() == [[IGNORED] * len(prompt) + text]
+    assert batch["input_ids"].tolist() == [[*prompt, *text]]
+    assert batch["labels"].tolist() == [[IGNORED] * len(prompt) + text]
 
 
 def test_prompts_alone_are_padded_on_the_left() -> None:
-    batch = collate(learn=False)([example("", "ab"), example("", "abcd")])
-    assert batch.input_ids.tolist() == [[0, 0, *ids("ab")], ids("abcd")]
-    assert batch.attention_mask.tolist() == [[0, 0, 1, 1], [1, 1, 1, 1]]
-    assert collate(learn=False)([example(""), example("")]).input_ids.shape == (2, 0)
+    batch = collate(targets=False)([example("", "ab"), example("", "abcd")])
+    assert batch["input_ids"].tolist() == [[0, 0, *ids("ab")], ids("abcd")]
+    assert batch["attention_mask"].tolist() == [[0, 0, 1, 1], [1, 1, 1, 1]]
+    assert collate(targets=False)([example(""), example("")])["input_ids"].shape == (2, 0)
 
 
 def test_texts_are_cut_with_their_end_token_counted() -> None:
     long = example("abcdefgh", "12345")
     batch = collate(max_text_tokens=3, max_target_tokens=4)([long])
-    assert batch.labels is not None
-    assert batch.input_ids.tolist() == [[*ids("123"), *ids(" ab"), END]]
-    assert [label for label in batch.labels[0].tolist() if label != IGNORED] == [*ids(" ab"), END]
+    assert batch["input_ids"].tolist() == [[*ids("123"), *ids(" ab"), END]]
+    assert [label for label in batch["labels"][0].tolist() if label != IGNORED] == [*ids(" ab"), END]
 
 
-@pytest.mark.parametrize("learn", [True, False])
-def test_lengths_are_those_of_the_rows(learn: bool) -> None:
+@pytest.mark.parametrize("targets", [True, False])
+def test_lengths_are_those_of_the_rows(targets: bool) -> None:
     examples = [example("a cat"), example("red", "what color?"), example("x" * 99)]
-    made = collate(learn=learn, prefixed=False, max_target_tokens=20)
+    made = collate(targets=targets, prefixed=False, max_target_tokens=20)
     lengths = made.lengths(examples)
-    assert lengths == [int(made([one]).attention_mask.sum()) for one in examples]
+    assert lengths == [int(made([one])["attention_mask"].sum()) for one in examples]
+    if targets:
+        assert made.target_tokens(examples) == [made([one]).target_tokens for one in examples]
 
 
 def test_images_come_along_and_the_collate_pickles() -> None:
-    made = TextCollate(TOKENIZER, Source("features"), DataConfig(), True, True)
+    made = TextCollate(TOKENIZER, DataConfig(), Source("features"), prefixed=True, targets=True)
     one = Example(1, (Path("3.png"),), "", {}, answer="a")
     batch = pickle.loads(pickle.dumps(made))([one])
-    assert batch.features is not None and batch.features.unique().tolist() == [3.0]
+    assert batch["visual"].unique().tolist() == [3.0]
 
 
 def test_a_tokenizer_without_an_end_token_is_refused() -> None:
     tokenizer = word_tokenizer()
     tokenizer.eos_token = None
     with pytest.raises(DataError, match=r"language\.name: its tokenizer has no end token"):
-        TextCollate(tokenizer, None, DataConfig(), True, True)
+        TextCollate(tokenizer, DataConfig(), prefixed=True, targets=True)

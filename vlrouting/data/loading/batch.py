@@ -1,27 +1,26 @@
-"""A batch, and how questions become one; `text_batch` does it for texts that are to be written."""
+"""A batch, and how questions become one; `text_batch` does it for texts to be generated."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from vlrouting.config import DataConfig
 from vlrouting.data.example import Example
 from vlrouting.data.loading.tokens import Tokenizer, Tokens
 from vlrouting.data.loading.vocabulary import AnswerVocabulary
 
+IGNORED = -100
+"""Label of a position without a target token, which torch's cross-entropy leaves out."""
+
 
 class VisualSource(Protocol):
     """Where an example's image comes from: decoded pixels, or features computed once."""
-
-    @property
-    def kind(self) -> Literal["pixels", "features"]:
-        """Which field of `Batch` it fills."""
-        ...
 
     def __call__(self, images: Sequence[Path]) -> Tensor:
         """Of one example: pixels (3, H, W), or (N, 3, H, W) of N images, or features (V, Dv)."""
@@ -30,25 +29,38 @@ class VisualSource(Protocol):
 
 @dataclass
 class Batch:
-    """B examples; T is the longest text among them."""
+    """B examples and their named tensors. A task's collate function and its model agree on the names.
+
+    The collate functions here give `input_ids` (B, T) int64; `attention_mask` (B, T) int64, 0 on padding; `visual`, the
+    pixels (B, 3, H, W) or (B, N, 3, H, W) or the features (B, V, Dv), where images are read; `targets` (B, A) float32
+    soft scores, where there is an answer vocabulary; `labels` (B, T) int64, the target token or `IGNORED`, where text
+    is learned.
+    """
 
     examples: list[Example]
     """Stay on the CPU: ids, answers and types for the metric."""
-    input_ids: Tensor
-    """(B, T) int64."""
-    attention_mask: Tensor
-    """(B, T) int64, 0 on padding."""
-    targets: Tensor | None = None
-    """(B, A) float32 soft scores, all 0 where the answers are not public; None without a vocabulary."""
-    labels: Tensor | None = None
-    """(B, T) int64: the token where a text is to be learnt, -100 elsewhere; None where none is."""
-    pixels: Tensor | None = None
-    """(B, 3, H, W) float32, or (B, N, 3, H, W) for examples of N images."""
-    features: Tensor | None = None
-    """(B, V, Dv)."""
+    tensors: dict[str, Tensor]
+    dataset: str = ""
+    """Name of the dataset that the examples come from."""
+    loss_tokens: float | None = None
+    """Target tokens per micro-batch of the optimizer step that the batch is a part of. The sum of the losses over this
+    number has, over the devices and micro-batches of the step, the mean over the step's target tokens as its mean.
+    None where the batch is a step of its own."""
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+    def get(self, name: str) -> Tensor | None:
+        """The tensor, or None where the batch does not have it."""
+        return self.tensors.get(name)
+
+    @property
+    def target_tokens(self) -> int:
+        """Positions that have a label."""
+        return int((self["labels"] != IGNORED).sum())
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The batch with its tensors on `device`."""
@@ -59,18 +71,11 @@ class Batch:
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        changed: dict[str, Any] = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
-        return replace(self, **changed)
+        return replace(self, tensors={name: change(tensor) for name, tensor in self.tensors.items()})
 
 
-class BatchMaker(Protocol):
-    """What a data module asks of a collate function."""
-
-    @property
-    def visual(self) -> VisualSource | None:
-        """Loads the images; None where nothing looks at them."""
-        ...
+class CollateFunction(Protocol):
+    """What a data module needs of a collate function."""
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """Examples to a batch."""
@@ -80,6 +85,10 @@ class BatchMaker(Protocol):
         """Number of tokens of every example, padding not counted."""
         ...
 
+    def target_tokens(self, examples: Sequence[Example]) -> list[int] | None:
+        """Number of labels of every example; None where the loss is no mean over tokens."""
+        ...
+
 
 class Collate:
     """Questions to a batch, padded on the right; picklable, so that worker processes can have it."""
@@ -87,21 +96,19 @@ class Collate:
     def __init__(
         self,
         tokenizer: Tokenizer,
-        vocabulary: AnswerVocabulary | None,
-        visual: VisualSource | None,
-        max_text_tokens: int,
-        prompt: str = "{text}",
+        data: DataConfig,
+        visual: VisualSource | None = None,
+        vocabulary: AnswerVocabulary | None = None,
     ) -> None:
         """
         Args:
             tokenizer: of the language model.
+            data: prompt and lengths: longer texts are cut, special tokens included and kept.
+            visual: loads the images; None where the model reads none, and nothing is opened then.
             vocabulary: gives the targets; None for none.
-            visual: loads the image; None where nothing looks at it, and nothing is opened then.
-            max_text_tokens: longer texts are cut to this, special tokens included and kept.
-            prompt: template that the question is put into.
         """
-        self.vocabulary, self.visual, self.prompt = vocabulary, visual, prompt
-        self.tokens = Tokens(tokenizer, max_text_tokens)
+        self.data, self.visual, self.vocabulary = data, visual, vocabulary
+        self.tokens = Tokens(tokenizer, data.max_text_tokens)
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """
@@ -109,30 +116,27 @@ class Collate:
             DataError: an image is missing or broken.
         """
         rows = [self.tokens.of(self._text(example)) for example in examples]
-        batch = Batch(list(examples), *self.tokens.padded(rows))
+        tensors = self.tokens.padded(rows) | load_images(examples, self.visual)
         if self.vocabulary is not None:
-            batch.targets = torch.stack([self.vocabulary.encode(example.labels) for example in examples])  # (B, A)
-        add_images(batch, self.visual)
-        return batch
+            targets = [self.vocabulary.encode(example.labels) for example in examples]
+            tensors["targets"] = torch.stack(targets)  # (B, A)
+        return Batch(list(examples), tensors, self.data.name)
 
     def lengths(self, examples: Sequence[Example]) -> list[int]:
         """Number of tokens of every question, special ones included, after the cut; they are kept for the batches."""
         return self.tokens.lengths(map(self._text, examples))
 
+    def target_tokens(self, examples: Sequence[Example]) -> None:
+        """The loss is a mean over examples."""
+
     def _text(self, example: Example) -> str:
-        return self.prompt.format(text=example.text)
+        return self.data.prompt.format(text=example.text)
 
 
-def add_images(batch: Batch, visual: VisualSource | None) -> None:
-    """Load the images of a batch's examples into it.
+def load_images(examples: Sequence[Example], visual: VisualSource | None) -> dict[str, Tensor]:
+    """The tensor `visual` of a batch, by name; nothing without a source.
 
     Raises:
         DataError: an image is missing or broken.
     """
-    if visual is None:
-        return
-    loaded = torch.stack([visual(example.images) for example in batch.examples])
-    if visual.kind == "pixels":
-        batch.pixels = loaded  # (B, 3, H, W)
-    else:
-        batch.features = loaded  # (B, V, Dv)
+    return {} if visual is None else {"visual": torch.stack([visual(example.images) for example in examples])}

@@ -1,6 +1,6 @@
 """Which examples share a batch: of similar length, so that little is padded.
 
-Both samplers know about ranks themselves, so the Trainer must run with `use_distributed_sampler=False`.
+Ranks are known here, so the Trainer must run with `use_distributed_sampler=False`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ LEAST_CHUNKS = 4
 """A small training set gets smaller chunks, or its batches would hold the same examples in every epoch."""
 
 
-class LengthGroupedBatchSampler(Sampler[list[int]]):
+class LengthGroupedBatches:
     """Training batches of one rank. Those of an epoch are a function of (seed, epoch) and of nothing else.
 
     All examples are shuffled and cut into chunks of 50 batches; each chunk is sorted by length and cut into batches,
     whose order is shuffled. A batch is what an optimizer step sees over all ranks: each takes its share, cut into
-    pieces, one a forward pass. So the number of ranks and pieces changes nothing of what a step learns from.
-
-    `iter` gives the pieces of the epoch at which the sampler stands, from its position on, and moves it to the start of
-    the next. The global random state is not touched.
+    micro-batches, one per forward pass. So the number of ranks and micro-batches does not change what a step learns
+    from. The global random state is not touched.
     """
 
     def __init__(
@@ -36,6 +34,7 @@ class LengthGroupedBatchSampler(Sampler[list[int]]):
         lengths: Sequence[int],
         batch_size: int,
         seed: int,
+        *,
         rank: int = 0,
         world_size: int = 1,
         accumulate: int = 1,
@@ -47,60 +46,38 @@ class LengthGroupedBatchSampler(Sampler[list[int]]):
             seed: of the order.
             rank: which share of a batch is this process's.
             world_size: number of shares.
-            accumulate: pieces that a share is cut into.
+            accumulate: micro-batches that a share is cut into.
 
         Raises:
             DataError: there are fewer examples than a batch takes.
-            ValueError: a batch cannot be cut into that many equal pieces.
+            ValueError: a batch cannot be cut into that many equal micro-batches.
         """
         if batch_size % (world_size * accumulate):
-            raise ValueError(f"{batch_size} examples cannot be cut into {world_size} x {accumulate} equal pieces")
+            raise ValueError(
+                f"{batch_size} examples cannot be cut into {world_size} x {accumulate} equal micro-batches"
+            )
         self.batch_size, self.seed, self.rank, self.world_size = batch_size, seed, rank, world_size
         self.accumulate = accumulate
         self.steps = whole_batches(len(lengths), batch_size)
         self._lengths = torch.tensor(lengths, dtype=torch.int64)
-        self._epoch, self._pieces_done = 0, 0
-
-    @property
-    def position(self) -> tuple[int, int]:
-        """(epoch, pieces done) from which the next `iter` goes on."""
-        return self._epoch, self._pieces_done
 
     def __len__(self) -> int:
-        """Pieces of a whole epoch, wherever the sampler stands."""
+        """Micro-batches of this rank in an epoch."""
         return self.steps * self.accumulate
 
-    def set_position(self, epoch: int, pieces_done: int) -> None:
-        """The next `iter` yields the rest of `epoch` after `pieces_done` of its pieces (nothing, when all are done),
-        the one after it the whole next epoch.
-
-        Raises:
-            ValueError: an epoch has no such piece.
-        """
-        if epoch < 0 or not 0 <= pieces_done <= len(self):
-            raise ValueError(f"epoch {epoch} of {len(self)} batches has no position {pieces_done}")
-        self._epoch, self._pieces_done = epoch, pieces_done
-
-    def set_epoch(self, epoch: int) -> None:
-        """Go to the start of `epoch`; stay, when the sampler stands in it already."""
-        if epoch != self._epoch:
-            self.set_position(epoch, 0)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        # A generator, so that the epoch counts only once its first batch is asked for: a DataLoader with workers makes
-        # two iterators for its first epoch and throws one away.
-        epoch, pieces_done = self._epoch, self._pieces_done
-        self._epoch, self._pieces_done = epoch + 1, 0
-        yield from self.plan(epoch)[pieces_done:]
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches of an optimizer step, over all ranks."""
+        return self.world_size * self.accumulate
 
     def plan(self, epoch: int) -> list[list[int]]:
-        """This rank's pieces of a whole epoch, as positions in the data set."""
-        # A stride, so that every rank gets short and long ones alike; its pieces hold similar lengths.
-        shares = self.batches(epoch)[:, self.rank :: self.world_size]  # (steps, batch_size / world_size)
-        pieces: list[list[int]] = shares.reshape(len(self), -1).tolist()
-        return pieces
+        """This rank's micro-batches of a whole epoch, as positions in the data set."""
+        # A stride, so that every rank gets short and long ones alike; its micro-batches hold similar lengths.
+        shares = self.of_epoch(epoch)[:, self.rank :: self.world_size]  # (steps, batch_size / world_size)
+        micro_batches: list[list[int]] = shares.reshape(len(self), -1).tolist()
+        return micro_batches
 
-    def batches(self, epoch: int) -> Tensor:
+    def of_epoch(self, epoch: int) -> Tensor:
         """The batches of a whole epoch over all ranks, (steps, batch_size) positions in the data set."""
         generator = torch.Generator().manual_seed(_mix(self.seed, epoch))
         order = torch.randperm(len(self._lengths), generator=generator)

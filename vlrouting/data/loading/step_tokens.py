@@ -1,4 +1,4 @@
-"""How many tokens an optimizer step learns, over all devices and pieces: what its mean loss is a mean over."""
+"""How many target tokens an optimizer step has, over all devices and micro-batches: its loss is the mean over them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Sequence
 
 import torch
 
-from vlrouting.data.loading.sampler import LengthGroupedBatchSampler
+from vlrouting.data.loading.sampler import LengthGroupedBatches
 
 
 class StepTokens:
-    """Counts by step. Every process knows all of them, so nothing need be asked of the others."""
+    """Counts by step. Every process knows all of them, so that no process has to ask the others."""
 
-    def __init__(self, sampler: LengthGroupedBatchSampler, counts: Sequence[int]) -> None:
+    def __init__(self, batches: LengthGroupedBatches, counts: Sequence[int]) -> None:
         """
         Args:
-            sampler: says which examples share a step.
-            counts: tokens to learn of every example.
+            batches: say which examples share a step.
+            counts: target tokens of every example.
         """
-        self.sampler, self.counts = sampler, torch.tensor(counts, dtype=torch.int64)
+        self.batches, self.counts = batches, torch.tensor(counts, dtype=torch.int64)
         self._epoch, self._sums = -1, torch.empty(0, dtype=torch.int64)
 
     def of(self, step: int) -> int:
-        """Tokens of optimizer step `step` of the run, counted from 0."""
-        epoch, number = divmod(step, self.sampler.steps)
+        """Target tokens of optimizer step `step` of the run, counted from 0."""
+        epoch, number = divmod(step, self.batches.steps)
         if epoch != self._epoch:
-            self._epoch, self._sums = epoch, self.counts[self.sampler.batches(epoch)].sum(dim=1)  # (steps,)
+            self._epoch, self._sums = epoch, self.counts[self.batches.of_epoch(epoch)].sum(dim=1)  # (steps,)
         return int(self._sums[number])

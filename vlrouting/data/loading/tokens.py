@@ -105,8 +105,8 @@ class Tokens:
         rows: list[list[int]] = encoded["input_ids"]
         return rows
 
-    def padded(self, rows: Sequence[Sequence[int]], side: Literal["left", "right"] = "right") -> tuple[Tensor, Tensor]:
-        """input_ids and attention_mask, both (B, T) int64. Padded here, whatever the tokenizer's side."""
+    def padded(self, rows: Sequence[Sequence[int]], side: Literal["left", "right"] = "right") -> dict[str, Tensor]:
+        """`input_ids` and `attention_mask`, both (B, T) int64. Padded here, whatever the tokenizer's side."""
         pad = self.tokenizer.pad_token_id or 0  # masked, so that any token will do
         width = max(map(len, rows))
         input_ids = torch.full((len(rows), width), pad, dtype=torch.int64)
@@ -115,7 +115,7 @@ class Tokens:
             place = slice(0, len(row)) if side == "right" else slice(width - len(row), width)
             input_ids[number, place] = torch.tensor(list(row), dtype=torch.int64)
             attention_mask[number, place] = 1
-        return input_ids, attention_mask
+        return {"input_ids": input_ids, "attention_mask": attention_mask}
 
 
 def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:

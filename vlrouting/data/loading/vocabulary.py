@@ -9,8 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vlrouting.config import DataConfig
 from vlrouting.config.names import listed
 from vlrouting.data.datasets.json_records import read_json
+from vlrouting.data.datasets.presence import answers_path
+from vlrouting.data.datasets.registry import format_of
 from vlrouting.data.example import DataError, Example
 
 
@@ -51,6 +54,18 @@ class AnswerVocabulary:
             if index is not None:
                 targets[index] = score
         return targets
+
+    @classmethod
+    def of(cls, data: DataConfig, training: Iterable[Example]) -> AnswerVocabulary:
+        """The answers of an experiment: read from `data.answers`, or built from the training split.
+
+        Raises:
+            DataError: the file is no list of answers, or no answer is common enough.
+        """
+        path = answers_path(data)
+        if path is not None:
+            return cls.read(path)
+        return cls.build(training, data.min_answer_count, format_of(data).normalize_answer)
 
     @classmethod
     def read(cls, path: Path) -> AnswerVocabulary:

@@ -1,0 +1,42 @@
+"""VQAv2's score over a split: the metric's numbers, and one number for each question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vlrouting.config import EvaluateConfig
+from vlrouting.data.example import Example
+from vlrouting.metrics.vqa_score import VQAScore
+
+ANSWERS = [("yes",) * 10, ("2", *["3"] * 9), ("net",) * 2 + ("mesh",) * 8, ()]
+TYPES = ["yes/no", "number", "other", "other"]
+EXAMPLES = [
+    Example(number, (Path(f"{number // 2}.jpg"),), "?", {}, answers, answer_type=kind)
+    for number, (answers, kind) in enumerate(zip(ANSWERS, TYPES, strict=True))
+]
+PREDICTIONS = {0: "yes", 1: "two", 2: "net", 3: "unknown"}
+
+
+def test_numbers_of_the_split_and_of_each_question() -> None:
+    score = VQAScore(EXAMPLES, EvaluateConfig())
+    scores = score.compute(PREDICTIONS)
+    assert scores.per_example == {"vqa_accuracy": pytest.approx({0: 100.0, 1: 30.0, 2: 60.0})}
+    assert scores.values == pytest.approx(
+        {
+            "vqa_accuracy": 190 / 3,
+            "vqa_accuracy/answer_type/number": 30.0,
+            "vqa_accuracy/answer_type/other": 60.0,
+            "vqa_accuracy/answer_type/yes/no": 100.0,
+        }
+    )
+    assert score.titles(scores) == {"vqa_accuracy": "VQA accuracy (official evaluation code, 2021 variant)"}
+    assert [score.cluster(example) for example in EXAMPLES] == ["0.jpg", "0.jpg", "1.jpg", "1.jpg"]
+    legacy = VQAScore(EXAMPLES, EvaluateConfig(vqa_variant="legacy"))
+    assert "legacy" in legacy.titles(legacy.compute(PREDICTIONS))["vqa_accuracy"]
+
+
+def test_a_split_without_answers_is_handed_in() -> None:
+    scores = VQAScore(EXAMPLES[3:], EvaluateConfig()).compute(PREDICTIONS)
+    assert scores.values == {} and "hand vqa_results.json in" in scores.not_computed["vqa_accuracy"]
