@@ -29,10 +29,7 @@ ANSWERS_PER_QUESTION = 10
 FULL_SCORE = 10
 """Best accuracy of a question in tenths; in tenths it is always an integer."""
 
-VARIANT_NAMES = {
-    "official": "official evaluation code, 2021 variant",
-    "legacy": "legacy evaluation code, before 2021",
-}
+VARIANT_NAMES = {"official": "official evaluation code, 2021 variant", "legacy": "legacy evaluation code, before 2021"}
 
 
 def _check_variant(variant: str) -> None:
