@@ -1,7 +1,7 @@
-"""A training step with transformers' attention implementations, on this CPU: `python benchmarks/attention.py`.
+"""CPU time of a training step with transformers' attention implementations: `python benchmarks/attention.py`.
 
-A frozen BERT of MiniLM's size with LoRA on query and value, 16 texts of 10 tokens, one thread, CPU time. Ratios of one
-run (two shared cores of an AMD EPYC with AVX512-BF16):
+The model is a frozen BERT of MiniLM's size with LoRA on query and value; a batch has 16 texts of 10 tokens; one thread.
+Results of one run (two shared cores of an AMD EPYC with AVX512-BF16):
 
     32-true    sdpa    109.9 ms  1.00
     32-true    eager   108.4 ms  0.99
@@ -25,7 +25,7 @@ SHAPE = (16, 10)
 
 
 def seconds_per_step(attention: str, bf16: bool) -> float:
-    """CPU seconds of forward and backward."""
+    """CPU seconds of a forward and backward pass."""
     torch.manual_seed(0)
     config = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
     model = AutoModel.from_config(config, attn_implementation=attention).eval()
@@ -43,7 +43,7 @@ def seconds_per_step(attention: str, bf16: bool) -> float:
 
 
 def main() -> None:
-    """Print milliseconds and ratios to sdpa in float32."""
+    """Print milliseconds, and ratios relative to sdpa in float32."""
     torch.set_num_threads(1)
     keep_freed_memory()
     base = None

@@ -1,9 +1,9 @@
-"""What the visual feature cache saves, and how the encoder runs fastest on a CPU.
+"""Time saved by the visual feature cache, and the fastest settings of the encoder on a CPU.
 
     python benchmarks/feature_cache.py --images 512
 
-Encodes the same random pixels with the demo's EfficientNet-Lite0 in both memory formats, then with freed memory kept,
-then reads computed features, all in one run: compare the ratios, not the seconds.
+Encodes the same random pixels with the demo's EfficientNet-Lite0 in both memory formats, then with the allocator
+keeping freed memory, then reads computed features. All are measured in one run: compare the ratios, not the seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BATCH = 256
 
 
 def seconds_per_image(encoder: torch.nn.Module, pixels: torch.Tensor, memory_format: torch.memory_format) -> float:
-    """Best of three passes, in seconds."""
+    """Seconds per image; the best of three passes."""
     encoder = encoder.to(memory_format=memory_format)  # type: ignore[call-overload]
     pixels = pixels.contiguous(memory_format=memory_format)
     times = []
@@ -38,7 +38,7 @@ def seconds_per_image(encoder: torch.nn.Module, pixels: torch.Tensor, memory_for
 
 
 def main() -> None:
-    """Print one line per way."""
+    """Print one line per setting."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=512)
     images = parser.parse_args().images

@@ -1,9 +1,9 @@
-"""Time and memory of a data module over GQA's training file, from opening it to a whole epoch with four workers.
+"""Time and memory of a data module over GQA's training file, from opening the file to an epoch with four workers.
 
     python benchmarks/gqa_data_module.py --questions 1000000
 
-Writes the synthetic file of `gqa_open.py`, opens it in a fresh process, builds the answer vocabulary, tokenises every
-question (MiniLM's tokenizer, of the demo's package), and lets the workers make all batches of an epoch, without images.
+Writes the synthetic file of `gqa_open.py`, opens it in a new process, builds the answer vocabulary, tokenises every
+question (with MiniLM's tokenizer), and lets the workers make all batches of an epoch, without images.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BATCH = 512
 
 
 def measure(path: Path) -> None:
-    """Do all of it, and print what each step took. To be run in a process of its own."""
+    """Run all steps, and print time and memory of each. Run it in a separate process."""
     set_start_method("fork", force=True)  # that of Linux; this process was spawned, and its workers would be
     clock = Clock()
     split = {"train": SplitConfig(path.name)}
@@ -58,20 +58,20 @@ def measure(path: Path) -> None:
 
 
 class Clock:
-    """Says how long each step took, and the peak of memory so far."""
+    """Prints the time of each step, and the peak memory so far."""
 
     def __init__(self) -> None:
         self.start = time.perf_counter()
 
     def say(self, what: str) -> None:
-        """Print a line, and start anew."""
+        """Print a line, and reset the clock."""
         seconds, self.start = time.perf_counter() - self.start, time.perf_counter()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"{what}: {seconds:.1f} s, peak memory {peak:,.0f} MB, private now {private(os.getpid()):,.0f} MB")
 
 
 def private(pid: int) -> float:
-    """Memory of a process that it shares with no other, in MB."""
+    """Memory in MB that a process does not share with others."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 

@@ -1,10 +1,10 @@
-"""Time and memory of opening GQA's training file, and what four forked workers copy of it.
+"""Time and memory of opening GQA's training file, and the memory that four forked workers copy.
 
     python benchmarks/gqa_open.py --questions 1000000
 
-Writes a synthetic file of the real size (943,000 balanced training questions, about 1 KB each), opens it in a fresh
-process and lets each worker read every example. `--list` keeps the examples as a list of Python objects instead, to
-show what the packed columns save.
+Writes a synthetic file of the original size (943,000 balanced training questions, about 1 KB each), opens it in a new
+process and lets each worker read every example. `--list` stores the examples as a list of Python objects, to compare
+with the packed columns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vlrouting.data.datasets.gqa import read_split
 from vlrouting.data.example import Example
 
 IMAGES = 72_000
-"""Images of the real training set."""
+"""Number of images in the original training set."""
 ANSWERS = 1_842
 WORKERS = 4
 _MB = 1 << 20
@@ -34,7 +34,7 @@ _examples: Sequence[Example] = ()
 
 
 def write_questions(path: Path, questions: int) -> None:
-    """A file of the official form, record by record."""
+    """Write a file in the official format, record by record."""
     draw = random.Random(0)
     with path.open("w", encoding="utf-8") as file:
         for number in range(questions):
@@ -67,7 +67,7 @@ def _record(number: int, draw: random.Random) -> dict[str, object]:
 
 
 def measure(path: Path, as_list: bool) -> None:
-    """Open the file, fork the workers, and print what it took. To be run in a process of its own."""
+    """Open the file, fork the workers, and print time and memory. Run it in a separate process."""
     global _examples
     start = time.perf_counter()
     opened = read_split(path.parent, "train", SplitConfig(path.name))
@@ -84,7 +84,7 @@ def measure(path: Path, as_list: bool) -> None:
 
 
 def _in_workers() -> list[tuple[float, float]]:
-    """Private memory of each worker before and after it has read every example, in MB."""
+    """Private memory in MB of each worker, before and after reading every example."""
     context = get_context("fork")
     results: SimpleQueue[tuple[float, float]] = context.SimpleQueue()
     workers = [context.Process(target=_work, args=(results,)) for _ in range(WORKERS)]
@@ -104,13 +104,13 @@ def _work(results: SimpleQueue[tuple[float, float]]) -> None:
 
 
 def _private() -> float:
-    """Memory of this process that it shares with no other, in MB."""
+    """Memory in MB that this process does not share with others."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
 
 def main() -> None:
-    """Write the file, open it, print a line for each number."""
+    """Write the file and measure in a new process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--questions", type=int, default=1_000_000)
     parser.add_argument("--list", action="store_true", help="keep the examples as a list of objects")

@@ -27,8 +27,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     before = Path.cwd()
     os.chdir(REPOSITORY)
     try:
-        overrides = ["train.max_steps=3", f"data.root={folder / 'data'}", "vision.image_size=32"]
-        experiment = load("demo_vqa", overrides)
+        # The split `val` has a tenth of the images of `train`.
+        small = ["train.max_steps=3", "data.train=val", "vision.image_size=32", f"data.root={folder / 'data'}"]
+        experiment = load("demo_vqa", small)
         points = [experiment.point("routing=mul")]
         assert train(experiment, points, folder / "runs") == {}
     finally:

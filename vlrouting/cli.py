@@ -41,7 +41,7 @@ def vlrouting() -> None:
 
 @app.command()
 def validate(experiment: ExperimentName, overrides: Overrides = None) -> None:
-    """Check an experiment: every mistake at once, in a second, before anything heavy starts."""
+    """Check an experiment: every error at once, in a second, before anything heavy starts."""
     checked = _load(experiment, overrides)
     typer.echo(f"{checked.source}: {len(checked.points)} points")
     for point in checked.points:

@@ -1,4 +1,4 @@
-"""A sound experiment has no fault, whatever its task; what holds for all points is said once."""
+"""A valid experiment has no fault, whatever its task; what holds for all points is said once."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def error_lines(experiments: Path, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["default", "gpu", "container"])
-def test_the_shipped_ones_are_sound_and_are_no_experiments(name: str) -> None:
+def test_the_shipped_ones_are_valid_and_are_no_experiments(name: str) -> None:
     assert load_cluster(name, SHIPPED) != ClusterConfig()
     assert f"cluster/{name}" not in known_experiments(SHIPPED)
 
@@ -72,7 +72,7 @@ def test_every_error_at_once_with_its_line(experiments: Path) -> None:
         ("time: [", "not valid YAML: "),
     ],
 )
-def test_one_mistake(experiments: Path, given: str, expected: str) -> None:
+def test_one_error(experiments: Path, given: str, expected: str) -> None:
     (line,) = error_lines(experiments, given + "\n")
     place, _, said = line.partition(": ")
     assert place.startswith("mine.yaml") and said.startswith(expected)

@@ -1,4 +1,4 @@
-"""Every mistake of an experiment is told in one go, with its place and what was probably meant."""
+"""Every error of an experiment is told in one go, with its place and what was probably meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mistake is told once, at the line that has to change, and for the points that share it."""
+"""An error is told once, at the line that has to change, and for the points that share it."""
 
 from __future__ import annotations
 

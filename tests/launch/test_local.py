@@ -115,7 +115,7 @@ from vlrouting.tasks.scored import TaskModule
 original = TaskModule.on_train_start
 
 def spoiled(self):
-    if self.model.routed.config.routing == "mul":
+    if any(bottleneck.config.routing == "mul" for bottleneck in self.model.routed.bottlenecks.values()):
         {deed}
     original(self)
 

@@ -14,7 +14,7 @@ from tools.pretrain.folder import new_folder
 from tools.pretrain.gpt2 import END, LENGTH, sentences
 from tools.pretrain.optimize import Recipe, optimize
 from tools.pretrain.readout import Readout
-from tools.pretrain.scenes import NOTHING, draw_pictures, reading_order
+from tools.pretrain.scenes import NOTHING, draw_images, reading_order
 from tools.pretrain.vit import SIDE, normalize
 from vlrouting.backbones.vision import load_vision_encoder
 from vlrouting.config import VisionConfig
@@ -32,9 +32,9 @@ def run(*arguments: str) -> str:
 
 
 def test_labels_describe_the_images() -> None:
-    pictures = draw_pictures(20, SIDE, "a seed")
+    images = draw_images(20, SIDE, "a seed")
     random = Random("a seed")
-    for cells in pictures.cells:
+    for cells in images.cells:
         scene = random_scene(random, held_out=None)
         told = {
             (row, column): (list(COLORS)[color], SHAPES[shape], SIZES[size])
@@ -49,10 +49,10 @@ def test_labels_describe_the_images() -> None:
 def test_the_training_sees_pixels_as_the_frozen_encoder_does(tmp_path: Path) -> None:
     run(*VIT, "--out", str(tmp_path / "vit"))
     encoder = load_vision_encoder(VisionConfig(str(tmp_path / "vit")))
-    pictures = draw_pictures(3, SIDE, "a seed")
+    images = draw_images(3, SIDE, "a seed")
     random = Random("a seed")
     seen = torch.stack([encoder.transform(draw(random_scene(random, held_out=None))) for _ in range(3)])
-    torch.testing.assert_close(normalize(pictures.pixels), seen)
+    torch.testing.assert_close(normalize(images.pixels), seen)
 
 
 def test_reading_order() -> None:
@@ -66,21 +66,21 @@ def test_reading_order() -> None:
 
 def test_readout_against_loops() -> None:
     torch.manual_seed(3)
-    readout = Readout(width=5, places=3, sizes=(4, 2))
+    readout = Readout(width=5, slots=3, sizes=(4, 2))
     features, labels = torch.randn(6, 5), torch.randint(0, 2, (6, 3, 2))
     labels[torch.rand(6, 3) < 0.5] = NOTHING
     weight, bias = readout.linear.weight.detach(), readout.linear.bias.detach()
     logits = (features @ weight.T + bias).reshape(6, 3, 7)
-    loss, right = 0.0, []
+    loss, correct = 0.0, []
     for scores, label in zip(logits.reshape(-1, 7), labels.reshape(-1, 2), strict=True):
         is_there, there = torch.sigmoid(scores[0]), label[0] != NOTHING
         loss -= float((is_there if there else 1 - is_there).log())
         if there:
             loss -= float(F.log_softmax(scores[1:5], 0)[label[0]] + F.log_softmax(scores[5:], 0)[label[1]])
             same = [int(scores[1:5].argmax()), int(scores[5:].argmax())] == label.tolist()
-        right.append(bool(is_there > 0.5) == bool(there) and (not bool(there) or same))
+        correct.append(bool(is_there > 0.5) == bool(there) and (not bool(there) or same))
     assert readout.loss(features, labels).item() == pytest.approx(loss / 6, rel=1e-5)
-    assert readout.right(features, labels).flatten().tolist() == right
+    assert readout.correct(features, labels).flatten().tolist() == correct
 
 
 def test_optimize_finds_the_minimum_and_passes_the_progress() -> None:
@@ -111,7 +111,7 @@ def test_equal_seeds_give_equal_texts() -> None:
 
 def test_vit_command_writes_a_folder_that_timm_loads(tmp_path: Path) -> None:
     first, second, other = (tmp_path / name for name in ("first", "second", "other"))
-    assert "fresh pictures" in run(*VIT, "--out", str(first))
+    assert "new images" in run(*VIT, "--out", str(first))
     run(*VIT, "--out", str(second))
     run(*VIT, "--out", str(other), "--seed", "1")
     encoder = load_vision_encoder(VisionConfig(str(first)))
@@ -137,7 +137,7 @@ def test_an_existing_folder_is_kept(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path)])
     assert result.exit_code == 2
-    assert "is there already" in result.output
+    assert "exists already" in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 

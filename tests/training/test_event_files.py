@@ -1,4 +1,4 @@
-"""Event files of a run that goes on: every value once, whichever reader looks."""
+"""Event files of a resumed run: every value once, for every reader."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ def attempt(folder: Path, steps: Iterable[int], value: float = 0.0, **options: i
 
 
 def logged(folder: Path) -> list[tuple[str, int, float]]:
-    """Every scalar of every file, doubles included: no reader's logic hides any."""
+    """Every scalar of every file, duplicates included: no reader's logic hides any."""
     return sorted(
         (value.tag, event.step, value.simple_value)
         for file in folder.glob("*tfevents*")
@@ -64,7 +64,7 @@ def test_any_number_of_restarts(tmp_path: Path) -> None:
     assert logged(tmp_path) == expected(range(1, 15))
 
 
-def test_of_doubles_the_last_one_stays(tmp_path: Path) -> None:
+def test_of_duplicates_the_last_one_stays(tmp_path: Path) -> None:
     first = attempt(tmp_path, range(1, 6))
     first.rename(tmp_path / "events.out.tfevents.0000000001.host.1.0")
     second = attempt(tmp_path, range(4, 7), value=100.0)
@@ -74,7 +74,7 @@ def test_of_doubles_the_last_one_stays(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["events.out.tfevents.0000000001.host.1.0"]
 
 
-def test_what_has_no_step_is_logged_anew(tmp_path: Path) -> None:
+def test_what_has_no_step_is_removed(tmp_path: Path) -> None:
     attempt(tmp_path, [0, 1])
     keep_until(tmp_path, 1)
     assert logged(tmp_path) == expected([1])
@@ -95,7 +95,7 @@ def test_what_the_test_logged_is_gone_whatever_its_step(tmp_path: Path) -> None:
     assert events.Tags()["images"] == [] and not events.summary_metadata.keys() & {"_hparams_/session_start_info"}
 
 
-def test_a_torn_record_goes_and_those_before_it_stay(tmp_path: Path) -> None:
+def test_a_truncated_record_goes_and_those_before_it_stay(tmp_path: Path) -> None:
     whole = attempt(tmp_path / "whole", range(1, 4)).read_bytes()
     found = set()
     for length in range(0, len(whole), 7):
@@ -118,7 +118,7 @@ def test_a_file_without_a_record_goes(tmp_path: Path, content: bytes) -> None:
     assert logged(tmp_path) == expected([1, 2]) and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_run_that_starts_anew_begins_with_nothing(tmp_path: Path) -> None:
+def test_a_run_that_starts_has_no_events(tmp_path: Path) -> None:
     keep_until(tmp_path / "nowhere", 0)
     keep_until(tmp_path, 3)
     attempt(tmp_path, range(1, 4))

@@ -1,4 +1,4 @@
-"""Two processes, or two pieces, give what one gives; several points run at once."""
+"""Two processes, or two micro-batches, give what one gives."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.slow
 
 SWEEP = {
     "one": {},
-    "pieces": {"train.accumulate": 2},
+    "micro-batches": {"train.accumulate": 2},
     "two": {"train.devices": 2},
     "two-in-pieces": {"train.devices": 2, "train.accumulate": 2, "train.gradient_checkpointing": True},
     "sharded": {"train.devices": 2, "train.strategy": "fsdp"},
 }
-"""The same experiment by one process, by one in two pieces, and by two processes."""
+"""The same experiment by one process, with two micro-batches, and by two processes."""
 
 
 # Imported by each process as a plugin: a notice that only the second process gets, once; and what each process holds of
@@ -74,7 +74,7 @@ def test_a_notice_to_one_process_stops_all_after_the_same_step(
 
 
 @pytest.mark.parametrize("write", [write_experiment, write_caption_experiment])
-def test_two_processes_and_two_pieces_equal_one(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_two_processes_and_two_micro_batches_equal_one(write: Callable[..., Path], tmp_path: Path) -> None:
     # 23 images: neither their questions nor the images themselves can be divided by two batches evenly.
     train = {"max_steps": 8, "validate_every_steps": 8}
     file = write(tmp_path, images=23, bottleneck={"dropout": 0.0}, train=train, sweep={"points": SWEEP})

@@ -1,1 +1,1 @@
-"""Trains the mini backbones of the shapes world from nothing: a ViT on pictures alone, a GPT-2 on sentences alone."""
+"""Trains the mini backbones of the shapes world from scratch: a ViT on images only, a GPT-2 on texts only."""

@@ -1,4 +1,4 @@
-"""`python -m tools.pretrain vit|gpt2 --out DIR`: trains a mini backbone from nothing."""
+"""`python -m tools.pretrain vit|gpt2 --out DIR`: trains a mini backbone from scratch."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from tools.pretrain.optimize import Recipe
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 Out = Annotated[Path, typer.Option(help="A new folder for the weights and their configuration.")]
-Steps = Annotated[int, typer.Option(min=1, help="Steps of the optimizer.")]
+Steps = Annotated[int, typer.Option(min=1, help="Optimizer steps.")]
 BatchSize = Annotated[int, typer.Option(min=1)]
-LearningRate = Annotated[float, typer.Option("--lr", min=0.0, help="At its highest.")]
-Seed = Annotated[int, typer.Option(help="Of data and weights.")]
-Tests = Annotated[int, typer.Option(min=1, help="How many fresh scenes to measure on.")]
+LearningRate = Annotated[float, typer.Option("--lr", min=0.0, help="Peak learning rate.")]
+Seed = Annotated[int, typer.Option(help="Seed of data and weights.")]
+Tests = Annotated[int, typer.Option(min=1, help="Number of new scenes for the evaluation.")]
 
 
 @app.callback()
 def pretrain() -> None:
-    """The mini backbones of the shapes world, trained apart from each other and from nothing."""
+    """Train the mini backbones of the shapes world, separately and from scratch."""
 
 
 @app.command()
 def vit(
     out: Out,
     steps: Steps = 3_000,
-    scenes: Annotated[int, typer.Option(min=1, help="How many pictures to learn from.")] = 100_000,
+    scenes: Annotated[int, typer.Option(min=1, help="Number of training images.")] = 100_000,
     batch_size: BatchSize = 32,
     lr: LearningRate = 1e-3,
     seed: Seed = 0,
     test_scenes: Tests = 5_000,
 ) -> None:
-    """A ViT on pictures alone, labelled with what is in each cell."""
+    """Train a ViT on images, labelled with the content of each cell."""
     from tools.pretrain.vit import train_vit
 
     recipe = Recipe(steps, batch_size, lr, seed=seed)
@@ -42,21 +42,21 @@ def vit(
         accuracy = train_vit(out, scenes, test_scenes, recipe)
     except FileExistsError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from None
-    typer.echo(f"{out}: on {test_scenes} fresh pictures {accuracy.things:.2%} of the things and {accuracy.pictures:.2%}"
-               " of the pictures are read entirely right from the class token")  # fmt: skip
+    predicted = f"{accuracy.things:.2%} of the things, and all things in {accuracy.images:.2%} of the images"
+    typer.echo(f"{out}: on {test_scenes} new images the class token predicts {predicted}")
 
 
 @app.command()
 def gpt2(
     out: Out,
     steps: Steps = 600,
-    vocabulary: Annotated[int, typer.Option(min=257, help="How many tokens at most.")] = 512,
+    vocabulary: Annotated[int, typer.Option(min=257, help="Maximum number of tokens.")] = 512,
     batch_size: BatchSize = 32,
     lr: LearningRate = 1e-3,
     seed: Seed = 0,
     test_scenes: Tests = 5_000,
 ) -> None:
-    """A GPT-2 and its tokenizer on sentences alone: captions, and questions with their answers."""
+    """Train a GPT-2 and its tokenizer on texts: captions, and questions with answers."""
     from tools.pretrain.gpt2 import train_gpt2
 
     recipe = Recipe(steps, batch_size, lr, seed=seed)
@@ -64,7 +64,7 @@ def gpt2(
         perplexity = train_gpt2(out, vocabulary, test_scenes, recipe)
     except FileExistsError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from None
-    typer.echo(f"{out}: perplexity {perplexity:.3f} per token on {test_scenes} fresh texts")
+    typer.echo(f"{out}: perplexity {perplexity:.3f} per token on {test_scenes} new texts")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all."""
+"""Creates a folder completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def refuse_taken(folder: Path) -> None:
-    """Raises:
-    FileExistsError: something is there already.
+def require_new(folder: Path) -> None:
+    """Check that a folder does not exist, or is empty.
+
+    Raises:
+        FileExistsError: the folder contains something.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} is there already; name a new folder, or remove it")
+        raise FileExistsError(f"{folder} exists already; choose a new folder, or remove it")
 
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to write to; it takes the place of `folder` when the block ends well, else it goes.
+    """A temporary folder that is renamed to `folder` at the end of the block, or removed after an error.
 
     Raises:
-        FileExistsError: something is there already.
+        FileExistsError: `folder` contains something.
     """
-    refuse_taken(folder)
+    require_new(folder)
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f"{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     unfinished.mkdir()
     try:
         yield unfinished
-        os.replace(unfinished, folder)  # an empty folder may be in the place
+        os.replace(unfinished, folder)  # replaces an empty folder
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

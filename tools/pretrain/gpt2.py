@@ -1,4 +1,4 @@
-"""A small GPT-2 that learns the world's English from sentences alone: captions, and questions with their answers."""
+"""Trains a small GPT-2 on the texts of the shapes world: captions, and questions with answers."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from tools.pretrain.folder import new_folder, refuse_taken
+from tools.pretrain.folder import new_folder, require_new
 from tools.pretrain.optimize import Recipe, optimize
 from vlrouting.shapes.caption_sentences import captions
 from vlrouting.shapes.scene import random_scene
 from vlrouting.shapes.vqa_questions import ask
 
 END = "<|endoftext|>"
-"""Ends a text, and begins one that nothing goes before, as GPT-2 has it."""
+"""The end token, which also precedes a text without a prefix, as in GPT-2."""
 LENGTH = 64
-"""Most tokens, a visual prefix included."""
+"""Maximum number of tokens, including a visual prefix."""
 _IGNORED = -100
 _QUESTIONS = 0.3
-"""Share of the texts that are a question with its answer."""
+"""Fraction of texts that are a question with its answer."""
 _TOKENIZER_TEXTS = 5_000
 
 
 def sentences(random: Random) -> Iterator[str]:
-    """Texts without end, each about a scene of its own; no combination of colour and shape is left out."""
+    """An infinite stream of texts about random scenes, with all combinations of colour and shape."""
     while True:
         scene = random_scene(random, held_out=None)
         if random.random() < _QUESTIONS:
@@ -42,20 +42,21 @@ def sentences(random: Random) -> Iterator[str]:
 
 
 def train_gpt2(out: Path, vocabulary: int, test_texts: int, recipe: Recipe) -> float:
-    """Trains the tokenizer and the GPT-2 from nothing and writes both to a new folder, in float16.
+    """Train the tokenizer and the GPT-2 from scratch and save both to a new folder, in float16.
 
     Args:
-        out: transformers' `from_pretrained` loads model and tokenizer from it.
-        vocabulary: how many tokens at most.
-        test_texts: how many other texts to measure on.
+        out: the folder, for transformers' `from_pretrained`.
+        vocabulary: maximum number of tokens.
+        test_texts: number of new texts for the evaluation.
+        recipe: optimisation and seed.
 
     Returns:
-        Perplexity per token, ends included, of the weights as they are written.
+        Perplexity per token, including end tokens, of the saved weights.
 
     Raises:
-        FileExistsError: something is there already.
+        FileExistsError: the folder contains something.
     """
-    refuse_taken(out)
+    require_new(out)
     tokenizer = _train_tokenizer(vocabulary, f"words {recipe.seed}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -72,7 +73,7 @@ def train_gpt2(out: Path, vocabulary: int, test_texts: int, recipe: Recipe) -> f
 
 @torch.no_grad()
 def perplexity(model: Any, tokenizer: Any, texts: list[str]) -> float:
-    """Per token of these texts, each begun from nothing, its end included."""
+    """Perplexity per token of these texts, each without a prefix and with its end token."""
     total, count = 0.0, 0
     for start in range(0, len(texts), 100):
         ids, labels = _padded(tokenizer, [END + text + END for text in texts[start : start + 100]])
@@ -82,7 +83,7 @@ def perplexity(model: Any, tokenizer: Any, texts: list[str]) -> float:
 
 
 def _train_tokenizer(vocabulary: int, seed: str) -> Any:
-    """Byte-level BPE, as GPT-2's: any text has tokens, and the world's words have one each."""
+    """Byte-level BPE, like GPT-2's: it encodes any text, and the words of the shapes world with one token each."""
     texts = sentences(Random(seed))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -107,10 +108,10 @@ def _new_model(tokenizer: Any) -> Any:
 
 
 def _batches(tokenizer: Any, recipe: Recipe) -> Iterator[Tensor]:
-    """Token ids (B, LENGTH), without end: texts one after the other, cut off where the row is full.
+    """An infinite stream of token ids (B, LENGTH): concatenated texts, truncated at the end of the row.
 
-    So every position is trained, and a text may stand anywhere. Half of the rows begin with an end, half with a word,
-    as behind a visual prefix.
+    This trains all positions, and a text may start at any of them. Half of the rows start with an end token, the others
+    with a word, as after a visual prefix.
     """
     random = Random(f"texts to learn from {recipe.seed}")
     texts = sentences(random)

@@ -1,4 +1,4 @@
-"""The training loop that both mini backbones share."""
+"""The training loop of both mini backbones."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _BETAS = (0.9, 0.98)
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast: AdamW, a warm-up over the first twentieth, then a cosine to 0."""
+    """Optimisation with AdamW: warm-up over the first twentieth of the steps, then a cosine schedule to 0."""
 
     steps: int
     batch_size: int
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
-    """Of matrices; biases, norms and other vectors have none."""
+    """Weight decay of matrices; biases, norms and other vectors have none."""
     seed: int = 0
 
 
@@ -37,12 +37,14 @@ def optimize(
     recipe: Recipe,
     description: str,
 ) -> None:
-    """Trains all parameters of the model, in place, and leaves it in eval mode.
+    """Train all parameters of the model in place, and set it to eval mode.
 
     Args:
-        batches: gives at least `recipe.steps`.
-        loss_of: batch and the share of the steps that are done, in [0, 1) -> loss, a scalar.
-        description: stands before the progress bar.
+        model: the model.
+        batches: at least `recipe.steps` batches.
+        loss_of: batch, fraction of completed steps in [0, 1) -> scalar loss.
+        recipe: optimisation settings.
+        description: text before the progress bar.
     """
     matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]

@@ -1,4 +1,4 @@
-"""Linear heads that read from a feature vector what is in a number of places: is there a thing, and which."""
+"""A linear head that predicts from a feature vector which thing, if any, is in each of several slots."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from tools.pretrain.scenes import NOTHING
 
 
 class Readout(nn.Module):
-    """One linear map to the logits of all places.
+    """One linear map to the logits of all slots.
 
     Args:
         width: Dv.
-        places: P.
-        sizes: for each attribute of a thing, how many values it has.
+        slots: number of slots P.
+        sizes: number of values of each attribute.
     """
 
-    def __init__(self, width: int, places: int, sizes: Sequence[int]) -> None:
+    def __init__(self, width: int, slots: int, sizes: Sequence[int]) -> None:
         super().__init__()
-        self.places, self.sizes = places, tuple(sizes)
-        self.linear = nn.Linear(width, places * (1 + sum(sizes)))
+        self.slots, self.sizes = slots, tuple(sizes)
+        self.linear = nn.Linear(width, slots * (1 + sum(sizes)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(..., Dv) -> logits (..., P, 1 + all values): first whether something is there."""
+        """(..., Dv) -> logits (..., P, 1 + all values); the first is for the presence of a thing."""
         logits: Tensor = self.linear(features)
-        return logits.view(*features.shape[:-1], self.places, 1 + sum(self.sizes))
+        return logits.view(*features.shape[:-1], self.slots, 1 + sum(self.sizes))
 
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropies, the attributes' only where something is; summed over places, mean over the rest.
+        """Cross-entropies of presence and, for present things, of attributes; summed over slots, mean over the rest.
 
         Args:
             features: (..., Dv).
-            labels: (..., P, attributes), NOTHING where nothing is.
+            labels: (..., P, attributes), NOTHING for an empty slot.
         """
         logits = self(features)
         there = labels[..., 0] != NOTHING  # (..., P)
@@ -45,8 +45,8 @@ class Readout(nn.Module):
             total = total + F.cross_entropy(scores, wanted, reduction="sum")
         return total / features[..., 0].numel()
 
-    def right(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Which places are read entirely right, (..., P): nothing where nothing is, else every attribute."""
+    def correct(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Which slots are predicted correctly, (..., P): empty, or present with all attributes."""
         logits = self(features)
         there = logits[..., 0] > 0
         values = torch.stack([scores.argmax(-1) for scores in logits[..., 1:].split(self.sizes, dim=-1)], dim=-1)

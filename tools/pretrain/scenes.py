@@ -1,4 +1,4 @@
-"""Random scenes as pictures with labels that need no sentence: what is in each cell of the grid."""
+"""Images of random scenes, labelled with the content of each cell of the grid."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from vlrouting.shapes.scene import COLORS, SHAPES, SIZES, Scene, random_scene
 
 CELLS = 9
 NOTHING = -1
-"""Label of a place where nothing is."""
+"""Label of an empty cell or slot."""
 
 
 @dataclass(frozen=True)
-class LabelledPictures:
-    """Pictures and what they show.
+class LabelledImages:
+    """Images and their content.
 
     Attributes:
         pixels: (N, H, W, 3) uint8.
-        cells: (N, CELLS, 3) int64, of each cell in reading order the numbers of colour, shape and size in COLORS,
-            SHAPES and SIZES; NOTHING in an empty cell.
+        cells: (N, CELLS, 3) int64: for each cell in reading order, the indices of colour, shape and size in COLORS,
+            SHAPES and SIZES; NOTHING for an empty cell.
     """
 
     pixels: Tensor
@@ -36,8 +36,8 @@ class LabelledPictures:
         return len(self.pixels)
 
 
-def draw_pictures(count: int, side: int, seed: str) -> LabelledPictures:
-    """Pictures of random scenes with all combinations of colour and shape, scaled to `side` pixels as timm does."""
+def draw_images(count: int, side: int, seed: str) -> LabelledImages:
+    """Images of random scenes with all combinations of colour and shape, resized to `side` pixels as in timm."""
     random = Random(seed)
     pixels = np.empty((count, side, side, 3), dtype=np.uint8)
     cells = np.full((count, CELLS, 3), NOTHING, dtype=np.int64)
@@ -47,7 +47,7 @@ def draw_pictures(count: int, side: int, seed: str) -> LabelledPictures:
             pixels[row] = np.asarray(draw(scene).resize((side, side), Image.Resampling.BICUBIC))
             _fill(cells[row], scene)
             advance(1)
-    return LabelledPictures(torch.from_numpy(pixels), torch.from_numpy(cells))
+    return LabelledImages(torch.from_numpy(pixels), torch.from_numpy(cells))
 
 
 def _fill(cells: np.ndarray, scene: Scene) -> None:
@@ -59,13 +59,13 @@ def _fill(cells: np.ndarray, scene: Scene) -> None:
 
 
 def reading_order(cells: Tensor, most: int) -> Tensor:
-    """The same things one after the other, (N, CELLS, 3) -> (N, most, 4) with the number of the cell at the end.
+    """The things in reading order: (N, CELLS, 3) -> (N, most, 4), with the index of the cell as last entry.
 
-    NOTHING in the places after the last thing.
+    NOTHING in the slots after the last thing.
     """
     empty = cells[..., :1] == NOTHING  # (N, CELLS, 1)
     number = torch.arange(CELLS).view(CELLS, 1).expand_as(empty)
     described = torch.cat([cells, number.masked_fill(empty, NOTHING)], dim=-1)  # (N, CELLS, 4)
-    # Sorted by cell, the empty ones last.
+    # Sort by cell, with empty cells at the end.
     order = (number + CELLS * empty).argsort(dim=1)[:, :most]  # (N, most, 1)
     return described.gather(1, order.expand(-1, -1, described.shape[-1]))

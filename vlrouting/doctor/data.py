@@ -39,14 +39,9 @@ class Reading:
     """What is wrong with them, a line each."""
 
 
-def looks_at_images(config: ExperimentConfig) -> bool:
-    """Whether the point opens images, or features of them."""
-    return config.model.visual_input == "image"
-
-
 def files(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """The files and image folders of every split are there, or can be made."""
-    problems = missing_files(config.data, images=looks_at_images(config))
+    problems = missing_files(config.data, images=config.uses_image)
     yield from (fault(PLACE, problem) for problem in problems)
     if not problems:
         splits = ", ".join(chosen_splits(config.data))
@@ -88,7 +83,7 @@ def content(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
 
 def images(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """A sample of every split's images opens."""
-    examples = reading(config, context).examples if looks_at_images(config) else None
+    examples = reading(config, context).examples if config.uses_image else None
     if examples is None:
         return
     paths = [path for split in examples.values() for example in _sample(split) for path in example.images]
@@ -100,7 +95,7 @@ def images(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
 
 def reading(config: ExperimentConfig, context: RunContext) -> Reading:
     """The splits, read once for all points that share them."""
-    key = ("examples", repr(config.data), looks_at_images(config))
+    key = ("examples", repr(config.data), config.uses_image)
     return context.once(key, lambda: _read(config))
 
 
@@ -157,7 +152,7 @@ def _read(config: ExperimentConfig) -> Reading:
     from vlrouting.data.datasets.read import read_splits
 
     paths = json_files(config.data)
-    if missing_files(config.data, images=looks_at_images(config)) or any(json_problem(path) for path in _there(paths)):
+    if missing_files(config.data, images=config.uses_image) or any(json_problem(path) for path in _there(paths)):
         return Reading(None)
     if _to_be_made(config.data):
         return Reading(None, why_not="the files are still to be made")
@@ -165,7 +160,7 @@ def _read(config: ExperimentConfig) -> Reading:
     if size > MOST_BYTES:
         return Reading(None, why_not=f"{spelled_bytes(size)} are not read through here")
     try:
-        return Reading(read_splits(config.data, images=looks_at_images(config)))
+        return Reading(read_splits(config.data, images=config.uses_image))
     except DataError as error:
         return Reading(None, problem=str(error))
 

@@ -16,15 +16,15 @@ PLACE = "run directory"
 
 def run_directories(sweep: PlannedSweep) -> Iterator[Finding]:
     """No point's directory holds another run, a damaged one, or one that is going on."""
-    sound: list[str] = []
+    intact: list[str] = []
     for point in sweep.points:
         run = sweep.directory(point)
         findings = [] if run is None else list(_of_point(point, run))
         yield from (replace(finding, points=(point.name,)) for finding in findings)
-        sound += [] if findings else [point.name]
-    if sound:
+        intact += [] if findings else [point.name]
+    if intact:
         complete = len(sweep.points) - len(sweep.open_points())
-        yield Finding(OK, PLACE, f"{len(sound)} of {len(sweep.points)} sound, {complete} points are complete")
+        yield Finding(OK, PLACE, f"{len(intact)} of {len(sweep.points)} intact, {complete} points are complete")
 
 
 def _of_point(point: Point, run: RunDirectory) -> Iterator[Finding]:

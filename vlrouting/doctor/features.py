@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from vlrouting.config import ExperimentConfig
-from vlrouting.doctor.data import looks_at_images, reading
+from vlrouting.doctor.data import reading
 from vlrouting.doctor.finding import FAULT, OK, Finding
 from vlrouting.doctor.folders import spelled_bytes, write_problem
 from vlrouting.doctor.sizes import vision_size
@@ -17,20 +17,17 @@ from vlrouting.doctor.subject import RunContext
 PLACE = "features"
 
 
-@dataclass(frozen=True)
-class Cached:
-    """What is known of the features that a point needs."""
+class Cached(NamedTuple):
+    """What is known of the features that a point needs: images, a cache of just these, what is wrong with it."""
 
     images: int
     folder: Path | None = None
-    """A cache of just these images."""
     problem: str = ""
-    """What is wrong with it."""
 
 
 def cache_folder(config: ExperimentConfig) -> Path | None:
     """Where the point's features lie; None where it computes none."""
-    if not looks_at_images(config) or not config.vision.cache:
+    if not config.uses_image or not config.vision.cache:
         return None
     return Path(config.vision.cache_dir or Path(config.data.root) / "features")
 
@@ -77,10 +74,10 @@ def cached(config: ExperimentConfig, context: RunContext) -> Cached | None:
         return None
     key = ("cached", repr(config.data), repr(config.vision))
     images = {str(path) for split in examples.values() for example in split for path in example.images}
-    return context.once(key, lambda: _look(config, images))
+    return context.once(key, lambda: _find_cache(config, images))
 
 
-def _look(config: ExperimentConfig, images: set[str]) -> Cached:
+def _find_cache(config: ExperimentConfig, images: set[str]) -> Cached:
     folder = cache_folder(config)
     assert folder is not None
     encoder = config.vision.name.rpartition("/")[2].split(".")[0]  # as `feature_cache` names its folders

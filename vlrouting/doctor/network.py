@@ -36,7 +36,8 @@ def host_name(config: ExperimentConfig, context: RunContext) -> Iterator[Finding
 def meeting_place(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """The first node's name resolves, and its port is free."""
     # Where a local launcher started this process, it holds the port itself.
-    if config.train.processes == 1 or "RANK" in context.environment or not (_named(context) or context.in_job):
+    named = "MASTER_ADDR" in context.environment and not context.elsewhere
+    if config.train.processes == 1 or "RANK" in context.environment or not (named or context.in_job):
         return
     address, port = first_host(context.environment), port_of(context.environment)
     if port is None:
@@ -81,10 +82,6 @@ def port_of(environment: Mapping[str, str]) -> int | None:
         return int(given) if given.isdigit() and 0 < int(given) < 65536 else None
     job = environment.get("SLURM_JOB_ID")
     return 12910 if job is None else 15000 + int(job[-4:])
-
-
-def _named(context: RunContext) -> bool:
-    return not context.elsewhere and "MASTER_ADDR" in context.environment
 
 
 def _is_first(environment: Mapping[str, str], address: str) -> bool:

@@ -143,7 +143,8 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
     if vision is None and config.model.visual_input != "none":
         raise NotKnown(f"{config.vision.name} cannot be built without its weights")
     images = _images_per_example(config, context)
-    answers = 0 if config.generates else vocabulary_size(config, context) or USUAL_ANSWERS
+    vocabulary = vocabulary_size(config, context)
+    answers = 0 if config.generates else vocabulary if isinstance(vocabulary, int) else USUAL_ANSWERS
     visual_shape = None if vision is None else (images * vision.tokens, vision.width)
     language = _language_on_meta(config)
     with _on_meta():

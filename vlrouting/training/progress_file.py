@@ -62,7 +62,8 @@ class ProgressBar(LightningProgressBar):
             self._update(trainer, "testing", batch_idx + 1, _test_batches(trainer))
 
     def on_test_end(self, *_: object) -> None:
-        """Stop the bar."""
+        """Fill the bar, and stop it."""
+        self._bars.update(self._task, completed=self._bars.tasks[0].total or 0)
         self._bars.stop()
 
     on_train_end = on_test_end
