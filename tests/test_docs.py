@@ -151,6 +151,21 @@ def test_adding_a_selector(tmp_path: Path) -> None:
         assert len(stored["places"]["bottleneck"]) == count
 
 
+@pytest.mark.slow
+def test_adding_a_task(tmp_path: Path) -> None:
+    (printed,) = follow("adding-a-task.md", tmp_path)
+    assert "experiments/yes_no.yaml: 2 points" in printed
+    done = tmp_path / "runs" / "yes_no" / "routing=mul"
+    records = [json.loads(line) for line in (done / "predictions.jsonl").read_text().splitlines()]
+    assert {record["prediction"] for record in records} <= {"yes", "no"}
+    assert {record["references"][0] for record in records} > {"yes", "no"}
+    assert json.loads((done / "artifact" / "adapter_config.json").read_text())["answers"] == ["yes", "no"]
+    shares = [float(share) for share in re.findall(r"^ *(\d+\.\d)%  (?:yes|no)$", printed, re.MULTILINE)]
+    assert len(shares) == 2 and sum(shares) == pytest.approx(100, abs=0.11)
+    plugin = re.search(r"```python\n(.*?)```", (REPOSITORY / "docs" / "adding-a-task.md").read_text(), re.DOTALL)
+    assert plugin is not None and len(plugin[1].splitlines()) <= 40
+
+
 def test_every_file_that_a_guide_names_is_there() -> None:
     for guide in (REPOSITORY / "docs").glob("*.md"):
         for path in re.findall(r"`((?:vlrouting|experiments)/[\w/.]+)`", guide.read_text(encoding="utf-8")):

@@ -113,8 +113,10 @@ class ExperimentConfig:
         if self.evaluate.checkpoint == "best" and self.data.validation is None:
             keys = ("evaluate.checkpoint", "data.validation")
             found.append(Problem(keys, "best needs a validation split", "set data.validation"))
-        if self.task in TASKS and self.data.name in DATASETS and self.task not in DATASETS.facts(self.data.name).tasks:
-            fit = ", ".join(name for name in DATASETS if self.task in DATASETS.facts(name).tasks)
+        fitting = [name for name in DATASETS if self.task in DATASETS.facts(name).tasks]
+        fitting += TASKS.facts(self.task).datasets if self.task in TASKS else ()
+        if self.task in TASKS and self.data.name in DATASETS and self.data.name not in fitting:
+            fit = ", ".join(fitting)
             message = f"{self.task} is for {fit or 'no dataset here'}, not for {self.data.name}"
             found.append(Problem(("task", "data.name"), message))
         return found

@@ -13,6 +13,8 @@ class TaskFacts:
 
     generates: bool
     """The language model generates text; else a head classifies."""
+    datasets: tuple[str, ...] = ()
+    """Datasets that it is for, beside those that name it among their tasks."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from vlrouting.shapes.meaning import (
+from tools.shapes_evaluator.meaning import (
     NOUN,
     NOUNS,
     PLACE,

@@ -1,0 +1,127 @@
+"""What a point is put together from: training data apart from scored ones, selectors, both towers, old artifacts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vlrouting.config import SELECTORS, SelectConfig
+from vlrouting.experiment import Experiment, RunDirectory
+from vlrouting.selection import Selection, SelectionProblem, register_selector
+from vlrouting.training.assembly import Built, build_point
+from vlrouting.training.evaluation import evaluate
+from vlrouting.training.inputs import SharedInputs
+from vlrouting.training.predictor import load_trained
+
+Make = Callable[..., Experiment]
+Run = Callable[[Experiment], RunDirectory]
+
+
+def build(experiment: Experiment) -> Built:
+    return build_point(experiment.points[0].config, SharedInputs(torch.device("cpu")))
+
+
+def test_a_limit_of_the_scored_examples_leaves_the_training_data_whole(experiment: Make) -> None:
+    built = build(experiment("data.train=val2014", "evaluate.limit=5"))
+    assert len(built.data.training_examples) == 48
+    assert built.data.validation_examples is not None
+    assert (len(built.data.validation_examples), len(built.data.test_examples)) == (5, 5)
+    assert built.test_split_size == 48
+
+
+def attached_to(run: RunDirectory) -> dict[str, list[str]]:
+    stored = json.loads((run.artifact / "adapter_config.json").read_text())
+    return {name: [target["name"] for target in targets] for name, targets in stored["places"].items()}
+
+
+def agrees_with_its_artifact(experiment: Experiment, run: RunDirectory) -> None:
+    """Evaluated again, and used for a prediction, it says what it said after training."""
+    before = run.predictions.read_text()
+    evaluate(experiment, experiment.points, run.path.parents[1])
+    assert run.predictions.read_text() == before
+    record = json.loads(before.splitlines()[0])
+    found = load_trained(run.artifact).answer([Path(record["image"])], record["question"])
+    assert found[0][0] == record["prediction"]
+
+
+def test_bottlenecks_in_both_towers_train_without_the_feature_cache(
+    experiment: Make, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = experiment(
+        bottleneck=None,
+        bottlenecks={
+            "text": {"kind": "lora", "rank": 4, "routing": "mul"},
+            "image": {"kind": "lora", "rank": 2, "tower": "vision", "layers": [0, 11]},
+        },
+    )
+    done = run(both)
+    assert "feature cache off: image trains in the vision tower" in capsys.readouterr().err
+    assert not (Path(both.points[0].config.data.root) / "features").exists()
+    assert attached_to(done).keys() == {"text", "image"} and len(attached_to(done)["image"]) == 2
+    tensors = load_file(done.artifact / "adapter_model.safetensors")
+    for tower in ("language.", "vision."):
+        ups = [tensor for name, tensor in tensors.items() if name.startswith(tower) and name.endswith("up.weight")]
+        assert ups and all(float(up.abs().sum()) > 0 for up in ups)
+    agrees_with_its_artifact(both, done)
+
+
+@dataclass
+class FirstConfig(SelectConfig):
+    method: str = "first"
+    count: int = 1
+
+
+@pytest.fixture
+def selector() -> list[list[int]]:
+    """Registers a selector; notes the size of the batches that it has seen, with the kinds of their losses."""
+    seen: list[list[int]] = []
+
+    def first(problem: SelectionProblem, config: FirstConfig) -> Selection:
+        seen.append([len(batch) for batch in problem.batches if problem.loss(batch).requires_grad])
+        names = [name for name, _ in problem.model.language.named_modules() if name.endswith("query")]  # type: ignore[union-attr, operator]
+        return Selection({"bottleneck": names[: config.count]}, ("pooler.dense.bias",))
+
+    if "first" not in SELECTORS:
+        register_selector("first", FirstConfig)(first)
+    else:
+        SELECTORS._implementations["first"] = first
+    return seen
+
+
+def test_a_selector_decides_before_anything_is_attached_and_draws_nothing(
+    experiment: Make, run: Run, selector: list[list[int]]
+) -> None:
+    chosen = experiment(select={"method": "first", "batches": 3, "count": 1})
+    done = run(chosen)
+    assert selector == [[8, 8, 8]]
+    (place,) = attached_to(done)["bottleneck"]
+    agrees_with_its_artifact(chosen, done)
+    assert len(selector) == 1  # an artifact is used as it is stored
+    given = build(experiment(bottleneck={"targets": [place]}))
+    selected = build(chosen)
+    parameters = dict(given.task.model.named_parameters())
+    for name, parameter in selected.task.model.named_parameters():
+        assert torch.equal(parameter, parameters[name]), name  # the same initialisation
+    trained = {name for name, p in selected.task.model.named_parameters() if p.requires_grad}
+    assert {name for name in trained if "pooler" in name} == {"language.pooler.dense.bias"}
+
+
+def test_an_artifact_of_version_1_is_read(experiment: Make, run: Run) -> None:
+    done = run(experiment())
+    file = done.artifact / "adapter_config.json"
+    stored = json.loads(file.read_text())
+    record = json.loads(done.predictions.read_text().splitlines()[0])
+    old = {key: value for key, value in stored.items() if key not in ("bottlenecks", "places", "unfreeze")}
+    keys = {**stored["experiment"]["bottleneck"], "train_layer_norm": True, "position": "post_module", "shared": False}
+    keys.pop("tower")
+    model = {key: value for key, value in stored["experiment"]["model"].items() if key != "unfreeze"}
+    experiment_section = {**stored["experiment"], "bottleneck": keys, "model": model}
+    file.write_text(json.dumps({**old, "schema_version": 1, "experiment": experiment_section}))
+    found = load_trained(done.artifact).answer([Path(record["image"])], record["question"])
+    assert found[0][0] == record["prediction"]
