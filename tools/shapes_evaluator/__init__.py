@@ -1,1 +1,1 @@
-"""An independent reading of the shapes world's English: says whether a sentence is true of a scene, for tests and benchmarks."""
+"""Whether a sentence is true of a scene, read from the words alone: for tests and benchmarks of the shapes world."""
