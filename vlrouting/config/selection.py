@@ -1,4 +1,4 @@
-"""Selectors: methods that decide what trains, before anything is attached."""
+"""Selectors: methods that decide which base layers are adapted, before anything is attached."""
 
 from __future__ import annotations
 
