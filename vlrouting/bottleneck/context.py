@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from vlrouting.bottleneck.base import Bottleneck
+from vlrouting.config import BottleneckConfig
 
 PADDING, TEXT, IMAGE = 0, 1, 2
 """Codes of `ForwardContext.modality`."""
+
+
+class ImageReader(Protocol):
+    """What the context asks of a bottleneck."""
+
+    config: BottleneckConfig
+
+    @property
+    def image_projection(self) -> nn.Linear | None: ...
+
+    def project_image(self, visual: Tensor) -> Tensor: ...
 
 
 class ForwardContext:
@@ -31,7 +41,7 @@ class ForwardContext:
     def __init__(
         self,
         visual: Tensor | None,
-        bottlenecks: Mapping[str, Bottleneck],
+        bottlenecks: Mapping[str, ImageReader],
         *,
         mask: Tensor | None = None,
         modality: Tensor | None = None,

@@ -6,10 +6,10 @@ The registries (`KINDS`, `TASKS`, …) hold what can be chosen by name, plug-ins
 """
 
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
-from vlrouting.config.bottleneck import BottleneckConfig
+from vlrouting.config.bottleneck import KINDS, BottleneckConfig
 from vlrouting.config.data import DATASETS, METRICS, DataConfig, DatasetFacts, SplitConfig
 from vlrouting.config.experiment import ExperimentConfig
-from vlrouting.config.kinds import KINDS, AdapterConfig, LoraConfig, LowRankConfig
+from vlrouting.config.kinds import AdapterConfig, LoraConfig, LowRankConfig
 from vlrouting.config.problem import Problem
 from vlrouting.config.registry import Registry
 from vlrouting.config.routings import ROUTINGS, RoutingFacts

@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 from vlrouting.config.problem import Problem, one_of
+from vlrouting.config.registry import Registry
 from vlrouting.config.routings import ROUTINGS
 
 TOWERS = ("language", "vision")
@@ -42,8 +43,6 @@ class BottleneckConfig:
 
     def __new__(cls, *args: Any, **keys: Any) -> BottleneckConfig:
         if cls is BottleneckConfig:
-            from vlrouting.config.kinds import KINDS  # which has subclasses of this class
-
             kind = args[0] if args else keys.get("kind", "lora")
             cls = KINDS.choose(kind, keys)
         return super().__new__(cls)
@@ -62,3 +61,7 @@ class BottleneckConfig:
         if self.routed and self.tower == "vision":
             found.append(Problem(("routing", "tower"), "the vision tower has no image features to route by yet"))
         return found
+
+
+KINDS: Registry[type[BottleneckConfig]] = Registry("kind of bottleneck", {})
+"""`bottleneck.kind` -> config dataclass and bottleneck class. `kinds` registers the built-in ones."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from vlrouting.config.bottleneck import BottleneckConfig
+from vlrouting.config.bottleneck import KINDS, BottleneckConfig
 from vlrouting.config.problem import Problem, at_least, one_of
-from vlrouting.config.registry import Registry
 from vlrouting.config.routings import ROUTINGS
 
 PLACES = ("bottleneck", "after_up")
@@ -112,13 +111,10 @@ class Ia3Config(BottleneckConfig):
     no_routing: ClassVar[str] = "it has no two projections between which a routing function could act"
 
 
-KINDS: Registry[type[BottleneckConfig]] = Registry(
-    "kind of bottleneck",
-    {
-        "none": (NoBottleneckConfig, "vlrouting.bottleneck.kinds.none:NoBottleneck"),
-        "lora": (LoraConfig, "vlrouting.bottleneck.kinds.lora:LoRA"),
-        "adapter": (AdapterConfig, "vlrouting.bottleneck.kinds.adapter:Adapter"),
-        "ia3": (Ia3Config, "vlrouting.bottleneck.kinds.ia3:IA3"),
-    },
-)
-"""`bottleneck.kind` -> config dataclass and bottleneck class."""
+for _name, _config, _implementation in (
+    ("none", NoBottleneckConfig, "vlrouting.bottleneck.kinds.none:NoBottleneck"),
+    ("lora", LoraConfig, "vlrouting.bottleneck.kinds.lora:LoRA"),
+    ("adapter", AdapterConfig, "vlrouting.bottleneck.kinds.adapter:Adapter"),
+    ("ia3", Ia3Config, "vlrouting.bottleneck.kinds.ia3:IA3"),
+):
+    KINDS.register(_name, _config, _implementation)

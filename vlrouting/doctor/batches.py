@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vlrouting.config import TASKS, ExperimentConfig
-from vlrouting.data.datasets.presence import answers_path
 from vlrouting.data.datasets.registry import chosen_splits
 from vlrouting.data.example import DataError
-from vlrouting.doctor.data import reading
+from vlrouting.doctor.data import reading, vocabulary_of
 from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.sizes import Misfit, NotKnown, model_size
 from vlrouting.doctor.subject import RunContext
@@ -43,7 +42,7 @@ def steps(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
 
 def vocabulary(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """A classifier has answers to choose among."""
-    found = None if config.generates else _vocabulary(config, context)
+    found = None if config.generates else vocabulary_of(config, context)
     if isinstance(found, str):
         yield Finding(FAULT, "answers", found, "correct the vocabulary, or how it is built")
     elif found is not None:
@@ -65,27 +64,6 @@ def lengths(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
         yield Finding(WARNING, "lengths", found, "lower data.max_text_tokens or data.max_target_tokens")
     elif size.positions is not None:
         yield Finding(OK, "lengths", f"at most {longest} tokens for {size.positions} positions")
-
-
-def vocabulary_size(config: ExperimentConfig, context: RunContext) -> int | None:
-    """Answers of the vocabulary; None where it cannot be read or built yet."""
-    found = _vocabulary(config, context)
-    return found if isinstance(found, int) else None
-
-
-def _vocabulary(config: ExperimentConfig, context: RunContext) -> int | str | None:
-    """Its size, or what is wrong with it; None where it cannot be told yet."""
-    return context.once(("vocabulary", repr(config.data), config.task), lambda: _read_vocabulary(config, context))
-
-
-def _read_vocabulary(config: ExperimentConfig, context: RunContext) -> int | str | None:
-    path, examples = answers_path(config.data), reading(config, context).examples
-    if not path.exists() if path is not None else examples is None:
-        return None
-    try:
-        return len(TASKS.load(config.task).answers(config.data, examples[config.data.train] if examples else []))
-    except DataError as error:
-        return str(error)
 
 
 def _training_examples(config: ExperimentConfig, context: RunContext) -> int:

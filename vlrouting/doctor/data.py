@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlrouting.config import DataConfig, ExperimentConfig, Problem
+from vlrouting.config import TASKS, DataConfig, ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import answers_path, missing_files
 from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
 from vlrouting.data.example import DataError, Example
@@ -185,3 +185,24 @@ def _image_problem(path: Path) -> str | None:
     except DataError as error:
         return str(error)
     return None
+
+
+def vocabulary_size(config: ExperimentConfig, context: RunContext) -> int | None:
+    """Answers of the vocabulary; None where it cannot be read or built yet."""
+    found = vocabulary_of(config, context)
+    return found if isinstance(found, int) else None
+
+
+def vocabulary_of(config: ExperimentConfig, context: RunContext) -> int | str | None:
+    """Its size, or what is wrong with it; None where it cannot be told yet."""
+    return context.once(("vocabulary", repr(config.data), config.task), lambda: _read_vocabulary(config, context))
+
+
+def _read_vocabulary(config: ExperimentConfig, context: RunContext) -> int | str | None:
+    path, examples = answers_path(config.data), reading(config, context).examples
+    if not path.exists() if path is not None else examples is None:
+        return None
+    try:
+        return len(TASKS.load(config.task).answers(config.data, examples[config.data.train] if examples else []))
+    except DataError as error:
+        return str(error)

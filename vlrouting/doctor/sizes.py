@@ -137,7 +137,7 @@ def _vision_size(config: ExperimentConfig) -> VisionSize | None:
 
 def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
     from vlrouting.bottleneck.targets import block_of
-    from vlrouting.doctor.batches import vocabulary_size
+    from vlrouting.doctor.data import vocabulary_size
 
     vision = vision_size(config, context)
     if vision is None and config.model.visual_input != "none":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import lightning
 from torch import Tensor
 
-from vlrouting.data.loading.batch import Batch
+from vlrouting.config import ExperimentConfig
+from vlrouting.data.loading.batch import Batch, VisualSource
 from vlrouting.metrics.gathered import gathered_on_first_process, on_first_process
 from vlrouting.metrics.score import Score, Scores
 from vlrouting.models.joint_model import JointModel
@@ -17,8 +19,20 @@ from vlrouting.tasks.optimization import make_optimizer
 from vlrouting.tasks.randomness import seed_step
 from vlrouting.tasks.trained_state import keep_trained_state, require_trained_state
 
-if TYPE_CHECKING:
-    from vlrouting.tasks.task import TaskInputs
+
+@dataclass(frozen=True)
+class TaskInputs:
+    """What a task builds its collate functions and its LightningModule from."""
+
+    config: ExperimentConfig
+    tokenizer: Any
+    """Of the language model."""
+    answers: tuple[str, ...]
+    """What `Task.answers` gave, in the order of the head's outputs; empty where text is generated."""
+    visual: VisualSource | None
+    """Loads the images; None where the model reads none."""
+    prefixed: bool
+    """Whether a visual prefix stands before the text."""
 
 
 class TaskModule(lightning.LightningModule):

@@ -4,28 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from vlrouting.config import DataConfig, ExperimentConfig
+from vlrouting.config import DataConfig
 from vlrouting.data.example import Example
-from vlrouting.data.loading.batch import CollateFunction, VisualSource
-from vlrouting.tasks.scored import TaskModule
-
-
-@dataclass(frozen=True)
-class TaskInputs:
-    """What a task builds its collate functions and its LightningModule from."""
-
-    config: ExperimentConfig
-    tokenizer: Any
-    """Of the language model."""
-    answers: tuple[str, ...]
-    """What `Task.answers` gave, in the order of the head's outputs; empty where text is generated."""
-    visual: VisualSource | None
-    """Loads the images; None where the model reads none."""
-    prefixed: bool
-    """Whether a visual prefix stands before the text."""
+from vlrouting.data.loading.batch import CollateFunction
+from vlrouting.tasks.scored import TaskInputs, TaskModule
 
 
 class Task(ABC):
@@ -63,3 +47,6 @@ class Task(ABC):
         Raises:
             DataError: the tokenizer does not fit the task.
         """
+
+
+__all__ = ["Task", "TaskInputs"]
