@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vlrouting.shapes.evaluator import caption_is_true
+from tools.shapes_evaluator.evaluator import caption_is_true
 from vlrouting.shapes.scene import Scene, Thing
 
 

@@ -136,17 +136,19 @@ def sweep(
 @app.command()
 def status(experiment: ExperimentName, runs: Runs = RUNS) -> None:
     """Show every point: queued, running (step, loss, rate, time left), complete, failed and why."""
-    name, points = _known(experiment, runs)
+    from vlrouting.launch.open_points import known_points
     from vlrouting.launch.status import show_status
 
-    show_status(name, points, runs)
+    show_status(*known_points(experiment, runs), runs)
 
 
 @app.command()
 def cancel(experiment: ExperimentName, point: PointNames = None, runs: Runs = RUNS) -> None:
     """End what waits or runs of an experiment, on a cluster or on this machine; what was saved is kept."""
-    name, _ = _known(experiment, runs)
     from vlrouting.launch.cancel import cancel as cancel_points
+    from vlrouting.launch.open_points import known_points
+
+    name, _ = known_points(experiment, runs)
 
     cancelled = cancel_points(runs / name, point)
     typer.echo(f"cancelled: {', '.join(cancelled)}" if cancelled else f"{name}: nothing is queued or running")
@@ -249,20 +251,6 @@ def _submit(
     if at_once is not None:
         config = replace(config, max_points_at_once=at_once)
     submit(experiment, points, runs, config, dry_run)
-
-
-def _known(name: str, runs: Path) -> tuple[str, list[str]]:
-    """An experiment's name and the points of its file; of one that has runs, whatever became of its file."""
-    from vlrouting.experiment import UserError, load
-
-    try:
-        checked = load(name)
-    except UserError:
-        stem = Path(name).stem if name.endswith(".yaml") else name
-        if not (runs / stem).is_dir():
-            raise
-        return stem, []
-    return checked.name, [point.name for point in checked.points]
 
 
 def _end(experiment: str, points: int, failed: dict[str, str], runs: Path) -> None:

@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
+from tools.shapes_evaluator.evaluator import caption_is_true
 from vlrouting.shapes.caption_sentences import captions
-from vlrouting.shapes.evaluator import caption_is_true
 from vlrouting.shapes.scene import COLORS, Scene, Thing, random_scene
 
 SWAPS = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from vlrouting.shapes.evaluator import statement_is_true
-from vlrouting.shapes.meaning import NotUnderstood
+from tools.shapes_evaluator.evaluator import statement_is_true
+from tools.shapes_evaluator.meaning import NotUnderstood
 from vlrouting.shapes.nlvr2_files import Pair, sentence_set
 from vlrouting.shapes.scene import Scene, Thing
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tools.shapes_evaluator.evaluator import answer_is_true, full_answer_is_true, true_answer
+from tools.shapes_evaluator.meaning import NotUnderstood
 from vlrouting.shapes import gqa_files, vqa_questions
-from vlrouting.shapes.evaluator import answer_is_true, full_answer_is_true, true_answer
-from vlrouting.shapes.meaning import NotUnderstood
 from vlrouting.shapes.scene import COLORS, SHAPES, SIZES, Scene, Thing, random_scene
 
 Programs = list[tuple[Scene, dict[str, dict[str, Any]]]]

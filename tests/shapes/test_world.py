@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
+from tools.shapes_evaluator.evaluator import answer_is_true, caption_is_true, statement_is_true
 from vlrouting.data.datasets import coco, gqa, nlvr2, vqav2
 from vlrouting.data.example import DataError
 from vlrouting.data.images import load_image
 from vlrouting.metrics.gqa_evaluation import evaluate
 from vlrouting.shapes import SPLITS, files, make_world, prepare, problems
 from vlrouting.shapes.draw import draw
-from vlrouting.shapes.evaluator import answer_is_true, caption_is_true, statement_is_true
 from vlrouting.shapes.scene import Scene, Thing
 
 SIZES = {"train": 24, "val": 5, "test": 16}

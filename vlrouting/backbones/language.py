@@ -47,7 +47,7 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
         causal: with the head that predicts the next token; else the bare encoder.
 
     Raises:
-        BackboneError: the model is not to be had, or is of the other kind.
+        BackboneError: the model cannot be loaded, or is of the other kind.
     """
     source = str(resolve_package_path(config.name)) if config.name.startswith(PACKAGE) else config.name
     kind = AutoModelForCausalLM if causal else AutoModel

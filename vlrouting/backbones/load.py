@@ -23,7 +23,7 @@ def load_backbones(config: ExperimentConfig) -> Backbones:
     """Both models, frozen.
 
     Raises:
-        BackboneError: a model is not to be had, or is of the wrong kind.
+        BackboneError: a model cannot be loaded, or is of the wrong kind.
     """
     return Backbones(load_language(config), load_vision(config) if config.uses_image else None)
 

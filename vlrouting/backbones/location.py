@@ -35,7 +35,7 @@ def resolve_package_path(source: str) -> Path:
 
 
 def package_problem(source: str) -> Problem | None:
-    """Why `package:MODULE/PATH` is not to be had; None when it is."""
+    """Why `package:MODULE/PATH` cannot be loaded; None when it can."""
     module, _, inside = source.removeprefix(PACKAGE).partition("/")
     path = _package_path(source)
     if path is None:

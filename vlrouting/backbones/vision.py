@@ -86,7 +86,7 @@ def load_vision_encoder(config: VisionConfig) -> VisionEncoder:
     """The encoder of the configuration, frozen.
 
     Raises:
-        BackboneError: timm has no such model, or its weights are not to be had or do not fit.
+        BackboneError: timm has no such model, or its weights cannot be loaded or do not fit.
     """
     model, revision = load_timm_model(config)
     if hasattr(model, "reset_classifier"):

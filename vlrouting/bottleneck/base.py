@@ -89,9 +89,4 @@ def register_kind(name: str, config: type[BottleneckConfig]) -> Callable[[Kind],
     Raises:
         ValueError: the name is taken by another class.
     """
-
-    def register(kind: Kind) -> Kind:
-        KINDS.register(name, config, kind)
-        return kind
-
-    return register
+    return KINDS.registering(name, config)

@@ -57,7 +57,7 @@ class LanguageConfig:
     """`pretrained`, or `random`: the architecture of `name` with fresh weights."""
 
     dtype: str = "float32"
-    """Precision of the frozen weights: `float32`, `bfloat16` or `float16`. What trains stays in float32."""
+    """Precision of the frozen weights: `float32`, `bfloat16` or `float16`. Trainable parameters stay in float32."""
     attention: str = "auto"
     """Implementation: `auto` (transformers' choice, mostly `sdpa`), `eager`, `sdpa`, `flash_attention_2`. On a CPU,
     `eager` is the fastest for a dozen tokens in bfloat16 (benchmarks/attention.py)."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
-from vlrouting.config.names import no_such_key
 from vlrouting.config.problem import Problem, one_of
 from vlrouting.config.routings import ROUTINGS
 
@@ -47,11 +45,7 @@ class BottleneckConfig:
             from vlrouting.config.kinds import KINDS  # which has subclasses of this class
 
             kind = args[0] if args else keys.get("kind", "lora")
-            cls = KINDS.facts(kind)
-            known = [field.name for field in dataclasses.fields(cls)]
-            for key in keys:
-                if key not in known:
-                    raise ValueError("".join(no_such_key(f"{KINDS.what} '{kind}'", key, known)))
+            cls = KINDS.choose(kind, keys)
         return super().__new__(cls)
 
     @property

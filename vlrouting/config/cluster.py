@@ -34,7 +34,7 @@ class ClusterConfig:
     """Quality of service."""
     time: str | None = None
     """Time limit of one start of a point, in quotes: "12:00:00", "2-00:00:00", or minutes, "90". A point that needs
-    longer saves, goes back to the queue and goes on. Default: the partition's."""
+    longer saves, returns to the queue and resumes. Default: the partition's."""
     memory: str | None = None
     """Memory per node: 64G. Default: the scheduler's."""
     cpus_per_task: int = 4

@@ -88,7 +88,7 @@ class DataConfig:
     max_text_tokens: int = 19
     """The prompt is cut to this many tokens, the special ones included; the image's are not counted."""
     max_target_tokens: int = 50
-    """A text to be learnt (caption, written answer) is cut to this many tokens, its end token included."""
+    """A target text (caption, generated answer) is cut to this many tokens, its end token included."""
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""

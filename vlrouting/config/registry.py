@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from vlrouting.config.names import did_you_mean
+from vlrouting.config.names import did_you_mean, no_such_key
 
 Facts = TypeVar("Facts")
+Implementation = TypeVar("Implementation")
 
 
 class UnknownName(ValueError):
@@ -77,6 +79,28 @@ class Registry(Generic[Facts]):
             if isinstance(taken, str) or _origin(taken) != _origin(implementation):
                 raise ValueError(f"{self.what} '{name}' is already registered by {_spelled(taken)}")
         self._facts[name], self._implementations[name] = facts, implementation
+
+    def registering(self, name: str, facts: Facts) -> Callable[[Implementation], Implementation]:
+        """Decorator that registers what it decorates; raises as `register` does."""
+
+        def register(implementation: Implementation) -> Implementation:
+            self.register(name, facts, implementation)
+            return implementation
+
+        return register
+
+    def choose(self, chosen: str, keys: Iterable[str]) -> Facts:
+        """The config dataclass of an entry, if it has all of these keys.
+
+        Raises:
+            ValueError: no such entry, or a key that it does not have; the text has a did-you-mean.
+        """
+        facts = self.facts(chosen)
+        known = [field.name for field in dataclasses.fields(facts)]  # type: ignore[arg-type]
+        for key in keys:
+            if key not in known:
+                raise ValueError("".join(no_such_key(f"{self.what} '{chosen}'", key, known)))
+        return facts
 
     def _require(self, name: str) -> None:
         if name not in self._facts:

@@ -1,12 +1,10 @@
-"""Selectors: methods that decide what trains, before anything is attached."""
+"""Selectors: methods that decide which base layers are adapted, before anything is attached."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from vlrouting.config.names import no_such_key
 from vlrouting.config.problem import Problem
 from vlrouting.config.registry import Registry
 
@@ -29,11 +27,7 @@ class SelectConfig:
     def __new__(cls, *args: Any, **keys: Any) -> SelectConfig:
         if cls is SelectConfig and (args or keys):
             method = args[0] if args else keys.get("method", "")
-            cls = SELECTORS.facts(method)
-            known = [field.name for field in dataclasses.fields(cls)]
-            for key in keys:
-                if key not in known:
-                    raise ValueError("".join(no_such_key(f"{SELECTORS.what} '{method}'", key, known)))
+            cls = SELECTORS.choose(method, keys)
         return super().__new__(cls)
 
     def problems(self) -> list[Problem]:

@@ -50,16 +50,16 @@ class TrainConfig:
     max_steps: int | None = None
     """Optimizer steps; give this or `epochs`."""
     batch_size: int = 64
-    """Examples per optimizer step, over all devices and pieces: the same on one GPU and on eight."""
+    """Examples per optimizer step, over all devices and micro-batches: the same on one GPU and on eight."""
     accumulate: int = 1
-    """Pieces that each device cuts its share of a batch into, to save memory."""
+    """Gradient accumulation: micro-batches that each device cuts its share of a batch into, to save memory."""
     devices: int = 1
     """GPUs, or processes on a CPU, per machine that train one point together."""
     nodes: int = 1
     """Machines that train one point together, `devices` on each."""
     strategy: str = "ddp"
     """How several devices share a point: `ddp` (each holds the whole model) or `fsdp` (each holds a part of every
-    frozen block; what trains is small and is held by all)."""
+    frozen block; trainable parameters are few and are held by all)."""
     lr: float = 3e-4
     """Peak learning rate. It belongs to `batch_size`, and is not scaled by the number of devices."""
     schedule: str = "linear"

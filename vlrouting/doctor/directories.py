@@ -48,7 +48,7 @@ def _of_point(point: Point, run: RunDirectory) -> Iterator[Finding]:
 
 
 def _checkpoints(point: Point, run: RunDirectory) -> Iterator[Finding]:
-    """A run goes on from the last checkpoint that is whole; where there are none but damaged ones, it stops."""
+    """A run resumes from the last valid checkpoint; where all are damaged, it stops."""
     anew = f"train this point anew: rm -r '{run.last.parent}'"
     there = [checkpoint for checkpoint in (run.last, run.previous) if checkpoint.is_file()]
     damaged = [checkpoint for checkpoint in there if _damaged(checkpoint)]

@@ -46,7 +46,7 @@ class Attempts:
         self._append({"event": "begin", "host": host, "job": job, "group": group})
 
     def resume(self, first_step: int) -> None:
-        """Note the step that this attempt goes on from."""
+        """Note the step that this attempt resumes from."""
         self._append({"event": "resume", "step": first_step})
 
     def end(self, outcome: str, last_step: int | None = None, reason: str = "") -> None:

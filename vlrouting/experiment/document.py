@@ -232,7 +232,7 @@ class _Reader:
         for name, key_node, node in self.pairs(MappingNode("", pairs), path.rstrip(".")):
             key = prefix + name
             hint = schema.hint_of(key, self.root_type)
-            if hint is None and not schema.is_variant(prefix.rstrip("."), self.root_type):
+            if hint is None and not schema.is_variant(key.rpartition(".")[0], self.root_type):
                 self.report(key_node, path + name, *schema.unknown_key(key, self.root_type))
             elif not schema.is_section(hint):
                 yield key, path + name, node  # a plug-in that is still to be imported may have the key

@@ -35,7 +35,7 @@ RESULT_NEUTRAL = frozenset(
         "evaluate.panel",
     }
 )
-"""Keys that change nothing of what a run gives but its last digits; a run may go on with other values of them."""
+"""Keys that change nothing of what a run gives but its last digits; a run may resume with other values of them."""
 
 COMPLETE = "complete"
 UNREADABLE = "unreadable"
@@ -135,7 +135,7 @@ class RunDirectory:
         return _read_object(self.run_json) if self.run_json.exists() else {}
 
     def update_run(self, **fields: object) -> None:
-        """Changes fields of run.json and keeps the others; a damaged file is begun anew."""
+        """Changes fields of run.json and keeps the others; a damaged file is replaced."""
         try:
             run = self.read_run()
         except UserError as error:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from vlrouting.experiment import Experiment, Point, RunDirectory, to_yaml
+from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, load, to_yaml
 
 
 def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> list[Point]:
@@ -38,3 +38,19 @@ def set_aside(experiment: Experiment, points: Sequence[Point], runs: Path) -> No
             with run.lock():
                 aside.mkdir(parents=True, exist_ok=True)
             run.path.rename(aside / run.path.name)
+
+
+def known_points(name: str, runs: Path) -> tuple[str, list[str]]:
+    """An experiment's name and the names of its points; no points where only its runs are left, not its file.
+
+    Raises:
+        UserError: there is neither such an experiment nor a folder of its runs.
+    """
+    try:
+        checked = load(name)
+    except UserError:
+        stem = Path(name).stem if name.endswith(".yaml") else name
+        if not (runs / stem).is_dir():
+            raise
+        return stem, []
+    return checked.name, [point.name for point in checked.points]

@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
+from typing import IO
 
 REMEDY = (
     "install Java 8 or newer, e.g. with `conda env create -f environment.yml` or `apt install default-jre-headless`"
@@ -91,8 +91,9 @@ def run_java(name: str, arguments: Sequence[str], folder: Path, seconds: float) 
         raise JavaError(_failed(name, done.stderr.decode(errors="replace")))
 
 
-class JavaProgram:
-    """A Java program that answers line by line; a context manager, which terminates it in all cases.
+@contextmanager
+def java_program(name: str, arguments: Sequence[str], folder: Path, seconds: float) -> Iterator[JavaProgram]:
+    """Start a Java program that answers line by line; it is killed at the end of the block.
 
     Args:
         name: name of the program, for error messages.
@@ -103,48 +104,40 @@ class JavaProgram:
     Raises:
         JavaError: Java is missing or does not start.
     """
-
-    def __init__(self, name: str, arguments: Sequence[str], folder: Path, seconds: float) -> None:
-        self._name, self._seconds = name, seconds
-        # A file instead of a pipe, because the program blocks when a pipe that nobody reads is full.
-        self._messages = tempfile.TemporaryFile()  # noqa: SIM115
+    command = [find_java(), *_OPTIONS, *arguments]
+    # Messages go to a file, because the program blocks when a pipe that nobody reads is full.
+    with tempfile.TemporaryFile() as messages:
         try:
-            self._process = subprocess.Popen(
-                [find_java(), *_OPTIONS, *arguments],
-                cwd=folder,
-                env=_environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._messages,
-                encoding="utf-8",
-                errors="replace",
-            )
+            process = subprocess.Popen(
+                command, cwd=folder, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages,
+                encoding="utf-8", errors="replace",
+            )  # fmt: skip
         except OSError as error:
-            self._messages.close()
             raise JavaError(f"{name}: Java does not start ({error}); {REMEDY}") from error
-        self._too_slow = threading.Event()
-        self._timer = threading.Timer(seconds, self._time_out)
-        self._timer.daemon = True
-        self._timer.start()
+        program = JavaProgram(name, process, messages, seconds)
+        timer = threading.Timer(seconds, program.time_out)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield program
+        finally:
+            timer.cancel()
+            process.kill()
+            with suppress(OSError):  # flushing the buffer fails: the program has exited
+                process.communicate()
 
-    def _time_out(self) -> None:
+
+class JavaProgram:
+    """A running Java program (see `java_program`)."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str], messages: IO[bytes], seconds: float) -> None:
+        self._name, self._process, self._messages, self._seconds = name, process, messages, seconds
+        self._too_slow = threading.Event()
+
+    def time_out(self) -> None:
+        """Kill the program because it exceeded its time limit."""
         self._too_slow.set()
         self._process.kill()
-
-    def __enter__(self) -> JavaProgram:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):  # flushing the buffer fails: the program has exited
-                    pipe.close()
-        self._messages.close()
 
     def write(self, line: str) -> None:
         """Send one line.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pycocoevalcap.meteor import meteor
 
-from vlrouting.metrics.caption_java import JavaError, JavaProgram
+from vlrouting.metrics.caption_java import JavaError, JavaProgram, java_program
 from vlrouting.metrics.caption_tokens import TokenLists
 
 _ARGUMENTS = ("-Xmx2G", "-jar", meteor.METEOR_JAR, "-", "-", "-stdio", "-l", "en", "-norm")
@@ -37,7 +37,7 @@ def meteor_scores(references: TokenLists, hypotheses: TokenLists) -> tuple[float
     questions = [_SEPARATOR.join(("SCORE", *references[image], hypotheses[image][0])) for image in references]
     seconds = _START_SECONDS + _SECONDS_PER_IMAGE * len(questions)
     folder = Path(meteor.__file__).parent  # METEOR finds its paraphrases beside its jar
-    with JavaProgram("METEOR", _ARGUMENTS, folder, seconds) as program:
+    with java_program("METEOR", _ARGUMENTS, folder, seconds) as program:
         statistics = [_ask(program, question) for question in questions]
         program.write(_SEPARATOR.join(("EVAL", *statistics)))
         per_image = [_numbers(program.read())[0] for _ in questions]

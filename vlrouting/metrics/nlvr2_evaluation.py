@@ -45,10 +45,7 @@ def evaluate(records: Sequence[Mapping[str, Any]], predictions: Mapping[str, str
         is_correct = predictions[identifier].lower() == record["label"].lower()
         correct += is_correct
         consistent[statement] = consistent.get(statement, True) and is_correct
-    return {
-        "accuracy": correct / len(records),
-        "consistency": sum(consistent.values()) / len(consistent),
-    }
+    return {"accuracy": correct / len(records), "consistency": sum(consistent.values()) / len(consistent)}
 
 
 def write_results(path: str | Path, predictions: Mapping[str, str], expected_ids: Iterable[str]) -> None:

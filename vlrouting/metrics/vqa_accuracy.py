@@ -15,6 +15,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,10 +30,7 @@ ANSWERS_PER_QUESTION = 10
 FULL_SCORE = 10
 """Best accuracy of a question in tenths; in tenths it is always an integer."""
 
-VARIANT_NAMES = {
-    "official": "official evaluation code, 2021 variant",
-    "legacy": "legacy evaluation code, before 2021",
-}
+VARIANT_NAMES = {"official": "official evaluation code, 2021 variant", "legacy": "legacy evaluation code, before 2021"}
 
 
 def _check_variant(variant: str) -> None:
@@ -91,6 +89,7 @@ class VQAAccuracy(Metric):
         answer_types: every answer type of the dataset, such as yes/no, number, other. Empty: no accuracy per type.
         question_types: every question type of the dataset. Empty: no accuracy per type.
         variant: `official` or `legacy`, see the module.
+        options: of `torchmetrics.Metric`.
 
     Raises:
         ValueError: the variant is unknown, or a type is duplicate.
@@ -102,9 +101,13 @@ class VQAAccuracy(Metric):
     totals: Tensor
 
     def __init__(
-        self, answer_types: Sequence[str] = (), question_types: Sequence[str] = (), variant: str = "official"
+        self,
+        answer_types: Sequence[str] = (),
+        question_types: Sequence[str] = (),
+        variant: str = "official",
+        **options: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**options)
         _check_variant(variant)
         self.variant = variant
         self._types = {"answer_type": tuple(answer_types), "question_type": tuple(question_types)}

@@ -21,7 +21,9 @@ class VQAScore(Score):
         scored = [example for example in self.examples if example.id in predictions]
         answer_types = sorted({example.answer_type for example in self.examples} - {""})
         question_types = sorted({example.question_type for example in self.examples} - {""})
-        metric, variant = VQAAccuracy(answer_types, question_types, self.config.vqa_variant), self.config.vqa_variant
+        variant = self.config.vqa_variant
+        # All predictions are here: other processes do not take part.
+        metric = VQAAccuracy(answer_types, question_types, variant, sync_on_compute=False)
         metric.update(
             [predictions[example.id] for example in scored],
             [example.answers for example in scored],

@@ -57,12 +57,7 @@ def register_selector(name: str, config: type[SelectConfig]) -> Callable[[Select
     Raises:
         ValueError: the name is taken by another function.
     """
-
-    def register(selector: Selector) -> Selector:
-        SELECTORS.register(name, config, selector)
-        return selector
-
-    return register
+    return SELECTORS.registering(name, config)
 
 
 def select(problem: SelectionProblem, config: SelectConfig) -> Selection:

@@ -15,18 +15,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from vlrouting.shapes.scene import (
-    ALL,
-    COLORS,
-    HELD_OUT,
-    RELATIONS,
-    SEEN,
-    SHAPES,
-    SIZES,
-    Scene,
-    Thing,
-    random_scene,
-)
+from vlrouting.shapes.scene import ALL, COLORS, HELD_OUT, RELATIONS, SEEN, SHAPES, SIZES, Scene, Thing, random_scene
 from vlrouting.shapes.words import COUNTS, Kind, with_article
 
 PAIRS = 4

@@ -51,11 +51,11 @@ def build_point(config: ExperimentConfig, inputs: SharedInputs, selection: Selec
     Args:
         config: the point.
         inputs: shared by the points of the sweep.
-        selection: what trains, as an artifact has it. Default: the bottlenecks' own targets, or the selector's choice.
+        selection: the targets, as an artifact has them. Default: the bottlenecks' own, or the selector's choice.
 
     Raises:
         DataError: the data are missing or broken.
-        BackboneError: a backbone is not to be had.
+        BackboneError: a backbone cannot be loaded.
         UserError: the bottlenecks do not fit the models, or there are no public answers to score.
     """
     task: Task = TASKS.load(config.task)

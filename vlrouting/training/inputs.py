@@ -77,7 +77,7 @@ class SharedInputs:
         """Features computed once, or pixels, as the configuration says.
 
         Raises:
-            BackboneError: the vision encoder is not to be had.
+            BackboneError: the vision encoder cannot be loaded.
             DataError: an image is missing or broken.
         """
         if config.model.visual_input == "none":

@@ -76,7 +76,7 @@ def load_trained(artifact: Path) -> Trained:
 
     Raises:
         ArtifactError: a file is missing or damaged, or a tensor is missing, unexpected or of another shape.
-        BackboneError: a frozen backbone is not to be had.
+        BackboneError: a frozen backbone cannot be loaded.
         UserError: a plug-in cannot be imported.
     """
     stored, tensors = read_artifact(artifact)

@@ -33,12 +33,7 @@ def register_transform(name: str, config: type[TransformConfig]) -> Callable[[Tr
     Raises:
         ValueError: the name is taken by another function.
     """
-
-    def register(transform: Transform) -> Transform:
-        TRANSFORMS.register(name, config, transform)
-        return transform
-
-    return register
+    return TRANSFORMS.registering(name, config)
 
 
 @torch.no_grad()

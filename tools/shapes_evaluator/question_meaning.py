@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from vlrouting.shapes.meaning import (
+from tools.shapes_evaluator.meaning import (
     NOUN,
     NOUNS,
     PLACE,
@@ -14,11 +14,12 @@ from vlrouting.shapes.meaning import (
     NotUnderstood,
     count,
     kind,
+    only,
     place,
     related,
     the,
 )
-from vlrouting.shapes.scene import Scene, Thing
+from vlrouting.shapes.scene import Scene
 
 _ROWS = ("top", "middle", "bottom")
 _COLUMNS = ("left", "center", "right")
@@ -43,27 +44,22 @@ def _attribute(scene: Scene, name: str, words: str) -> str:
 
 
 def _attribute_at(scene: Scene, name: str, where: str) -> str:
-    return str(getattr(_only([thing for thing in scene.things if place(where)(thing)]), name))
+    return str(getattr(only(thing for thing in scene.things if place(where)(thing)), name))
 
 
 def _which_of(scene: Scene, words: str, *options: str) -> str:
     """The one of two values that is true, without its article."""
-    holding = [option for option in options if kind(option)(the(words, scene))]
-    if len(holding) != 1:
-        raise NotUnderstood(f"{len(holding)} of {options} hold")
-    return holding[0].split()[-1]
+    return only(option for option in options if kind(option)(the(words, scene))).split()[-1]
 
 
 def _which_side(scene: Scene, words: str, one: str, other: str, anchor: str) -> str:
-    holding = [how for how in (one, other) if related(how, the(words, scene), the(anchor, scene))]
-    if len(holding) != 1:
-        raise NotUnderstood(f"{len(holding)} of '{one}', '{other}' hold")
-    return next(word for word in ("left", "right", "above", "below") if word in holding[0])
+    relation = only(how for how in (one, other) if related(how, the(words, scene), the(anchor, scene)))
+    return next(word for word in ("left", "right", "above", "below") if word in relation)
 
 
 def _what_is_related(scene: Scene, how: str, words: str) -> str:
     anchor = the(words, scene)
-    return _only([thing for thing in scene.things if related(how, thing, anchor)]).shape
+    return only(thing for thing in scene.things if related(how, thing, anchor)).shape
 
 
 def _where(scene: Scene, words: str) -> str:
@@ -79,21 +75,12 @@ def _equal(scene: Scene, first: str, second: str, how: str, name: str) -> bool:
 
 def _in_common(scene: Scene, first: str, second: str) -> str:
     one, other = the(first, scene), the(second, scene)
-    shared = [name for name in ("color", "shape", "size") if getattr(one, name) == getattr(other, name)]
-    if len(shared) != 1:
-        raise NotUnderstood(f"they share {shared}")
-    return shared[0]
+    return only(name for name in ("color", "shape", "size") if getattr(one, name) == getattr(other, name))
 
 
 def _both_or_either(scene: Scene, word: str, first: str, second: str) -> bool:
     there = [count(words, scene) > 0 for words in (first, second)]
     return all(there) if word == "both" else any(there)
-
-
-def _only(things: list[Thing]) -> Thing:
-    if len(things) != 1:
-        raise NotUnderstood(f"{len(things)} things are meant")
-    return things[0]
 
 
 _QUESTIONS: dict[str, Callable[..., str | bool]] = {

@@ -8,9 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from vlrouting.shapes.caption_meaning import caption_holds
-from vlrouting.shapes.meaning import NOUN, NOUNS, NUMBERS, RELATION, SIZE, NotUnderstood, count, kind, related, the
-from vlrouting.shapes.question_meaning import answer
+from tools.shapes_evaluator.caption_meaning import caption_holds
+from tools.shapes_evaluator.meaning import (
+    NOUN,
+    NOUNS,
+    NUMBERS,
+    RELATION,
+    SIZE,
+    NotUnderstood,
+    count,
+    kind,
+    related,
+    the,
+)
+from tools.shapes_evaluator.question_meaning import answer
 from vlrouting.shapes.scene import Scene
 
 

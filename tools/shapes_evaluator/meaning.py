@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from vlrouting.shapes.scene import Scene, Thing
 
@@ -21,7 +22,17 @@ PLACE = "(?:(?:top|middle|bottom) (?:left|center|right)|center)"
 NUMBERS = {word: n for n, word in enumerate(["no", "one", "two", "three", "four", "five", "six", "seven", "eight"])}
 
 Test = Callable[[Thing], bool]
+Item = TypeVar("Item")
 
+_ATTRIBUTES = {
+    **{
+        word: (name, word)
+        for name, words in (("color", COLOR), ("size", SIZE), ("shape", SHAPE))
+        for word in words.split("|")
+    },
+    **{plural: ("shape", shape) for plural, shape in zip(SHAPES.split("|"), SHAPE.split("|"), strict=True)},
+}
+"""Word -> attribute and value."""
 _ROW = {"top": 0, "middle": 1, "bottom": 2}
 _COLUMN = {"left": 0, "center": 1, "right": 2}
 
@@ -32,16 +43,7 @@ class NotUnderstood(ValueError):
 
 def kind(words: str) -> Test:
     """The test for `large red circles`; articles, `shape` and `thing` are ignored."""
-    wanted: list[tuple[str, str]] = []
-    for word in words.split():
-        if word in COLOR.split("|"):
-            wanted.append(("color", word))
-        elif word in SIZE.split("|"):
-            wanted.append(("size", word))
-        elif word in SHAPE.split("|"):
-            wanted.append(("shape", word))
-        elif word in SHAPES.split("|"):
-            wanted.append(("shape", word.removesuffix("es" if word == "crosses" else "s")))
+    wanted = [_ATTRIBUTES[word] for word in words.split() if word in _ATTRIBUTES]
     return lambda thing: all(getattr(thing, name) == value for name, value in wanted)
 
 
@@ -75,7 +77,16 @@ def the(words: str, scene: Scene) -> Thing:
     Raises:
         NotUnderstood: there is none, or more than one.
     """
-    found = [thing for thing in scene.things if kind(words)(thing)]
+    return only(thing for thing in scene.things if kind(words)(thing))
+
+
+def only(candidates: Iterable[Item]) -> Item:
+    """The single candidate.
+
+    Raises:
+        NotUnderstood: there is none, or more than one.
+    """
+    found = list(candidates)
     if len(found) != 1:
-        raise NotUnderstood(f"'the {words}' fits {len(found)} things")
+        raise NotUnderstood(f"{found} instead of exactly one")
     return found[0]

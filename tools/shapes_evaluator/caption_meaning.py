@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import permutations
 
-from vlrouting.shapes.meaning import (
+from tools.shapes_evaluator.meaning import (
     COLOR,
     NOUN,
     NUMBERS,
