@@ -53,8 +53,8 @@ class SkipConfig(TransformConfig):
 def registered() -> Iterator[None]:
     """The selector and the transforms, while a test runs."""
     with pytest.MonkeyPatch.context() as patch:
-        for registry in (SELECTORS, TRANSFORMS):
-            patch.setattr(registry, "_facts", dict(registry._facts))
+        for registry in (SELECTORS, TRANSFORMS):  # whatever other tests have registered
+            patch.setattr(registry, "_facts", {})
         SELECTORS._facts["spt"] = SptConfig
         TRANSFORMS._facts.update(prune=PruneConfig, skip=SkipConfig)
         yield
