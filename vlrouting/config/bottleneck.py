@@ -38,6 +38,8 @@ class BottleneckConfig:
     layers: list[int] | None = None
     """Which blocks, counted from 0. Default: all."""
 
+    attaches: ClassVar[bool] = True
+    """Whether this kind attaches anything to its tower."""
     no_routing: ClassVar[str] = ""
     """Why this kind cannot route; empty for a kind that can."""
 

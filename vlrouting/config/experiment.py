@@ -68,7 +68,7 @@ class ExperimentConfig:
     @property
     def trains_vision(self) -> bool:
         """Whether anything in the vision tower trains, so that its features cannot be computed once and cached."""
-        adapted = any(b.tower == "vision" and b.kind != "none" for b in self.named_bottlenecks.values())
+        adapted = any(b.tower == "vision" and b.attaches for b in self.named_bottlenecks.values())
         return self.uses_image and adapted
 
     def problems(self) -> list[Problem]:

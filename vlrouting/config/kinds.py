@@ -18,6 +18,7 @@ class NoBottleneckConfig(BottleneckConfig):
     """No bottleneck at all: only what `model.unfreeze` names is trained, and the projector and head."""
 
     kind: str = "none"
+    attaches: ClassVar[bool] = False
     no_routing: ClassVar[str] = "it attaches nothing"
 
 
