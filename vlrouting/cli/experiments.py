@@ -1,23 +1,18 @@
-"""The command line. Every command is one library call, imported when it runs: `--help` needs nothing heavy."""
+"""Commands on an experiment: validate, train, doctor, sweep, status, cancel, evaluate, compare."""
 
 from __future__ import annotations
 
-import signal
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from vlrouting.cli.app import app, fail
 
 if TYPE_CHECKING:
     from vlrouting.experiment import Experiment, Point
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-data = typer.Typer(no_args_is_help=True, help="Make datasets.", rich_markup_mode=None)
-app.add_typer(data, name="data")
-
-ArtifactFolder = Annotated[Path, typer.Argument(help="runs/<experiment>/<point>/artifact")]
 ExperimentName = Annotated[str, typer.Argument(metavar="EXP", help="A name in experiments/, or a YAML file.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key=value …]", help="bottleneck.rank=16 seed=7")]
 PointNames = Annotated[list[str] | None, typer.Option("--point", "-p", help="Only this point; may be repeated.")]
@@ -32,11 +27,6 @@ class Launcher(str, Enum):
     local = "local"
     slurm = "slurm"
     process = "process"
-
-
-@app.callback()
-def vlrouting() -> None:
-    """Vision-language parameter-efficient fine-tuning with routing functions."""
 
 
 @app.command()
@@ -110,7 +100,7 @@ def sweep(
         _submit(checked, points, runs, cluster, at_once, dry_run)
         return
     if cluster is not None:
-        _fail(f"--cluster {cluster} is for --launcher slurm")
+        fail(f"--cluster {cluster} is for --launcher slurm")
     if dry_run:
         from vlrouting.launch.open_points import still_open
 
@@ -119,7 +109,7 @@ def sweep(
         return
     if launcher == Launcher.process:
         if at_once is not None:
-            _fail("--at-once is for --launcher local or slurm; process runs one point after the other")
+            fail("--at-once is for --launcher local or slurm; process runs one point after the other")
         from vlrouting.launch.in_process import train as train_points
 
         failed = train_points(checked, points, runs)
@@ -173,61 +163,6 @@ def compare(experiment: ExperimentName, runs: Runs = RUNS) -> None:
     _compare(Path(experiment).stem if experiment.endswith(".yaml") else experiment, runs)
 
 
-@app.command()
-def predict(
-    artifact: ArtifactFolder,
-    image: Annotated[list[Path], typer.Argument(help="An image file; two for a model of image pairs.")],
-    question: Annotated[str, typer.Argument(help="A question (or a statement) about it.")],
-    top: Annotated[int, typer.Option(min=1, help="How many answers to show.")] = 3,
-) -> None:
-    """Answer a question about an image."""
-    from vlrouting.training.predictor import load_trained
-
-    for answer, probability in load_trained(artifact).answer(image, question, top):
-        typer.echo(answer if probability is None else f"{probability:6.1%}  {answer}")
-
-
-@app.command()
-def caption(
-    artifact: ArtifactFolder, images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files.")]
-) -> None:
-    """Write a caption for each image."""
-    from vlrouting.training.predictor import load_trained
-
-    for image, text in zip(images, load_trained(artifact).caption(images), strict=True):
-        typer.echo(f"{image}: {text}" if len(images) > 1 else text)
-
-
-@app.command()
-def score(
-    predictions: Annotated[Path, typer.Argument(help="runs/<experiment>/<point>/predictions.jsonl")],
-    per_image: Annotated[Path | None, typer.Option(help="Also write every image's scores to this JSON file.")] = None,
-) -> None:
-    """Score a file of captions again, offline: BLEU, METEOR, ROUGE-L, CIDEr."""
-    from vlrouting.report.caption_rescore import score_captions
-
-    score_captions(predictions, per_image)
-
-
-@data.command("make")
-def make_data(
-    world: Annotated[str, typer.Argument(help="Which: shapes, the project's own world.")],
-    root: Annotated[Path, typer.Option(help="Folder to write; it must not hold other files.")],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-    train_images: Annotated[int | None, typer.Option("--train", min=1, help="Images to train on.")] = None,
-    val_images: Annotated[int | None, typer.Option("--val", min=1, help="Images to validate on.")] = None,
-    test_images: Annotated[int | None, typer.Option("--test", min=1, help="Images to test on.")] = None,
-) -> None:
-    """Draw a world of scenes and write it in the official formats of COCO captions, VQAv2, GQA and NLVR2."""
-    if world != "shapes":
-        _fail(f"there is no world '{world}'; the one there is: shapes")
-    from vlrouting.shapes import make_world
-
-    sizes = {"train": train_images, "val": val_images, "test": test_images}
-    make_world(root, seed, **{split: size for split, size in sizes.items() if size is not None})
-    typer.echo(f"{root}: written; read it with data.root={root} data.prepare=shapes")
-
-
 def _load(name: str, overrides: list[str] | None) -> Experiment:
     from vlrouting.experiment import load
     from vlrouting.training.user_errors import missing_files_of
@@ -260,39 +195,10 @@ def _end(experiment: str, points: int, failed: dict[str, str], runs: Path) -> No
         listed = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
         from vlrouting.experiment.exit_status import ExitStatus
 
-        _fail(f"{len(failed)} of {points} points failed:\n{listed}", ExitStatus.FAILED)
+        fail(f"{len(failed)} of {points} points failed:\n{listed}", ExitStatus.FAILED)
 
 
 def _compare(experiment: str, runs: Path) -> None:
     from vlrouting.report import compare as compare_runs
 
     compare_runs(runs / experiment)
-
-
-def _fail(message: str, status: int | None = None) -> NoReturn:
-    """Print an error and exit; the default status is that of a user error."""
-    from vlrouting.experiment.exit_status import ExitStatus
-
-    # Several findings start on a line of their own, so that each begins with its file and line.
-    typer.echo(f"vlrouting:{chr(10) if chr(10) in message else ' '}{message}", err=True)
-    raise SystemExit(int(ExitStatus.USER_ERROR if status is None else status))
-
-
-def main() -> None:
-    """Entry point: a user error gets its message, no traceback; a signal its own exit status."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        raise SystemExit(128 + signal.SIGINT) from None
-    except Exception as error:
-        # By name, because importing the classes would import torch for `--help`.
-        names = {base.__name__ for base in type(error).__mro__}
-        if "Cancelled" in names:
-            _fail(str(error), error.exit_status)  # type: ignore[attr-defined]
-        if names & {"UserError", "DataError", "BackboneError", "ArtifactError", "PredictionsError"}:
-            _fail(str(error))
-        raise
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,26 @@
+"""The command line. Every command is one library call, imported when it runs: `--help` needs nothing heavy."""
+
+from __future__ import annotations
+
+import signal
+
+from vlrouting.cli import artifacts, datasets, experiments  # noqa: F401 - they add their commands to `app`
+from vlrouting.cli.app import app, fail
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Entry point: a user error gets its message, no traceback; a signal its own exit status."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
+    except Exception as error:
+        # By name, because importing the classes would import torch for `--help`.
+        names = {base.__name__ for base in type(error).__mro__}
+        if "Cancelled" in names:
+            fail(str(error), error.exit_status)  # type: ignore[attr-defined]
+        if names & {"UserError", "DataError", "BackboneError", "ArtifactError", "PredictionsError"}:
+            fail(str(error))
+        raise
