@@ -15,6 +15,7 @@ from vlrouting.backbones.load import Backbones, load_language
 from vlrouting.bottleneck import Routed, attach
 from vlrouting.config import ARCHITECTURES, DATASETS, METRICS, TASKS, ExperimentConfig
 from vlrouting.config.bottleneck import BIASES, EVERYTHING, LAYER_NORMS
+from vlrouting.config.environment import as_written
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
@@ -78,7 +79,7 @@ def build_point(config: ExperimentConfig, inputs: SharedInputs, selection: Selec
         "backbone": {"name": config.language.name, "revision": backbones.language.revision},
         "vision": visual.record,
         "visual_shape": visual.shape,
-        "experiment": dataclasses.asdict(config),
+        "experiment": as_written(dataclasses.asdict(config)),
         "answers": list(answers),
         **_attached(model),
     }
