@@ -114,7 +114,7 @@ def test_a_sweep_that_is_null_drops_what_the_extended_files_sweep(experiments: P
     assert [point.name for point in load("x", [f"sweep={nothing}"]).points] == ["default"]
 
 
-@pytest.mark.parametrize("given", ["train:", "train: {}", "bottleneck: null", "select: {}", "extends: []", "extends:"])
+@pytest.mark.parametrize("given", ["train:", "bottleneck: null", "select: {}", "extends: []", "extends:"])
 def test_an_empty_section_is_told(experiments: Path, given: str) -> None:
     write(experiments, "x", f"train.max_steps: 1\n{given}\n")
     (line,) = error_lines()
