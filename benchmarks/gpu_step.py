@@ -19,6 +19,8 @@ from vlrouting.bottleneck.routed import Routed
 BATCH, TOKENS, NEW_TOKENS, BEAMS = 40, 50, 20, 5
 STEPS, WARM_UP = 20, 5
 DEVICE = torch.device("cuda")
+NO_DROPOUT = dict.fromkeys(("embd_pdrop", "attn_pdrop", "resid_pdrop"), 0.0)
+COLUMNS = ("trainable, M", "ms/step", "ratio", "peak GiB", "ms to generate", "ratio")
 VARIANTS: dict[str, dict[str, Any]] = {
     "LoRA": {"kind": "lora", "rank": 64},
     **{
@@ -87,9 +89,8 @@ def measure(routed: Routed) -> tuple[float, float, float, float]:
 def main() -> None:
     """One row per variant; ratios to plain LoRA."""
     print(f"{torch.cuda.get_device_name(DEVICE)}, PyTorch {torch.__version__}\n")
-    print(
-        "| variant | trainable, M | ms/step | ratio | peak GiB | ms to generate | ratio |\n|---|--:|--:|--:|--:|--:|--:|"
-    )
+    print(f"| variant | {' | '.join(COLUMNS)} |
+|---|{'--:|' * len(COLUMNS)}")
     base: tuple[float, ...] | None = None
     rows = {**VARIANTS, "LoRA mul, activation checkpointing": {**VARIANTS["LoRA mul"], "checkpointing": True}}
     for name, settings in rows.items():
