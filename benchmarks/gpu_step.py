@@ -89,8 +89,8 @@ def measure(routed: Routed) -> tuple[float, float, float, float]:
 def main() -> None:
     """One row per variant; ratios to plain LoRA."""
     print(f"{torch.cuda.get_device_name(DEVICE)}, PyTorch {torch.__version__}\n")
-    print(f"| variant | {' | '.join(COLUMNS)} |
-|---|{'--:|' * len(COLUMNS)}")
+    print(f"| variant | {' | '.join(COLUMNS)} |")
+    print(f"|---|{'--:|' * len(COLUMNS)}")
     base: tuple[float, ...] | None = None
     rows = {**VARIANTS, "LoRA mul, activation checkpointing": {**VARIANTS["LoRA mul"], "checkpointing": True}}
     for name, settings in rows.items():
