@@ -6,6 +6,7 @@ in the paper's captioning experiments; AdamW steps in bfloat16 (autocast), then 
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from vlrouting.bottleneck import BottleneckConfig, attach
 from vlrouting.bottleneck.routed import Routed
 
 BATCH, TOKENS, NEW_TOKENS, BEAMS = 40, 50, 20, 5
-STEPS, WARM_UP = 20, 5
+STEPS = 30
 DEVICE = torch.device("cuda")
 NO_DROPOUT = dict.fromkeys(("embd_pdrop", "attn_pdrop", "resid_pdrop"), 0.0)
 COLUMNS = ("trainable, M", "ms/step", "ratio", "peak GiB", "ms to generate", "ratio")
@@ -50,8 +51,8 @@ def routed_model(*, checkpointing: bool = False, unfreeze: tuple[str, ...] = (),
 
 
 def milliseconds(work: Callable[[], Any], repeats: int) -> float:
-    """Of one call, after a few to warm up."""
-    for _ in range(WARM_UP):
+    """Of one call, after a quarter as many to warm up."""
+    for _ in range(repeats // 4 + 1):
         work()
     torch.cuda.synchronize()
     started = time.perf_counter()
@@ -95,6 +96,7 @@ def main() -> None:
     rows = {**VARIANTS, "LoRA mul, activation checkpointing": {**VARIANTS["LoRA mul"], "checkpointing": True}}
     for name, settings in rows.items():
         found = measure(routed_model(**settings))
+        gc.collect()  # a model and its hooks refer to one another
         torch.cuda.empty_cache()
         base = base or found
         step, peak, generation, parameters = found
