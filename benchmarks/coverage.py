@@ -1,0 +1,69 @@
+"""How often the intervals of `vlrouting.statistics` cover the truth, in simulation: `python benchmarks/coverage.py`.
+
+A comparison has two variants, S seeds, and 120 clusters of 1 to 20 or so examples. The variance is between seeds,
+between clusters, of clusters from seed to seed, and of single examples. The true difference is 0. `naive` is a t-test of
+the examples' mean differences that knows neither clusters nor seeds. `seed` is the standard deviation between seeds; the
+standard error of the examples alone is about 1.6. 1,000 comparisons a row: a share is known to about 0.7 points.
+
+| seed | S | covered by 95% | rejected at 5% | rejected at 5%, naive |
+|---:|---:|---:|---:|---:|
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlrouting.statistics import paired_difference
+
+CLUSTERS = 120
+COMPARISONS = 1_000
+RESAMPLES = 300
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of the simulated comparisons, in percent."""
+
+    covered: float
+    rejected: float
+    naive: float
+
+
+def differences(
+    random: np.random.Generator, seeds: int, seed_std: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """((S, N) differences between two variants whose true difference is 0, (N,) clusters)."""
+    clusters = np.repeat(np.arange(CLUSTERS), random.geometric(0.2, CLUSTERS))
+    examples = len(clusters)
+    found = random.normal(0, seed_std, (seeds, 1)) + random.normal(0, 20, (seeds, examples))
+    found += (random.normal(0, 8, CLUSTERS) + random.normal(0, 4, (seeds, CLUSTERS)))[:, clusters]
+    return found + random.normal(0, 30, examples), clusters
+
+
+def simulate(seeds: int, seed_std: float, comparisons: int = COMPARISONS) -> Shares:
+    """Compare again and again, on data that are drawn anew."""
+    random = np.random.default_rng(seeds)
+    covered = rejected = naive = 0
+    for number in range(comparisons):
+        scores, clusters = differences(random, seeds, seed_std)
+        found = paired_difference(scores, np.zeros_like(scores), clusters, resamples=RESAMPLES, seed=number)
+        covered += found.low <= 0 <= found.high
+        rejected += found.p_value < 0.05
+        means = scores.mean(0)
+        naive += abs(means.mean()) > 1.96 * means.std(ddof=1) / np.sqrt(len(means))
+    return Shares(*(100 * count / comparisons for count in (covered, rejected, naive)))
+
+
+def main() -> None:
+    """Print the table."""
+    for seed_std, seeds in itertools.product((0.0, 0.5, 2.0, 5.0), (1, 2, 3, 5, 10)):
+        found = simulate(seeds, seed_std)
+        print(f"| {seed_std} | {seeds} | {found.covered:.1f} | {found.rejected:.1f} | {found.naive:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
