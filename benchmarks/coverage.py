@@ -1,9 +1,9 @@
 """How often the intervals of `vlrouting.statistics` cover the truth, in simulation: `python benchmarks/coverage.py`.
 
-A comparison has two variants, S seeds, and 120 clusters of 1 to 20 or so examples. The variance is between seeds,
-between clusters, of clusters from seed to seed, and of single examples. The true difference is 0. `naive` is a t-test of
-the examples' mean differences that knows neither clusters nor seeds. `seed` is the standard deviation between seeds; the
-standard error of the examples alone is about 1.6. 1,000 comparisons a row: a share is known to about 0.7 points.
+A comparison has two variants, S seeds, and 120 clusters of 1 to 20 or so examples. The variance is between
+seeds, between clusters, of clusters from seed to seed, and of single examples. The true difference is 0. `naive` is a
+t-test of the mean differences that knows neither clusters nor seeds. `seed` is the standard deviation between seeds;
+the standard error of the examples alone is about 1.6. 1,000 comparisons a row: a share is known to about 0.7 points.
 
 | seed | S | covered by 95% | rejected at 5% | rejected at 5%, naive |
 |---:|---:|---:|---:|---:|

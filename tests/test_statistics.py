@@ -33,12 +33,12 @@ def test_with_one_seed_it_is_the_t_test_over_examples_and_says_so() -> None:
 
 
 def test_equal_examples_of_a_cluster_count_once() -> None:
-    scores, repeats = RANDOM.normal(0, 1, (3, 50)), 8
+    scores, repeats = RANDOM.normal(0, 1, (1, 50)), 8
     once = interval(scores, np.arange(50))
     often = interval(np.repeat(scores, repeats, axis=1), np.repeat(np.arange(50), repeats))
     assert (often.mean, often.low, often.high) == pytest.approx((once.mean, once.low, once.high))
     alone = interval(np.repeat(scores, repeats, axis=1), np.arange(50 * repeats))
-    assert alone.variances.of_mean(1, 50 * repeats) < 0.5 * once.variances.of_mean(1, 50)
+    assert alone.standard_error == pytest.approx(once.standard_error / repeats**0.5, rel=0.05)
 
 
 def test_a_corpus_score_is_made_of_sums() -> None:
