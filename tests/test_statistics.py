@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from benchmarks.coverage import simulate
+from benchmarks.coverage import differences, simulate
 from vlrouting.statistics import Variances, holm, interval, paired_difference, power
 
 SEEDS, EXAMPLES = 5, 40
@@ -21,7 +21,7 @@ def test_where_examples_do_not_differ_it_is_the_paired_t_test_over_seeds() -> No
     bounds = expected.confidence_interval(0.95)
     assert found.p_value == pytest.approx(expected.pvalue, abs=1e-9)
     assert (found.low, found.high) == pytest.approx((bounds.low, bounds.high), abs=1e-9)
-    assert found.degrees_of_freedom == pytest.approx(SEEDS - 1) and found.has_seed_component
+    assert found.has_seed_component
 
 
 def test_with_one_seed_it_is_the_t_test_over_examples_and_says_so() -> None:
@@ -65,7 +65,7 @@ def test_the_minimum_detectable_difference_is_found_four_times_out_of_five() -> 
     found = paired_difference(a, RANDOM.normal(60, 20, (SEEDS, 300)), np.arange(300))
     sizes = {"clusters": 300, "variances": found.variances}
     assert power(found.minimum_detectable, SEEDS, **sizes) == pytest.approx(0.8, abs=1e-6)
-    assert power(0, SEEDS, **sizes) == pytest.approx(0.05, abs=1e-3)
+    assert 0.03 < power(0, SEEDS, **sizes) < 0.051
     assert power(found.minimum_detectable, 2 * SEEDS, **sizes) > 0.8
 
 
@@ -78,11 +78,19 @@ def test_power_is_that_of_scipys_noncentral_t() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seeds", "seed_std"), [(3, 0.5), (5, 2.0)])
+@pytest.mark.parametrize(("seeds", "seed_std"), [(3, 5.0), (5, 2.0)])
 def test_a_95_percent_interval_covers_the_truth_95_times_in_100(seeds: int, seed_std: float) -> None:
-    shares = simulate(seeds, seed_std, comparisons=600)
-    assert 93 <= shares.covered <= 97 and shares.rejected <= 6
-    assert shares.naive > 2 * shares.rejected  # without clusters and seeds
+    shares = simulate(seeds, seed_std, comparisons=1_500)
+    assert 94 <= shares.covered <= 97  # under the null what is not covered is a false positive
+    assert shares.naive < 90  # without clusters and seeds
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 4])
+def test_the_p_value_is_the_significance_of_the_interval_that_ends_at_0(seeds: int) -> None:
+    scores, clusters = differences(np.random.default_rng(seeds), seeds, 2.0)
+    found = paired_difference(scores, np.zeros_like(scores), clusters)
+    bounds = interval(scores, clusters, confidence=1 - found.p_value)
+    assert min(abs(bounds.low), abs(bounds.high)) == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize(

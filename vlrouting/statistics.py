@@ -3,13 +3,17 @@
 A score varies for two reasons: the training seed, and which test examples were drawn. Examples that share an image are
 not independent, so the unit that is drawn is the cluster. With S seeds and G clusters the variance of a mean score is
 
-    V = V_seed + V_examples - V_both
+    V = V_seed + V_examples
 
-where V_seed is the variance of the seeds' scores divided by S, V_examples is the variance of the score averaged over
-the seeds under a bootstrap of the clusters, and V_both is the part that is in both of them: what a seed does to single
-clusters (the two-way sandwich of Cameron, Gelbach and Miller, 2011, https://doi.org/10.1198/jbes.2010.07136). Intervals
-and p-values are those of Student's t; its degrees of freedom follow Satterthwaite (1946). With one seed there is no
-V_seed: the interval then holds for this one training run, not for the method, and `seeds` says so.
+V_examples is the variance, under a bootstrap of the clusters, of the score averaged over the seeds. V_seed is the
+variance of the seeds' scores divided by S, less what single clusters do from seed to seed, which V_examples has already
+(the two-way sandwich of Cameron, Gelbach and Miller, 2011, https://doi.org/10.1198/jbes.2010.07136). Each part has the
+quantile t of its own degrees of freedom, S - 1 and G - 1: the interval is
+
+    mean +- sqrt(t(S - 1)^2 V_seed + t(G - 1)^2 V_examples).
+
+One t for the sum, with Satterthwaite's degrees of freedom, covers too little with three seeds. With one seed there is
+no V_seed: the interval then holds for this one training run, not for the method, and `seeds` says so.
 `benchmarks/coverage.py` shows how often the intervals cover the truth.
 """
 
@@ -17,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +33,8 @@ Statistic = Callable[[Array], Array]
 default is the mean: the sum divided by the number of examples."""
 POWER = 0.8
 """Of `minimum_detectable`: the customary one."""
-_QUANTILES = 1_000
+_QUANTILES = (500, 20)
+"""Of the estimated variance of seeds, and of examples, over which power is averaged."""
 _CHUNK = 4_000_000
 """Most cluster weights that the bootstrap holds at once."""
 
@@ -47,16 +53,9 @@ class Variances:
     cluster: float
     both: float
 
-    def of_mean(self, seeds: int, clusters: int) -> float:
-        """Variance of the score that `seeds` seeds and `clusters` clusters give."""
-        return self.seed / seeds + self.cluster / clusters + self.both / (seeds * clusters)
-
-    def degrees_of_freedom(self, seeds: int, clusters: int) -> float:
-        """Satterthwaite's, of the estimate of that variance; with one seed those of the clusters alone."""
-        of_seeds = self.seed / seeds + self.both / (seeds * clusters)
-        of_clusters = self.cluster / clusters + self.both / (seeds * clusters)
-        spread = of_clusters**2 / (clusters - 1) + (of_seeds**2 / (seeds - 1) if seeds > 1 else 0.0)
-        return self.of_mean(seeds, clusters) ** 2 / spread if spread > 0 else float(max(seeds, 2) - 1)
+    def parts(self, seeds: int, clusters: int) -> tuple[float, float]:
+        """(V_seed, V_examples) of the score that `seeds` seeds and `clusters` clusters give."""
+        return self.seed / seeds, self.cluster / clusters + self.both / (seeds * clusters)
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,6 @@ class Interval:
         mean: over seeds.
         low, high: ends of the confidence interval.
         standard_error: of `mean`.
-        degrees_of_freedom: of Student's t.
         seeds: S. With 1 the interval does not hold for another training run.
         clusters: G.
         variances: its components, which `power` takes.
@@ -77,7 +75,6 @@ class Interval:
     low: float
     high: float
     standard_error: float
-    degrees_of_freedom: float
     seeds: int
     clusters: int
     variances: Variances
@@ -161,11 +158,7 @@ def paired_difference(
         others, of_others, _ = _bootstrap(second, clusters, **options)  # type: ignore[arg-type]
         values, replicates = values - others, replicates - of_others
     found = _interval(values, replicates, groups, confidence)
-    error, freedom = found.standard_error, found.degrees_of_freedom
-    p_value = 2 * stats.t.sf(abs(found.mean) / error, freedom) if error > 0 else float(found.mean == 0)
-    return Difference(
-        **vars(found), p_value=float(p_value), minimum_detectable=error * _detectable_ratio(freedom, confidence)
-    )
+    return Difference(**vars(found), p_value=_p_value(found), minimum_detectable=_minimum_detectable(found, confidence))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -188,10 +181,7 @@ def power(difference: float, seeds: int, *, clusters: int, variances: Variances,
         variances: of a difference: of an earlier comparison (`Difference.variances`), or assumed.
         confidence: the difference is shown where its interval of this confidence excludes 0.
     """
-    error = float(np.sqrt(variances.of_mean(seeds, clusters)))
-    if error == 0:
-        return float(difference != 0)
-    return _power(abs(difference) / error, variances.degrees_of_freedom(seeds, clusters), confidence)
+    return _power(abs(difference), variances.parts(seeds, clusters), (seeds, clusters), confidence)
 
 
 def _scores(given: ArrayLike) -> Array:
@@ -249,22 +239,49 @@ def _interval(values: Array, replicates: Array, groups: int, confidence: float) 
         cluster=float((of_examples - of_both) * groups),
         both=float(of_both * seeds * groups),
     )
-    error = float(np.sqrt(variances.of_mean(seeds, groups)))
-    freedom = variances.degrees_of_freedom(seeds, groups)
-    half = error * float(stats.t.ppf((1 + confidence) / 2, freedom))
+    parts = variances.parts(seeds, groups)
+    half = float(_half_width(parts, (seeds, groups), 1 - confidence))
     mean = float(values.mean())
-    return Interval(mean, mean - half, mean + half, error, freedom, seeds, groups, variances)
+    return Interval(mean, mean - half, mean + half, float(np.sqrt(sum(parts))), seeds, groups, variances)
 
 
-def _power(ratio: float, freedom: float, confidence: float) -> float:
-    """Of a two-sided t-test of a difference that is `ratio` standard errors. The estimated standard error is integrated
-    over its quantiles: scipy's noncentral t gives NaN for large ratios."""
-    middles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    critical = stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(stats.chi2.ppf(middles, freedom) / freedom)
-    return float((stats.norm.sf(critical - ratio) + stats.norm.cdf(-critical - ratio)).mean())
+def _half_width(parts: tuple[Any, Any], sizes: tuple[int, int], significance: float) -> Any:
+    """Of the interval that leaves out the truth with probability `significance`; parts are (V_seed, V_examples)."""
+    of_seeds, of_clusters = (stats.t.isf(significance / 2, max(size - 1, 1)) for size in sizes)
+    return np.sqrt(of_seeds**2 * parts[0] + of_clusters**2 * parts[1])
 
 
-def _detectable_ratio(freedom: float, confidence: float) -> float:
-    """The difference in standard errors that is found with `POWER`."""
-    largest = 3 * float(stats.t.ppf((1 + confidence) / 2, freedom))
-    return float(optimize.brentq(lambda ratio: _power(ratio, freedom, confidence) - POWER, 0, largest))
+def _p_value(found: Interval) -> float:
+    """The significance of the interval that ends at 0."""
+    parts, sizes = found.variances.parts(found.seeds, found.clusters), (found.seeds, found.clusters)
+    if found.mean == 0 or sum(parts) == 0:
+        return float(found.mean == 0)
+
+    def beyond(log_p: float) -> float:
+        return float(_half_width(parts, sizes, np.exp(log_p)) - abs(found.mean))
+
+    smallest = -36.0  # of about 1e-16; smaller ones are 0
+    return float(np.exp(optimize.brentq(beyond, smallest, 0.0, xtol=1e-13))) if beyond(smallest) > 0 else 0.0
+
+
+def _power(difference: float, parts: tuple[float, float], sizes: tuple[int, int], confidence: float) -> float:
+    """Probability that an interval excludes 0: over the difference that is found, and over the estimates of both parts
+    of its variance, at the middles of their quantiles."""
+    estimated = []
+    for part, size, axis, count in zip(parts, sizes, (1, 0), _QUANTILES, strict=True):
+        freedom = max(size - 1, 1)
+        middles = (np.arange(count) + 0.5) / count
+        estimated.append(part * np.expand_dims(stats.chi2.ppf(middles, freedom) / freedom, axis))
+    half, error = _half_width((estimated[0], estimated[1]), sizes, 1 - confidence), np.sqrt(sum(parts))
+    if error == 0:
+        return float(difference > 0)
+    return float((stats.norm.sf((half - difference) / error) + stats.norm.cdf((-half - difference) / error)).mean())
+
+
+def _minimum_detectable(found: Interval, confidence: float) -> float:
+    """The difference that is found with `POWER`."""
+    parts, sizes = found.variances.parts(found.seeds, found.clusters), (found.seeds, found.clusters)
+    if sum(parts) == 0:
+        return 0.0
+    largest = 4 * float(_half_width(parts, sizes, 1 - confidence))
+    return float(optimize.brentq(lambda difference: _power(difference, parts, sizes, confidence) - POWER, 0, largest))
