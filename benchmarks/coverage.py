@@ -1,12 +1,33 @@
 """How often the intervals of `vlrouting.statistics` cover the truth, in simulation: `python benchmarks/coverage.py`.
 
 A comparison has two variants, S seeds, and 60 clusters of 1 to 20 or so examples. The variance is between seeds,
-between clusters, of clusters from seed to seed, and of single examples. The true difference is 0: what is not covered is
-a false positive. `naive` is a t-test of the mean differences that knows neither clusters nor seeds. `seed` is the
-standard deviation between seeds; the standard error of the examples alone is about 2.3. 2,000 comparisons a row: a share
-is known to about 0.5 points.
+between clusters, of clusters from seed to seed, and of single examples. The true difference is 0: what is not covered
+is a false positive. `naive` is a t-test of the mean differences that knows neither clusters nor seeds. `seed` is the
+standard deviation between seeds; the standard error of the examples alone is about 2.3. 2,000 comparisons a row: a
+share is known to about 0.5 points.
 
-RESULTS
+| seed | S | covered by 95% | covered by 95%, naive |
+|---:|---:|---:|---:|
+| 0.0 | 1 | 94.2 | 87.9 |
+| 0.0 | 2 | 96.4 | 88.7 |
+| 0.0 | 3 | 94.5 | 88.2 |
+| 0.0 | 5 | 94.2 | 89.0 |
+| 0.0 | 10 | 94.0 | 88.0 |
+| 0.5 | 1 | 94.0 | 87.3 |
+| 0.5 | 2 | 96.3 | 88.5 |
+| 0.5 | 3 | 94.7 | 88.3 |
+| 0.5 | 5 | 94.5 | 88.7 |
+| 0.5 | 10 | 94.2 | 88.2 |
+| 2.0 | 1 | 87.0 | 80.8 |
+| 2.0 | 2 | 96.0 | 83.8 |
+| 2.0 | 3 | 95.5 | 84.8 |
+| 2.0 | 5 | 94.8 | 86.5 |
+| 2.0 | 10 | 95.1 | 86.8 |
+| 5.0 | 1 | 63.7 | 55.6 |
+| 5.0 | 2 | 94.5 | 63.9 |
+| 5.0 | 3 | 95.7 | 66.0 |
+| 5.0 | 5 | 96.1 | 75.2 |
+| 5.0 | 10 | 95.5 | 81.2 |
 """
 
 from __future__ import annotations
