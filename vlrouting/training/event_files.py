@@ -9,12 +9,15 @@ further training is shown twice by every reader: its step is not after the check
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from vlrouting.experiment.atomic import TEMPORARY
@@ -23,8 +26,18 @@ OF_THE_TEST = ("test/", "final/", "_hparams_/")
 """Prefixes of tags that are logged after the training. They always go: a resumed run is tested again."""
 
 
+def _quiet(arguments: threading.ExceptHookArgs, original: Any = threading.excepthook) -> None:
+    """Print no traceback of an error of the thread that writes events: the next value that is logged raises it."""
+    if not (isinstance(arguments.thread, _AsyncWriterThread) and isinstance(arguments.exc_value, OSError)):
+        original(arguments)
+
+
 class EventLogger(TensorBoardLogger):
     """Writes event files and nothing else: Lightning's hparams.yaml is empty here, and a kill may truncate it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        threading.excepthook = _quiet
 
     def save(self) -> None:
         """Flush everything that was logged to the disk."""
