@@ -39,7 +39,7 @@ def named_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None or str(error.filename).endswith(TEMPORARY):
+        if error.errno and (error.filename is None or str(error.filename).endswith(TEMPORARY)):
             error.filename = str(path)
         raise
 
