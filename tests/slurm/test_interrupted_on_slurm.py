@@ -68,8 +68,10 @@ def job_id(cluster: Cluster, task: str) -> str:
 
 
 def end_in_a_minute(cluster: Cluster, job: str, run: RunDirectory) -> None:
-    """Lower a running job's time limit to the next whole minute, and raise it again when the point has saved: so the test
-    does not depend on how long a start takes."""
+    """Lower a running job's time limit to the next whole minute, and raise it again when the point has saved.
+
+    So the test does not depend on how long a start takes.
+    """
     elapsed = cluster.call("squeue", "-h", "-j", job, "-o", "%M").strip()  # [hours:]minutes:seconds
     minutes = sum(int(part) * 60**power for power, part in enumerate(reversed(elapsed.split(":")))) // 60
     cluster.call("scontrol", "update", f"jobid={job}", f"timelimit={minutes + 1}")
