@@ -168,3 +168,24 @@ def test_the_handlers_are_there_before_torch_is_imported() -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+# Lightning gets its classes without the rest of torchmetrics; a plug-in that asks for more gets all of it.
+QUICK = """
+import sys
+from vlrouting.training.quick_imports import quick_imports
+quick_imports()
+import lightning
+assert "torchmetrics.functional" not in sys.modules
+from lightning.pytorch.core.module import Metric
+import torchmetrics
+assert isinstance(torchmetrics.MeanMetric(), Metric) and torchmetrics.Metric is Metric
+assert torchmetrics.functional is sys.modules["torchmetrics.functional"] and torchmetrics.__version__
+"""
+
+
+@pytest.mark.slow
+def test_torchmetrics_is_loaded_in_part_until_somebody_wants_all_of_it() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", QUICK], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

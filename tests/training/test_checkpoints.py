@@ -310,3 +310,11 @@ def test_a_better_validation_replaces_corrupt_best_weights(
     damage(run.best)
     assert_ends_like_a_whole_one(point, run, tmp_path)
     assert "Unless a later validation is better" in caplog.text
+
+
+def test_of_equal_scores_the_first_is_the_best(experiment: Callable[..., Experiment], tmp_path: Path) -> None:
+    """Without learning, the validations after 4 and 8 steps score the same."""
+    point = experiment("train.lr=1e-12", "evaluate.checkpoint=best")
+    assert train(point, point.points, tmp_path / "runs") == {}
+    run = RunDirectory(tmp_path / "runs" / point.name / "default")
+    assert steps_in(run.best, run.last) == [4, 10]

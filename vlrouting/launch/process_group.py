@@ -33,7 +33,7 @@ SETTLE_SECONDS = 1.0
 # A server that has imported torch once forks every process: a start costs milliseconds instead of seconds, and a GPU
 # is touched by the children only.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["vlrouting.training.point", "vlrouting.launch.in_process"])
+_CONTEXT.set_forkserver_preload(["vlrouting.launch.preloaded"])
 
 
 @dataclass(frozen=True)

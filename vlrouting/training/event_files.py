@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
-from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -55,6 +54,8 @@ def keep_until(folder: Path, step: int) -> None:
         step: the optimizer step that the run is resumed at; 0 for one that starts.
     """
     files = sorted(folder.glob("*tfevents*"))  # their names begin with the time of their creation
+    if not files:
+        return
     events = _kept(files, step)
     if events:
         # Readers take every file with `tfevents` in its name, so the unfinished one has another.
@@ -68,6 +69,9 @@ def keep_until(folder: Path, step: int) -> None:
 
 def _kept(files: Sequence[Path], step: int) -> list[Event]:
     """An event per value, in the order of their steps."""
+    # Imported here: it takes a while, and a run that starts has no files.
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
     kept: dict[tuple[str, int], Event] = {}
     for file in files:
         for event in LegacyEventFileLoader(str(file)).Load():  # ends before the first truncated record

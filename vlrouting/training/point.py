@@ -25,7 +25,6 @@ from vlrouting.experiment import (
 from vlrouting.experiment.atomic import sweep_temporary
 from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.progress import Progress, last_training_step, write_progress
-from vlrouting.report.panel import panel
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.checkpoints import RunCheckpoints
 from vlrouting.training.device import device_name, peak_memory, reset_peak_memory
@@ -193,6 +192,8 @@ class PointRun:
         final = {f"final/{name}": value for name, value in tested.items() if "/" not in name}
         logger.log_hyperparams({key: str(value) for key, value in self.hyper_parameters.items()}, final)
         if count := self.point.config.evaluate.panel:
+            from vlrouting.report.panel import panel  # matplotlib takes a while to import, and a run ends only once
+
             figure = panel(records, count)
             with atomically(self.run.panel) as temporary:
                 figure.savefig(temporary, format="png", dpi=100)
