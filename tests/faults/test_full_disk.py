@@ -64,6 +64,7 @@ def test_a_full_disk_of_the_feature_cache_is_named_not_that_of_the_runs(tmp_path
         write_experiment(tmp_path, vision={"cache_dir": str(disk)})
         done = vlrouting("train", "tiny.yaml", cwd=tmp_path)
         assert done.returncode == 2 and "Traceback" not in done.stderr and f"the disk {disk} is full" in done.stderr
+        assert not list(disk.glob("*.tmp"))
         error = str(RunDirectory(tmp_path / "runs" / "tiny" / "default").read_run()["error"])
         assert f"the disk {disk} is full" in error
         remount(disk, "size=20m")

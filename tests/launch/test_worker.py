@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,9 +116,9 @@ def test_a_signal_while_the_point_is_set_up(
     """A notice waits until the first step is saved; a user's wish ends it at once."""
     build = point.build_point
 
-    def signalled(*arguments: object) -> object:
+    def signalled(*arguments: Any, **options: Any) -> object:
         os.kill(os.getpid(), number)
-        return build(*arguments)  # type: ignore[arg-type]
+        return build(*arguments, **options)
 
     monkeypatch.setattr(point, "build_point", signalled)
     assert worker.run_worker(run.path) == status
@@ -135,7 +136,7 @@ def test_time_is_up_while_the_point_is_set_up(run: RunDirectory, monkeypatch: py
     for name, value in {"SLURM_PROCID": "0", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "1", "SLURM_LOCALID": "0"}.items():
         monkeypatch.setenv(name, value)
 
-    def signalled(*_: object) -> None:
+    def signalled(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGUSR2)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -153,9 +154,9 @@ def test_a_notice_during_the_set_up_of_a_run_that_is_trained_already(
         assert worker.run_worker(run.path) == ExitStatus.FAILED
     build = point.build_point
 
-    def signalled(*arguments: object) -> object:
+    def signalled(*arguments: Any, **options: Any) -> object:
         os.kill(os.getpid(), signal.SIGUSR2)
-        return build(*arguments)  # type: ignore[arg-type]
+        return build(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(point, "build_point", signalled)
