@@ -47,8 +47,6 @@ def test_what_has_no_effect_is_told(experiments: Path, idle: str, useful: str) -
         "data.name: gqa\nevaluate.vqa_variant: legacy",
         "vision: {cache: false, cache_dir: /tmp}",
         "model.visual_input: noise\nvision.cache_dir: /tmp",
-        "model.visual_input: none\nvision.features: tokens",
-        "model: {visual_input: none, normalize_visual: false}",
         "bottleneck: {kind: none, layers: [0]}",
         "bottleneck: {shared_down: false}",
         "bottlenecks: {a: {shared_down: false}}",

@@ -90,12 +90,6 @@ IDLE_RULES = (
         ("vision.cache", "model.visual_input"),
     ),
     IdleRule(
-        ("vision.*", "model.normalize_visual"),
-        lambda config, _: config.model.visual_input == "none",
-        "model.visual_input: none leaves the image out",
-        ("model.visual_input",),
-    ),
-    IdleRule(
         ("language.revision",),
         lambda config, _: _is_local(config.language.name),
         "language.name is on this machine, not on a hub",

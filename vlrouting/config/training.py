@@ -24,7 +24,8 @@ class ModelConfig:
     """How image and text come together."""
 
     visual_input: Annotated[str, OneOf(VISUAL_INPUTS)] = "image"
-    """`image`; ablations `noise`, `ones`; `none`: no prefix and no context, the text-only baseline."""
+    """`image`; ablations `noise`, `ones`; `none`: no prefix and no context, the text-only baseline, which does without
+    `vision` and everything that is said of the image."""
     architecture: Annotated[str, OneOf(ARCHITECTURES)] | None = None
     """The joint model: `encoder_classifier`, `decoder`, or a plug-in's. Default: from the task."""
     unfreeze: list[str] = field(default_factory=lambda: [LAYER_NORMS])
