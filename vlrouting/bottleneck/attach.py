@@ -100,7 +100,7 @@ def load(directory: str | Path, backbone: nn.Module) -> Routed:
     if "visual_width" not in config:
         raise ArtifactError(
             f"{directory}: written by `vlrouting train` for a whole vision-language model; "
-            "load it with vlrouting.training.predictor.load_trained"
+            "load it with vlrouting.Predictor"
         )
     saved, name = config["backbone"]["name"], getattr(getattr(backbone, "config", None), "_name_or_path", "")
     if name and saved != name:
