@@ -13,8 +13,9 @@ from rich.console import Console
 from vlrouting.config import BottleneckConfig, ExperimentConfig, ModelConfig, TrainConfig
 from vlrouting.experiment import RunDirectory, UserError, to_yaml, write_json_atomic
 from vlrouting.report import by_setting, collect, compare, metric_keys, to_csv, to_markdown, write_comparison
+from vlrouting.report.console_table import render_console
 from vlrouting.report.plots import comparison_plot
-from vlrouting.report.table import grids, render_console
+from vlrouting.report.table import grids
 
 METRIC = "VQA accuracy (official)"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlrouting.cli.app import app, fail
+from vlrouting.cli.loading import loading
 
 if TYPE_CHECKING:
     from vlrouting.experiment import Experiment, Point
@@ -32,8 +33,10 @@ class Launcher(str, Enum):
 @app.command()
 def validate(experiment: ExperimentName, overrides: Overrides = None) -> None:
     """Check an experiment: every error at once, in a second, before anything heavy starts."""
+    from vlrouting.config.names import counted
+
     checked = _load(experiment, overrides)
-    typer.echo(f"{checked.source}: {len(checked.points)} points")
+    typer.echo(f"{checked.source}: {counted(len(checked.points), 'point')}")
     for point in checked.points:
         typer.echo(f"  {point.name}")
     for name in checked.left_out:
@@ -45,7 +48,8 @@ def train(experiment: ExperimentName, overrides: Overrides = None, point: PointN
     """Train and evaluate every point that is not complete, resume what was cut off, and compare."""
     checked = _load(experiment, overrides)
     points = _points(checked, point)
-    from vlrouting.launch.in_process import train as train_points
+    with loading("torch"):
+        from vlrouting.launch.in_process import train as train_points
 
     _end(checked.name, len(points), train_points(checked, points, runs), runs)
 
@@ -149,9 +153,12 @@ def evaluate(
     experiment: ExperimentName, overrides: Overrides = None, point: PointNames = None, runs: Runs = RUNS
 ) -> None:
     """Score the artifacts of complete points again."""
+    from vlrouting.training.complete_points import complete_points
+
     checked = _load(experiment, overrides)
-    points = _points(checked, point)
-    from vlrouting.training.evaluation import evaluate as evaluate_points
+    points = [point for point, _ in complete_points(checked, _points(checked, point), runs)]
+    with loading("torch"):
+        from vlrouting.training.evaluation import evaluate as evaluate_points
 
     evaluate_points(checked, points, runs)
     _compare(checked.name, runs)
@@ -192,10 +199,12 @@ def _end(experiment: str, points: int, failed: dict[str, str], runs: Path) -> No
     """The comparison, and what failed."""
     _compare(experiment, runs)
     if failed:
+        from vlrouting.config.names import counted
+
         listed = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
         from vlrouting.experiment.exit_status import ExitStatus
 
-        fail(f"{len(failed)} of {points} points failed:\n{listed}", ExitStatus.FAILED)
+        fail(f"{len(failed)} of {counted(points, 'point')} failed:\n{listed}", ExitStatus.FAILED)
 
 
 def _compare(experiment: str, runs: Path) -> None:

@@ -30,3 +30,8 @@ def listed(names: Iterable[object]) -> str:
     """`a, b, c, d, e and 3 more`."""
     every = list(map(str, names))
     return ", ".join(every[:LISTED]) + (f" and {len(every) - LISTED} more" if len(every) > LISTED else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 point`, `1,203 points`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from vlrouting.config.names import counted
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, load, to_yaml
 
 
@@ -21,7 +22,7 @@ def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> l
         directories[point.name].refuse_other_settings(to_yaml(point.config))
     found = [point for point in points if not directories[point.name].is_complete()]
     done = len(points) - len(found)
-    print(f"{experiment.name}: {len(points)} points, {done} complete", file=sys.stderr, flush=True)
+    print(f"{experiment.name}: {counted(len(points), 'point')}, {done} complete", file=sys.stderr, flush=True)
     return found
 
 

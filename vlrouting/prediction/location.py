@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vlrouting.config.names import did_you_mean
+from vlrouting.config.names import counted, did_you_mean
 from vlrouting.experiment import RunDirectory, UserError, known_experiments
 
 CONFIG_FILE = "adapter_config.json"
@@ -70,7 +70,8 @@ def _of_run(path: Path) -> Path:
 def _choice(given: str, folder: Path, runs: Sequence[Path]) -> str:
     trained = [str(run) for run in runs if _is_artifact(run / "artifact")]
     if not trained:
-        return f"{folder}: none of its {len(runs)} points has an artifact yet; finish them: vlrouting train {given}"
+        points = counted(len(runs), "point")
+        return f"{folder}: {points}, and no artifact yet; finish the training: vlrouting train {given}"
     more = f"\n  … and {len(trained) - _MOST_LISTED} more" if len(trained) > _MOST_LISTED else ""
     return (
         f"{given} has several artifacts; name one of:\n"

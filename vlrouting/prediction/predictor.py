@@ -19,6 +19,7 @@ from vlrouting.backbones.vision import VisionEncoder
 from vlrouting.bottleneck import ArtifactError
 from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
 from vlrouting.config import TASKS
+from vlrouting.config.names import counted
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
 from vlrouting.experiment import UserError
@@ -108,7 +109,8 @@ class Predictor:
             return self._warned([self._request(cast(Images, images), question)], top)[0]
         groups = _listed(cast(Images, images))
         if len(groups) != len(question):
-            raise UserError(f"{len(groups)} images and {len(question)} questions: give each question its image or pair")
+            found = f"{counted(len(groups), 'image')} and {counted(len(question), 'question')}"
+            raise UserError(f"{found}: give each question its image, or its pair")
         return self._warned([self._request(*each) for each in zip(groups, question, strict=True)], top)
 
     @overload

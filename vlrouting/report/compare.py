@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from vlrouting.report.console import standard_output
+from vlrouting.report.console_table import render_console
 from vlrouting.report.rows import Row, collect
-from vlrouting.report.table import render_console, write_comparison
+from vlrouting.report.table import write_comparison
 
 PLOT = "comparison.png"
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import lightning
 
 from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
-from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
+from vlrouting.experiment import Experiment, Point, RunDirectory
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.tasks.joint import stored_selection
 from vlrouting.training.assembly import build_point
+from vlrouting.training.complete_points import complete_points
 from vlrouting.training.device import choose_device, precision_of
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import catch_signals
@@ -27,12 +28,7 @@ def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> Non
         UserError: no point is complete.
         ArtifactError: an artifact is damaged.
     """
-    directories = [(point, RunDirectory(runs / experiment.name / point.name)) for point in points]
-    complete = [(point, run) for point, run in directories if run.is_complete()]
-    if not complete:
-        raise UserError(
-            f"{runs / experiment.name}: no point is complete; run `vlrouting train {experiment.name}` first"
-        )
+    complete = complete_points(experiment, points, runs)
     inputs = SharedInputs(choose_device(point.config for point in points))
     with catch_signals():
         for point, run in complete:
