@@ -18,6 +18,7 @@ from vlrouting.bottleneck.unfreeze import parameters_to_unfreeze
 from vlrouting.config import KINDS, BottleneckConfig
 from vlrouting.config.bottleneck import LAYER_NORMS
 from vlrouting.config.experiment import SINGLE
+from vlrouting.config.fit import check
 
 Places = Mapping[str, Sequence[Target | str]]
 
@@ -45,7 +46,7 @@ def attach(
             already.
     """
     configs = {SINGLE: config} if isinstance(config, BottleneckConfig) else dict(config)
-    problems = [str(problem) for each in configs.values() for problem in each.problems()]
+    problems = [str(problem) for each in configs.values() for problem in check(each)]
     if problems:
         raise ValueError("; ".join(problems))
     attached = next((name for name, module in model.named_modules() if isinstance(module, Bottleneck)), None)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
+NAME_RULE = "use letters, digits and _ - + = , ."
+"""What the name of a folder may be made of, so that it is safe in a shell, a batch script and on any file system."""
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=,-]*")
 LISTED = 5
 """Names of a long list that a message shows."""
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a name follows `NAME_RULE` and begins with a letter, a digit or _."""
+    return _NAME.fullmatch(name) is not None
 
 
 def nearest_names(word: str, known: Iterable[str], count: int = 1, cutoff: float = 0.6) -> list[str]:

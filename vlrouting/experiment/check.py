@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from vlrouting.config import TRANSFORMS
+from vlrouting.config.environment import as_written
 from vlrouting.config.names import did_you_mean
 from vlrouting.experiment import schema
 from vlrouting.experiment.compose import EXPERIMENTS, Composition, compose
@@ -42,9 +44,12 @@ class Experiment:
         return self.points[known.index(name)]
 
     def swept(self, point: Point) -> dict[str, object]:
-        """The keys that differ over the sweep, with this point's values."""
-        keys = {key for other in self.points for key in other.differing}
-        return {key: value_at(point.config, key) for key in sorted(keys)}
+        """The keys that differ over the sweep, with this point's values as they may be written down."""
+        return {key: as_written(value_at(point.config, key)) for key in self._swept_keys}
+
+    @cached_property
+    def _swept_keys(self) -> list[str]:
+        return sorted({key for other in self.points for key in other.differing})
 
 
 def load(
