@@ -90,7 +90,7 @@ class ForwardContext:
         x_v = self.projected[key]
         if rows % len(x_v):
             raise ValueError(
-                f"{key}: {rows} rows of text but {len(x_v)} images; give one image per row, or per group of rows (beams)"
+                f"{key}: {rows} rows of text but {len(x_v)} images; give one image per row, or per group of beams"
             )
         return _repeated(x_v, rows), None if self.mask is None else _repeated(self.mask, rows)
 

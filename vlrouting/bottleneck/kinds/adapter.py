@@ -45,6 +45,8 @@ class Adapter(LowRankBottleneck):
         activation = activation_of(site.model)
         super().__init__(config, site, input_width=width, outputs=(width,), bias=True, activation=activation)
         self.parallel = config.position == "parallel"
+        if self.parallel and len(site.base_layers) % 2:
+            raise ValueError(f"{self.key}: position: parallel takes pairs of base layers, not {len(site.base_layers)}")
         self.scale = PARALLEL_SCALE if config.scale is None else config.scale
         self._sub_layer_input = _SubLayerInput()
         if config.residual:
