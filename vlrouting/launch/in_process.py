@@ -14,7 +14,7 @@ from vlrouting.progress_bar import say
 from vlrouting.training.interruption import Cancelled, catch_signals
 from vlrouting.training.point import PointRun, error_text
 from vlrouting.training.process import set_up_process
-from vlrouting.training.user_errors import USER_ERRORS, disk_errors_as_user_errors
+from vlrouting.training.user_errors import EXPLAINED, USER_ERRORS, disk_errors_as_user_errors
 
 
 def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[str, str]:
@@ -45,7 +45,8 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
             except (*USER_ERRORS, Cancelled):
                 raise
             except Exception as error:
-                traceback.print_exc()
+                if not isinstance(error, EXPLAINED):
+                    traceback.print_exc()
                 failed[point.name] = error_text(error)
                 say(f"{point.name} failed: {failed[point.name]}")
     return failed

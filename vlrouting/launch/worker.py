@@ -24,7 +24,7 @@ from vlrouting.training.interruption import Cancelled, catch_signals
 from vlrouting.training.point import PointRun, error_text, last_step
 from vlrouting.training.process import set_up_process
 from vlrouting.training.process_rank import ProcessRank, scheduler_job
-from vlrouting.training.user_errors import USER_ERRORS, disk_errors_as_user_errors, missing_files_of
+from vlrouting.training.user_errors import EXPLAINED, USER_ERRORS, disk_errors_as_user_errors, missing_files_of
 
 FIRST_WRITES_SECONDS = 2.0
 
@@ -94,7 +94,7 @@ def _check_node(point: Point, run: RunDirectory, rank: ProcessRank) -> None:
 
 def _record_failure(run: RunDirectory, rank: ProcessRank, error: Exception) -> ExitStatus:
     is_user_error = isinstance(error, USER_ERRORS)
-    if is_user_error:
+    if isinstance(error, EXPLAINED):
         print(f"vlrouting: {error}", file=sys.stderr, flush=True)
     else:
         traceback.print_exception(error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import lightning
@@ -11,10 +12,27 @@ from torch import Tensor
 from vlrouting.data.loading.batch import Batch
 from vlrouting.metrics.gathered import gathered_on_first_process, on_first_process
 from vlrouting.metrics.score import Score, Scores
+from vlrouting.models.not_finite import NotFinite
 from vlrouting.tasks.optimization import make_optimizer
 from vlrouting.tasks.randomness import seed_step
 from vlrouting.tasks.task import TaskModel
 from vlrouting.tasks.trained_state import keep_trained_state, require_trained_state
+
+
+@contextmanager
+def _naming_examples(batch: Batch) -> Iterator[None]:
+    """Says which examples of the batch an error about its rows means.
+
+    Raises:
+        NotFinite: with the first example in its text.
+    """
+    try:
+        yield
+    except NotFinite as error:
+        first = batch.examples[error.rows[0]]
+        images = f" ({', '.join(map(str, first.images))})" if first.images else ""
+        whose = f"{error.what} of {len(error.rows)} of the batch's {len(batch)} examples, the first {first.id}{images},"
+        raise NotFinite(whose, error.rows) from None
 
 
 class TaskModule(lightning.LightningModule):
@@ -51,7 +69,8 @@ class TaskModule(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one micro-batch."""
         seed_step(self.seed, "train", batch_index, self.global_rank)
-        loss = self.task_model.loss(batch)
+        with _naming_examples(batch):
+            loss = self.task_model.loss(batch)
         self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(batch))
         return loss
 
@@ -65,7 +84,9 @@ class TaskModule(lightning.LightningModule):
 
     def _evaluate(self, split: str, batch: Batch, batch_index: int) -> None:
         seed_step(self.seed, split, batch_index, self.global_rank)
-        self._predicted += zip((example.id for example in batch.examples), self.task_model.predict(batch), strict=True)
+        with _naming_examples(batch):
+            texts = self.task_model.predict(batch)
+        self._predicted += zip((example.id for example in batch.examples), texts, strict=True)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the predictions of a pass that was cut off."""

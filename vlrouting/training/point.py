@@ -34,7 +34,7 @@ from vlrouting.training.interruption import Cancelled, Interruption
 from vlrouting.training.process_rank import SINGLE_PROCESS, ProcessRank, scheduler_job
 from vlrouting.training.resume import Resume
 from vlrouting.training.trainer import make_trainer
-from vlrouting.training.user_errors import USER_ERRORS
+from vlrouting.training.user_errors import EXPLAINED
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,8 @@ class PointRun:
 
 
 def error_text(error: Exception) -> str:
-    """A user error's own text; of another exception the class too."""
-    return str(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {error}"
+    """An explained error's own text; of another exception the class too."""
+    return str(error) if isinstance(error, EXPLAINED) else f"{type(error).__name__}: {error}"
 
 
 def last_step(run: RunDirectory) -> int | None:

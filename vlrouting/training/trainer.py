@@ -13,6 +13,7 @@ from vlrouting.training.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from vlrouting.training.curves import Curves
 from vlrouting.training.device import precision_of
 from vlrouting.training.event_files import EventLogger
+from vlrouting.training.finite import FiniteNumbers
 from vlrouting.training.process_rank import ProcessRank
 from vlrouting.training.progress_file import ProgressBar
 from vlrouting.training.strategy import cluster_environment, make_strategy
@@ -51,8 +52,9 @@ def make_trainer(
         default_root_dir=run.path,
         logger=logger,
         plugins=[AtomicCheckpointIO(run), cluster_environment(rank)],
-        # The curves first: everything up to a checkpoint must have been logged before it.
-        callbacks=[Curves(train.log_every_steps), checkpoints, ProgressBar(point.name, run.progress)],
+        # Numbers first, so that nothing of a failed step is saved. Then the curves: everything up to a checkpoint must
+        # have been logged before it.
+        callbacks=[FiniteNumbers(), Curves(train.log_every_steps), checkpoints, ProgressBar(point.name, run.progress)],
     )
 
 

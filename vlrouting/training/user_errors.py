@@ -12,9 +12,18 @@ from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.example import DataError
 from vlrouting.experiment import UserError
+from vlrouting.models.not_finite import NotFinite
 
 USER_ERRORS = (UserError, DataError, BackboneError)
 """Trying again would only repeat them, for this point and for the others of a sweep."""
+
+
+class PointFailure(Exception):
+    """Why one point failed, in a sentence that needs no traceback; the others of a sweep may well succeed."""
+
+
+EXPLAINED = (*USER_ERRORS, PointFailure, NotFinite)
+"""Errors whose text says everything."""
 _LASTING = {
     errno.ENOSPC,
     errno.EDQUOT,
