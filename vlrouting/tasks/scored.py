@@ -42,6 +42,7 @@ class TaskModule(lightning.LightningModule):
         task_model: the joint model with its loss and predictions.
         model: the joint model.
         scores: `validation/…` and `test/…` of the last pass over each. Lightning's own log would round them to float32.
+        trained_steps: optimizer steps that the tested weights come from.
         tested: what the metric gave for the last test; None before.
         predictions: after a test, on the first process, one record per example: id, question (where there is one),
             prediction, references, image or images, cluster, score (where there is one).
@@ -61,6 +62,7 @@ class TaskModule(lightning.LightningModule):
         self.total_steps, self.seed = total_steps, config.seed
         self.score = dict(scores or {})
         self.scores: dict[str, float] = {}
+        self.trained_steps = total_steps
         self.tested: Scores | None = None
         self.predictions: list[dict[str, Any]] = []
         self._predicted: list[tuple[int | str, str]] = []

@@ -9,10 +9,11 @@ further training is shown twice by every reader: its step is not after the check
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -29,6 +30,22 @@ class EventLogger(TensorBoardLogger):
     def save(self) -> None:
         """Flush everything that was logged to the disk."""
         self.experiment.flush()
+
+    def log_results(
+        self,
+        *,
+        parameters: Mapping[str, str],
+        scores: Mapping[str, float],
+        panel: tuple[Figure, Path] | None,
+        step: int,
+    ) -> None:
+        """See `loggers.RunLogger`."""
+        self.log_hyperparams(dict(parameters), dict(scores))
+        if panel is not None:
+            self.experiment.add_figure("test/panel", panel[0], global_step=step)
+
+    def close(self) -> None:
+        """Lightning's `finalize` has done it."""
 
 
 def keep_until(folder: Path, step: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -108,17 +108,18 @@ class PointRun:
         built.task.scores = dict(resume.scores)
         trainer = self._trainer(built, resume)
         batches = built.task.total_steps * config.train.accumulate
-        if resume.batches_done < batches:
+        if resume.batches_done < batches and resume.stopped_early is None:
             built.data.plan_run(batches, resume.batches_done)
             path = resume.path if resume.batches_done else None
             trainer.fit(built.task, built.data, ckpt_path=path, weights_only=True)
             resume = Resume.read(run.last)
+        built.task.trained_steps = resume.steps_done
         tested = resume.best(run) if best else resume.checkpoint
         built.task.on_load_checkpoint(dict(tested))
         built.task.load_state_dict(tested["state_dict"], strict=False)
         trainer.test(built.task, built.data, verbose=False)
         if self.rank.is_first:
-            self._write_results(built, trainer, resume.train_seconds)
+            self._write_results(built, trainer, resume)
             resume.keep_only(run)
         trainer.strategy.barrier("results")
 
@@ -135,12 +136,13 @@ class PointRun:
         )
         return make_trainer(point=self.point, run=run, built=built, checkpoints=checkpoints, rank=self.rank)
 
-    def _write_results(self, built: Built, trainer: lightning.Trainer, train_seconds: float) -> None:
+    def _write_results(self, built: Built, trainer: lightning.Trainer, resume: Resume) -> None:
         task, run, device = built.task, self.run, trainer.strategy.root_device
+        train_seconds = resume.train_seconds
         write_artifact(run.artifact, task.model, built.artifact_config)
         records = write_predictions(built, run, task.scores)
-        self._log_results(built, trainer.logger, records)
-        examples = task.total_steps * task.config.batch_size
+        self._log_results(built, trainer.loggers, records)
+        examples = task.trained_steps * task.config.batch_size
         run.update_run(
             **described_scores(built),
             device=device_name(device, trainer.world_size),
@@ -148,23 +150,28 @@ class PointRun:
             trained_parameters=task.model.trainable_parameters,
             total_parameters=task.model.total_parameters,
             peak_memory_bytes=peak_memory(device),
+            stopped_early=resume.stopped_early,
             wall_seconds=round(train_seconds, 3),
             samples_per_second=round(examples / max(train_seconds, 1e-9), 1),
         )
 
-    def _log_results(self, built: Built, logger: Any, records: list[dict[str, Any]]) -> None:
-        """Log hyper-parameters with the final scores, and the panel of examples, to TensorBoard."""
+    def _log_results(self, built: Built, loggers: Sequence[Any], records: list[dict[str, Any]]) -> None:
+        """Give the loggers the swept keys with the final scores, and the panel of examples, which is a file too."""
         scores = built.task.scores
         tested = {name.removeprefix("test/"): value for name, value in scores.items() if name.startswith("test/")}
         # Tags of their own: `test/…` are curves.
         final = {f"final/{name}": value for name, value in tested.items() if "/" not in name}
-        logger.log_hyperparams({key: str(value) for key, value in self.hyper_parameters.items()}, final)
+        shown = None
         if count := self.point.config.evaluate.panel:
             figure = panel(records, count)
             with atomically(self.run.panel) as temporary:
                 figure.savefig(temporary, format="png", dpi=100)
-            logger.experiment.add_figure("test/panel", figure, global_step=built.task.total_steps)
-        logger.finalize("success")
+            shown = (figure, self.run.panel)
+        parameters = {key: str(value) for key, value in self.hyper_parameters.items()}
+        for logger in loggers:
+            logger.log_results(parameters=parameters, scores=final, panel=shown, step=built.task.trained_steps)
+            logger.finalize("success")
+            logger.close()
 
 
 def error_text(error: Exception) -> str:

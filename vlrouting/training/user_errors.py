@@ -13,6 +13,7 @@ from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.example import DataError
 from vlrouting.experiment import UserError
 from vlrouting.models.not_finite import NotFinite
+from vlrouting.training.logger_packages import missing_logger_packages
 
 USER_ERRORS = (UserError, DataError, BackboneError)
 """Trying again would only repeat them, for this point and for the others of a sweep."""
@@ -38,8 +39,9 @@ _LASTING = {
 
 
 def missing_files_of(config: ExperimentConfig) -> list[Problem]:
-    """For each missing file, image folder and backbone of a point: what is missing, and the remedy."""
-    return missing_files(config.data, images=config.model.visual_input == "image") + missing_backbones(config)
+    """For each missing file, image folder, backbone and package of a point: what is missing, and the remedy."""
+    files = missing_files(config.data, images=config.model.visual_input == "image")
+    return files + missing_backbones(config) + missing_logger_packages(config.train)
 
 
 @contextmanager
