@@ -35,10 +35,10 @@ def no_such_key(owner: str, key: str, known: Iterable[str]) -> tuple[str, str]:
     return f"{owner} has no key '{key}'", f".{hint}"
 
 
-def listed(names: Iterable[object]) -> str:
+def listed(names: Iterable[object], most: int = LISTED) -> str:
     """`a, b, c, d, e and 3 more`."""
     every = list(map(str, names))
-    return ", ".join(every[:LISTED]) + (f" and {len(every) - LISTED} more" if len(every) > LISTED else "")
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 def counted(count: int, noun: str) -> str:

@@ -68,10 +68,21 @@ def find(name: str, experiments_dir: Path = EXPERIMENTS) -> tuple[str, Path]:
         if file.is_relative_to(folder):
             return require_name(file.relative_to(folder).with_suffix("").as_posix()), path
         return require_name(file.parent.name if path.name == STORED else path.stem), path
-    if path.is_dir():
+    if name and path.is_dir():
         remedy = f"give its file {path / STORED}" if (path / STORED).is_file() else "give a YAML file or a name"
         raise UserError(f"{name} is a folder, not an experiment: {remedy}. {_listing(known, experiments_dir)}")
+    if not name:
+        raise UserError(f"which experiment? {_listing(known, experiments_dir)}")
     raise UserError(f"no experiment {name!r}.{did_you_mean(name, known)} {_listing(known, experiments_dir)}")
+
+
+def run_name(name: str) -> str:
+    """The name below `runs/` of an experiment whose file may be gone: `demo_vqa` of `demo_vqa` and of `demo_vqa.yaml`.
+
+    Raises:
+        UserError: it can be no experiment's name.
+    """
+    return require_name(Path(name).stem if name.endswith(".yaml") else name)
 
 
 def require_name(name: str) -> str:

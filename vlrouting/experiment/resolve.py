@@ -17,11 +17,16 @@ def to_yaml(config: ExperimentConfig) -> str:
 
     What came from the environment is written as `${oc.env:NAME}` again.
     """
-    tree = _written(asdict(config))
+    text: str = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def plain(config: ExperimentConfig) -> dict[str, Any]:
+    """The same as nested mappings."""
+    tree: dict[str, Any] = _written(asdict(config))
     if config.bottlenecks:
         del tree["bottleneck"]  # the short form of the other, and only one of the two can be given
-    text: str = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
-    return text
+    return tree
 
 
 def _written(value: Any) -> Any:

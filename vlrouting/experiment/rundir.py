@@ -49,7 +49,7 @@ _Number = Annotated[int, Range(least=0, most=2**63 - 1)]
 _RUN_FIELDS: dict[str, Any] = {
     "status": Annotated[str, OneOf(STATUSES)] | None,
     **dict.fromkeys(("error", "main_metric", "device", "precision"), str | None),
-    "swept": dict[str, Any] | None,
+    "swept": dict[str, Any],
     **dict.fromkeys(("shown_metrics", "not_computed"), dict[str, str] | None),
     **dict.fromkeys(("seed", "trained_parameters", "total_parameters", "peak_memory_bytes"), _Number | None),
     **dict.fromkeys(("wall_seconds", "samples_per_second"), NotNegative | None),

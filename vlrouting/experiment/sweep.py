@@ -7,7 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from vlrouting.config import ExperimentConfig
@@ -33,6 +33,8 @@ class Point:
     config: ExperimentConfig
     differing: dict[str, object]
     """The swept keys and their values."""
+    own: Mapping[str, Leaf] = field(default_factory=dict, compare=False, repr=False)
+    """What the sweep sets for it, each value with its place."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,6 @@ class Draft:
 
     point: Point
     leaves: Mapping[str, Leaf]
-    own: Mapping[str, Leaf]
-    """Those of the leaves that the sweep sets."""
     failed: Failed
     """By key, what is wrong with the leaves that did not fit their type."""
 
@@ -145,7 +145,7 @@ def _draft(composition: Composition, builder: Builder[ExperimentConfig], choice:
         return {key: leaves[key].value if key in failed else value_at(config, key) for key in keys}
 
     name = point_name(choice.label, values(choice.axes))
-    return Draft(Point(name, config, values(own)), leaves, own, failed)
+    return Draft(Point(name, config, values(own), own), leaves, failed)
 
 
 def _contradictions(composition: Composition) -> Iterator[Diagnostic]:
