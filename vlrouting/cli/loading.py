@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,9 @@ PATIENCE = 2.0
 @contextmanager
 def loading(what: str) -> Iterator[None]:
     """Print `loading WHAT …` on standard error where the block takes longer than `PATIENCE`."""
-    line = threading.Timer(PATIENCE, lambda: print(f"loading {what} …", file=sys.stderr, flush=True))
+    from vlrouting.progress_bar import say
+
+    line = threading.Timer(PATIENCE, say, [f"loading {what} …"])
     line.daemon = True
     line.start()
     try:

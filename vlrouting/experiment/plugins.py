@@ -11,6 +11,9 @@ from pathlib import Path
 
 from vlrouting.experiment.errors import UserError
 
+STORED_CONFIG = "config.yaml"
+"""Name of the file that a run directory keeps."""
+
 
 def require_trust(plugins: Sequence[str], source: Path, trusted: bool) -> None:
     """Before the plug-ins of a file are imported that somebody else may have written: an artifact, a run directory.
@@ -22,6 +25,20 @@ def require_trust(plugins: Sequence[str], source: Path, trusted: bool) -> None:
         raise UserError(
             f"{source} names plug-ins: {', '.join(map(repr, plugins))}. To import them is to run their code, so it is "
             "not done. If you know these modules and trust them, add --trust-plugins (in Python: trust_plugins=True)"
+        )
+
+
+def refuse_stored_plugins(plugins: Sequence[str], config: Path) -> None:
+    """The config.yaml of a run directory may come from somebody else, and is used like an experiment's file.
+
+    Raises:
+        UserError: it names plug-ins.
+    """
+    if plugins:
+        raise UserError(
+            f"{config} names plug-ins: {', '.join(map(repr, plugins))}. To import them is to run their code, so it is "
+            "not done for the file of a run directory. If you know these modules and trust them, copy the file into "
+            "experiments/ under a name of its own, and use that (in Python: load(…, trust_plugins=True))"
         )
 
 

@@ -58,7 +58,8 @@ class StopEarly(EarlyStopping):
         stop, _ = self._evaluate_stopping_criteria(torch.tensor(score, dtype=torch.double))
         if stop:
             trainer.should_stop = True
+            waited = counted(self.wait_count, "validation")
             self.stopping_reason_message = (
-                f"{self.monitor} has not risen for {counted(self.wait_count, 'validation')}, up to step {trainer.global_step} of "
-                f"{task.total_steps}; its best: {float(self.best_score):.2f}"
+                f"{self.monitor} has not risen for {waited}, up to step {trainer.global_step} of {task.total_steps}; "
+                f"its best: {float(self.best_score):.2f}"
             )
