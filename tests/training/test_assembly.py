@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 
 from vlrouting.config import SELECTORS, SelectConfig
 from vlrouting.experiment import Experiment, RunDirectory
+from vlrouting.prediction.predictor import Predictor
 from vlrouting.selection import Selection, SelectionProblem, register_selector
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.evaluation import evaluate
 from vlrouting.training.inputs import SharedInputs
-from vlrouting.training.predictor import load_trained
 
 Make = Callable[..., Experiment]
 Run = Callable[[Experiment], RunDirectory]
@@ -46,8 +46,8 @@ def agrees_with_its_artifact(experiment: Experiment, run: RunDirectory) -> None:
     evaluate(experiment, experiment.points, run.path.parents[1])
     assert run.predictions.read_text() == before
     record = json.loads(before.splitlines()[0])
-    found = load_trained(run.artifact).answer([Path(record["image"])], record["question"])
-    assert found[0][0] == record["prediction"]
+    found = Predictor(run.artifact).answer([Path(record["image"])], record["question"])
+    assert found.text == record["prediction"]
 
 
 def test_bottlenecks_in_both_towers_train_without_the_feature_cache(
@@ -123,5 +123,5 @@ def test_an_artifact_of_version_1_is_read(experiment: Make, run: Run) -> None:
     model = {key: value for key, value in stored["experiment"]["model"].items() if key != "unfreeze"}
     experiment_section = {**stored["experiment"], "bottleneck": keys, "model": model}
     file.write_text(json.dumps({**old, "schema_version": 1, "experiment": experiment_section}))
-    found = load_trained(done.artifact).answer([Path(record["image"])], record["question"])
-    assert found[0][0] == record["prediction"]
+    found = Predictor(done.artifact).answer([Path(record["image"])], record["question"])
+    assert found.text == record["prediction"]

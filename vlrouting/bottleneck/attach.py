@@ -142,7 +142,7 @@ def load(directory: str | Path, backbone: nn.Module, *, other_weights: bool = Fa
     if "visual_width" not in config:
         raise ArtifactError(
             f"{directory}: written by `vlrouting train` for a whole vision-language model; "
-            "load it with vlrouting.training.predictor.load_trained"
+            "load it with vlrouting.Predictor"
         )
     refuse_attached(backbone)
     saved, name = config["backbone"]["name"], getattr(getattr(backbone, "config", None), "_name_or_path", "")

@@ -10,13 +10,13 @@ import lightning
 from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
 from vlrouting.experiment.plugins import import_plugins
+from vlrouting.tasks.joint import stored_selection
 from vlrouting.training.assembly import build_point
 from vlrouting.training.device import choose_device, precision_of
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import catch_signals
 from vlrouting.training.point import described_scores, write_predictions
 from vlrouting.training.progress_file import ProgressBar
-from vlrouting.training.selected import stored_selection
 from vlrouting.training.trainer import quiet_lightning
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 
 from vlrouting.backbones.load import Backbones
-from vlrouting.bottleneck import attach, stored_places
+from vlrouting.bottleneck import attach
 from vlrouting.config import ARCHITECTURES
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
 from vlrouting.experiment import UserError
@@ -39,21 +36,16 @@ def run_selector(
         routed = attach(backbones.language.model, {}, unfreeze=())
         architecture = ARCHITECTURES.load(config.architecture)
         model = architecture(routed, visual_shape, config.model, backbones.vision, outputs=len(inputs.answers))
-        module = task.module(model, inputs).to(device).eval()
+        model.to(device).eval()
+        loss = task.module(model, inputs).loss
         batches = (batch.to(device) for batch in data.first_batches(config.select.batches))
         try:
-            chosen = select(SelectionProblem(model, config.named_bottlenecks, batches, module.loss), config.select)
+            chosen = select(SelectionProblem(model, config.named_bottlenecks, batches, loss), config.select)
         except ValueError as error:
             raise UserError(str(error)) from None
-        module.cpu().zero_grad()
+        model.cpu().zero_grad()
         routed.detach()
         for backbone in (backbones.language.model, backbones.vision):
             if backbone is not None:
                 backbone.requires_grad_(False)
     return chosen
-
-
-def stored_selection(stored: Mapping[str, Any]) -> Selection | None:
-    """What trained, as an artifact has it; None for schema version 1, which does not say."""
-    places = stored_places(stored)
-    return None if places is None else Selection(places, stored["unfreeze"])

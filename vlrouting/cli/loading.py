@@ -1,0 +1,23 @@
+"""A line for a user who waits: importing torch and loading a model may take a minute on a cold disk."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PATIENCE = 2.0
+"""Seconds without a line."""
+
+
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Print `loading WHAT …` on standard error where the block takes longer than `PATIENCE`."""
+    line = threading.Timer(PATIENCE, lambda: print(f"loading {what} …", file=sys.stderr, flush=True))
+    line.daemon = True
+    line.start()
+    try:
+        yield
+    finally:
+        line.cancel()
