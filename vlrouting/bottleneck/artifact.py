@@ -70,22 +70,25 @@ def load_trained_tensors(module: nn.Module, tensors: Mapping[str, Tensor], sourc
 
 
 def require_same_weights(stored: Mapping[str, Any], found: Mapping[str, Any], source: str) -> None:
-    """Compare the frozen weights that an artifact was trained on with those of the model at hand.
+    """Compare the frozen weights that an artifact was trained on with those of the models at hand.
 
     Args:
-        stored: `backbone` or `vision` of the artifact; without a fingerprint, as older artifacts are, all weights pass.
-        found: the same of the model.
+        stored: `backbone` and `vision` of adapter_config.json; where one has no fingerprint, as in older artifacts, all
+            weights pass.
+        found: the same of the models.
         source: the artifact.
 
     Raises:
         ArtifactError: they are others; the message names both models.
     """
-    if other_weights(stored.get("fingerprint"), found["fingerprint"]):
-        old, new = (f"'{each['name']}' (revision {each.get('revision') or 'unknown'})" for each in (stored, found))
-        raise ArtifactError(
-            f"{source}: trained on {old}, and the frozen weights of {new} are not the same; "
-            "use the model that it was trained on"
-        )
+    for tower in ("backbone", "vision"):
+        old, new = stored.get(tower) or {}, found.get(tower) or {}
+        if other_weights(old.get("fingerprint"), new.get("fingerprint") or {}):
+            was, now = (f"'{each['name']}' (revision {each.get('revision') or 'unknown'})" for each in (old, new))
+            raise ArtifactError(
+                f"{source}: trained on {was}, and the frozen weights of {now} are not the same; "
+                "use the model that it was trained on"
+            )
 
 
 def _listed(what: str, keys: Iterable[str]) -> list[str]:

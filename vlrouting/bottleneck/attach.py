@@ -155,7 +155,7 @@ def load(directory: str | Path, backbone: nn.Module, *, other_weights: bool = Fa
     try:
         load_trained_tensors(backbone, tensors, str(directory))
         if not other_weights:
-            require_same_weights(config["backbone"], routed.backbone(), str(directory))
+            require_same_weights(config, {"backbone": routed.backbone()}, str(directory))
     except ArtifactError:
         routed.detach()
         raise

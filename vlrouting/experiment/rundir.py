@@ -87,6 +87,8 @@ class RunDirectory:
         self.tensorboard = self.path / "tensorboard"
         self.log = self.path / "log.txt"
         """What the point's processes printed, where they are started by a launcher."""
+        self.selection = self.path / "selection.json"
+        """What `select` has chosen, where the experiment has a selector."""
         self.progress = self.path / "progress.json"
         self.attempts = self.path / "attempts.jsonl"
 

@@ -17,7 +17,7 @@ from vlrouting.backbones.feature_cache import PixelSource
 from vlrouting.backbones.load import load_backbones
 from vlrouting.backbones.vision import VisionEncoder
 from vlrouting.bottleneck import ArtifactError
-from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
+from vlrouting.bottleneck.artifact import built_from, load_trained_tensors, read_artifact, require_same_weights
 from vlrouting.config import TASKS
 from vlrouting.config.names import counted
 from vlrouting.data.example import Example
@@ -25,7 +25,7 @@ from vlrouting.data.images import load_image
 from vlrouting.experiment import UserError
 from vlrouting.prediction.requests import ImageLike, Request, make_request, require_images
 from vlrouting.prediction.stored import StoredArtifact, open_artifact
-from vlrouting.tasks.joint import build_model, stored_selection
+from vlrouting.tasks.joint import build_model, described_backbones, stored_selection
 from vlrouting.tasks.randomness import seed_step
 from vlrouting.tasks.task import Task, TaskInputs, TaskModel
 
@@ -236,8 +236,10 @@ def _load(artifact: StoredArtifact) -> tuple[TaskModel, int | None]:
         selection = stored_selection(stored)
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{artifact.folder}: adapter_config.json is damaged ({error}); copy it again") from None
-    model = build_model(config, backbones, shape, len(answers), selection)  # type: ignore[arg-type]
+    with built_from(artifact.folder, tensors):
+        model = build_model(config, backbones, shape, len(answers), selection)  # type: ignore[arg-type]
     load_trained_tensors(model, tensors, str(artifact.folder))
+    require_same_weights(stored, described_backbones(backbones, model, config), str(artifact.folder))
     source = PixelSource(backbones.vision.transform, _open) if backbones.vision is not None else None
     inputs = TaskInputs(config, backbones.language.tokenizer, answers, source, shape is not None)
     task: Task = TASKS.load(config.task)

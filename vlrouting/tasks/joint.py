@@ -11,6 +11,7 @@ from torch import nn
 from vlrouting.backbones.language import enable_gradient_checkpointing
 from vlrouting.backbones.load import Backbones
 from vlrouting.bottleneck import Routed, attach, stored_places
+from vlrouting.bottleneck.fingerprint import weight_fingerprint
 from vlrouting.config import ARCHITECTURES, ExperimentConfig
 from vlrouting.config.bottleneck import BIASES, EVERYTHING, LAYER_NORMS
 from vlrouting.experiment import UserError
@@ -71,7 +72,23 @@ def attach_tower(model: nn.Module, config: ExperimentConfig, tower: str, selecti
     return attach(model, chosen, places=places, unfreeze=unfreeze)
 
 
+def described_backbones(backbones: Backbones, model: JointModel, config: ExperimentConfig) -> dict[str, Any]:
+    """Name, revision and fingerprint of the frozen models in the joint model, as adapter_config.json has them."""
+    language, vision = backbones.language, backbones.vision
+    found: dict[str, Any] = {
+        "backbone": {
+            "name": config.language.name,
+            "revision": language.revision,
+            "fingerprint": weight_fingerprint(model.language),
+        }
+    }
+    if vision is not None:
+        fingerprint = weight_fingerprint(vision.model)
+        found["vision"] = {"name": vision.name, "revision": vision.revision, "fingerprint": fingerprint}
+    return found
+
+
 def stored_selection(stored: Mapping[str, Any]) -> Selection | None:
     """What trained, as an artifact has it; None for schema version 1, which does not say."""
     places = stored_places(stored)
-    return None if places is None else Selection(places, stored["unfreeze"])
+    return None if places is None else Selection(places, stored.get("unfreeze") or ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vlrouting.backbones.load import Backbones, load_language
@@ -17,11 +18,11 @@ from vlrouting.experiment import UserError
 from vlrouting.metrics.score import Score
 from vlrouting.models.joint_model import JointModel
 from vlrouting.selection import Selection
-from vlrouting.tasks.joint import build_model
+from vlrouting.tasks.joint import build_model, described_backbones
 from vlrouting.tasks.scored import TaskModule
 from vlrouting.tasks.task import Task, TaskInputs
 from vlrouting.training.inputs import SharedInputs
-from vlrouting.training.selected import run_selector
+from vlrouting.training.selected import SelectionFile, run_selector
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,19 @@ class Built:
         return self.task.score["test"]
 
 
-def build_point(config: ExperimentConfig, inputs: SharedInputs, selection: Selection | None = None) -> Built:
+def build_point(
+    config: ExperimentConfig,
+    inputs: SharedInputs,
+    selection: Selection | None = None,
+    selection_file: SelectionFile | None = None,
+) -> Built:
     """Read, compute or load all that a point needs.
 
     Args:
         config: the point.
         inputs: shared by the points of the sweep.
         selection: the targets, as an artifact has them. Default: the bottlenecks' own, or the selector's choice.
+        selection_file: keeps the selector's choice; None chooses anew.
 
     Raises:
         DataError: the data are missing or broken.
@@ -64,15 +71,16 @@ def build_point(config: ExperimentConfig, inputs: SharedInputs, selection: Selec
     data = _data_module(task, parts, inputs.training_examples(config, examples), scored)
     steps = total_steps(config, data.steps_per_epoch)
     if config.select is not None and selection is None:
-        selection = run_selector(task, parts, backbones, visual.shape, data=data, device=inputs.device)
+        choose = partial(run_selector, task, parts, backbones, visual.shape, data=data, device=inputs.device)
+        selection = choose() if selection_file is None else selection_file.choice(choose)
     model = build_model(config, backbones, visual.shape, len(answers), selection)
     if model.standardize is not None and visual.statistics is not None:
         model.standardize.measure(*visual.statistics)
     module = TaskModule(task.module(model, parts), steps, _scores(config, scored))
     module.train()  # Lightning leaves every module in the mode that it finds it in
     artifact_config = {
-        "backbone": {"name": config.language.name, "revision": backbones.language.revision},
         "vision": visual.record,
+        **described_backbones(backbones, model, config),
         "visual_shape": visual.shape,
         "images": len(examples[config.data.test][0].images),
         "experiment": as_written(dataclasses.asdict(config)),

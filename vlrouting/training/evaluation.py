@@ -7,7 +7,7 @@ from pathlib import Path
 
 import lightning
 
-from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
+from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact, require_same_weights
 from vlrouting.experiment import Experiment, Point, RunDirectory
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.tasks.joint import stored_selection
@@ -26,7 +26,7 @@ def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> Non
 
     Raises:
         UserError: no point is complete.
-        ArtifactError: an artifact is damaged.
+        ArtifactError: an artifact is damaged, or its backbones are others than at its training.
     """
     complete = complete_points(experiment, points, runs)
     inputs = SharedInputs(choose_device(point.config for point in points))
@@ -41,6 +41,7 @@ def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
     stored, tensors = read_artifact(run.artifact)
     built = build_point(point.config, inputs, stored_selection(stored))
     load_trained_tensors(built.task.model, tensors, str(run.artifact))
+    require_same_weights(stored, built.artifact_config, str(run.artifact))
     quiet_lightning()
     trainer = lightning.Trainer(
         accelerator=point.config.train.accelerator,

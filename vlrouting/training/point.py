@@ -33,6 +33,7 @@ from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import Cancelled, Interruption
 from vlrouting.training.process_rank import SINGLE_PROCESS, ProcessRank, scheduler_job
 from vlrouting.training.resume import Resume
+from vlrouting.training.selected import SelectionFile
 from vlrouting.training.trainer import make_trainer
 from vlrouting.training.user_errors import EXPLAINED
 
@@ -97,7 +98,7 @@ class PointRun:
         config, run = self.point.config, self.run
         reset_peak_memory()
         lightning.seed_everything(config.seed, verbose=False)
-        built = build_point(config, self.inputs)
+        built = build_point(config, self.inputs, selection_file=SelectionFile(run.selection, self.rank.is_first))
         best = config.evaluate.checkpoint == "best"
         resume = Resume.newest_valid(run)
         if best:
