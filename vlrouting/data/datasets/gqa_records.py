@@ -25,8 +25,10 @@ def question_records(files: Sequence[Path]) -> Iterator[tuple[Path, str, Any]]:
     seen: set[str] = set()
     for file in files:
         for question_id, record in stream_entries(file):
-            if not question_id.strip() or not question_id.isprintable() or text_problem(question_id):
-                raise DataError(f"{file}: the record after {len(seen):,} others has no usable id; repair it")
+            if not (question_id.isascii() and question_id.isdigit()):
+                raise DataError(
+                    f"{file}: the id {question_id!a:.60} (record {len(seen) + 1:,}) is no number; repair it"
+                )
             if question_id in seen:
                 raise DataError(f"{file}: question {question_id} occurs twice; remove one of the two records")
             seen.add(question_id)
@@ -44,33 +46,33 @@ def scored_records(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
     records: dict[str, dict[str, Any]] = {}
     for file, question_id, record in question_records(files):
         place = f"question {question_id}"
-        keys = SCORED_KEYS if take(record, "isBalanced", (bool,), file, place) else SCORED_KEYS[:2]
-        records[question_id] = _checked({key: record[key] for key in keys if key in record}, file, place)
+        balanced = take(record, "isBalanced", (bool,), file, place)
+        if "answer" in record:
+            take(record, "answer", (str,), file, place)
+            if balanced:
+                _check_scored(record, file, place)
+        keys = SCORED_KEYS if balanced else SCORED_KEYS[:2]
+        records[question_id] = {key: record[key] for key in keys if key in record}
     return records
 
 
-def _checked(record: dict[str, Any], file: Path, place: str) -> dict[str, Any]:
-    """The record, whose values have the types that the metric needs; a test set lacks most of them.
+def _check_scored(record: dict[str, Any], file: Path, place: str) -> None:
+    """Check what the metric reads of a balanced question that has an answer.
 
     Raises:
-        DataError: one has another.
+        DataError: a key is missing, or its value has another type.
     """
-    if "answer" in record:
-        take(record, "answer", (str,), file, place)
-    if "types" in record:
-        types = take(record, "types", (dict,), file, place)
-        for key in ("structural", "semantic", "detailed"):
-            take(types, key, (str,), file, f"{place}, types")
-    for step in take(record, "semantic", (list,), file, place) if "semantic" in record else ():
-        for key in ("operation", "argument"):
-            take(step, key, (str,), file, f"{place}, semantic", blank=True)
-    if "entailed" in record:
-        _texts(record, "entailed", file, place)
-    if "groups" in record:
-        groups = take(record, "groups", (dict,), file, place)
-        if groups.get("global") is not None or "global" not in groups:
-            take(groups, "global", (str,), file, f"{place}, groups")
-    return record
+    types = take(record, "types", (dict,), file, place)
+    for key in ("structural", "semantic", "detailed"):
+        take(types, key, (str,), file, f"{place}, types")
+    for step in take(record, "semantic", (list,), file, place):
+        take(step, "operation", (str,), file, f"{place}, semantic")
+        if "argument" not in step:
+            raise DataError(f"{file}: {place}, semantic: a step has no 'argument'; repair it")
+    _texts(record, "entailed", file, place)
+    groups = take(record, "groups", (dict,), file, place)
+    if "global" not in groups or groups["global"] is not None:
+        take(groups, "global", (str,), file, f"{place}, groups")
 
 
 def _texts(record: Any, key: str, file: Path, place: str) -> list[str]:

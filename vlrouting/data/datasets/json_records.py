@@ -82,8 +82,9 @@ def name_record(path: Path, record: object, place: int | str) -> str:
         return f"{path}: {place}"
     if isinstance(record, Mapping):
         for key in ID_KEYS:
-            if isinstance(record.get(key), int | str):
-                return f"{path}: {key} {shown_id(record[key])}"
+            value = record.get(key)
+            if type(value) is int or (type(value) is str and value.isprintable() and value.strip()):
+                return f"{path}: {key} {shown_id(value)}"
     return f"{path}: record {place}"
 
 
@@ -111,7 +112,8 @@ def take(record: Any, key: str, kinds: tuple[type, ...], path: Path, place: int 
             raise DataError(f"{name_record(path, record, place)}: '{key}' has {problem}; repair or remove the record")
         if blank or _VISIBLE.search(value):
             return value
-    where, expected = name_record(path, record, place), " or ".join(kind.__name__ for kind in kinds)
+    named = record if key not in ID_KEYS else None  # by its number, where the id itself is wrong
+    where, expected = name_record(path, named, place), " or ".join(kind.__name__ for kind in kinds)
     if key not in record:
         present = ", ".join(f"{name:.40}" for name in list(record)[:20])
         raise DataError(f"{where}: has no key '{key}' (its keys: {present}); compare with the official file format")

@@ -31,7 +31,7 @@ Hook = Callable[[dict[str, Any]], Any]
 
 
 class Unusable:
-    """Stands for a value that JSON does not allow, until `take` refuses it with its record. Its repr says what it is."""
+    """Stands for a value that JSON does not allow, until `take` refuses it with its record. Its repr says what."""
 
     def __init__(self, what: str) -> None:
         self._what = what

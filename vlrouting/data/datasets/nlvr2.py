@@ -32,7 +32,7 @@ PLACEHOLDERS = Placeholders(
 field of that name, which only training records have. Many of the `.png` files are not in PNG format."""
 ANSWERS = {"True": "true", "False": "false"}
 """The file's label -> answer."""
-_IDENTIFIER = re.compile(r"(?P<pair>(?P<split>[^-\s,]+)-[^-\s,]+-[^-\s,]+)-[^-\s,]+")
+_IDENTIFIER = re.compile(r"(?P<pair>(?P<split>\w+)-\w+-\w+)-\w+", re.ASCII)
 _FIRST_SPLIT = re.compile(r'"identifier"\s*:\s*"([^"-]+)-')
 _files = partial(split_files, required="questions", description="the JSON Lines file", unused="annotations")
 

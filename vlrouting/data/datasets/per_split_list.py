@@ -13,7 +13,7 @@ from typing import Any
 
 from vlrouting.data.datasets.json_records import name_record, shown_id, take
 from vlrouting.data.datasets.json_text import shown, text_problem
-from vlrouting.data.datasets.vqa_annotations import Annotations, answered, soft_scores, ten_answers
+from vlrouting.data.datasets.vqa_annotations import Annotations, answered, check_answer_type, soft_scores, ten_answers
 from vlrouting.data.datasets.vqa_images import ImagePaths
 from vlrouting.data.example import DataError, Example
 
@@ -74,6 +74,9 @@ def _example(
             raise DataError(f"{where}: has no annotation in {official.path}; choose the annotations file of its images")
         scores = labels if "label" in record else soft_scores(found.answers)
         return answered(question_id, image, text, scores, found)
+    answer_type = _type(record, "answer_type", path, number)
+    if answer_type:
+        check_answer_type(answer_type, where)
     answers = take(record, "answers", (list,), path, number) if record.get("answers") is not None else None
     return Example(
         id=question_id,
@@ -81,7 +84,7 @@ def _example(
         text=text,
         labels=labels,
         answers=ten_answers(answers, where) if answers is not None else (),
-        answer_type=_type(record, "answer_type", path, number),
+        answer_type=answer_type,
         question_type=_type(record, "question_type", path, number),
         answer=max(labels, key=labels.__getitem__, default=""),
     )

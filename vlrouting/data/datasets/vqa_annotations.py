@@ -14,12 +14,14 @@ from sys import intern
 from typing import Any
 
 from vlrouting.data.datasets.json_records import name_record, read_json, shown_id, take
-from vlrouting.data.datasets.json_text import shown, text_problem, usable_text
+from vlrouting.data.datasets.json_text import Unusable, shown, text_problem, usable_text
 from vlrouting.data.example import DataError, Example
 
 DATA_TYPES = ("mscoco", "easy_vqa", "shapes")
 """Known values of a file's `data_type`; the abstract scenes of VQA v1 are a different dataset."""
 ANSWER_TYPES = ("yes/no", "number", "other")
+CONFIDENCES = ("yes", "maybe", "no")
+"""Values of `answer_confidence`."""
 ANSWERS = 10
 """Answers per question."""
 SOFT_SCORES = (0.0, 0.3, 0.6, 0.9, 1.0)
@@ -66,6 +68,9 @@ def answer_text(record: dict[str, Any]) -> Any:
     answer = record.get("answer")
     if not isinstance(answer, str) or "question_id" in record:
         return record
+    confidence = record.get("answer_confidence", "yes")
+    if type(confidence) is not str or confidence not in CONFIDENCES:
+        return Unusable(f"one with the answer_confidence {shown(confidence)}")
     return intern(answer) if answer.isascii() else usable_text(answer)
 
 
@@ -91,11 +96,7 @@ def read_annotations(path: Path) -> Annotations:
 def _annotation(record: dict[str, Any], path: Path, number: int) -> Annotation:
     answers = take(record, "answers", (list,), path, number)
     answer_type = take(record, "answer_type", (str,), path, number)
-    if answer_type not in ANSWER_TYPES:
-        raise DataError(
-            f"{name_record(path, record, number)}: answer_type {shown(answer_type)} is not one of "
-            f"{', '.join(ANSWER_TYPES)}; repair the record"
-        )
+    check_answer_type(answer_type, name_record(path, record, number))
     return Annotation(
         image_id=take(record, "image_id", (int,), path, number),
         answers=ten_answers(answers, name_record(path, record, number)),
@@ -103,6 +104,17 @@ def _annotation(record: dict[str, Any], path: Path, number: int) -> Annotation:
         answer_type=intern(answer_type),
         question_type=intern(take(record, "question_type", (str,), path, number)),
     )
+
+
+def check_answer_type(answer_type: str, where: str) -> None:
+    """Check that a question's type is one of the official ones.
+
+    Raises:
+        DataError: it is not; the message starts with `where`.
+    """
+    if answer_type not in ANSWER_TYPES:
+        known = ", ".join(ANSWER_TYPES)
+        raise DataError(f"{where}: answer_type {shown(answer_type)} is not one of {known}; repair the record")
 
 
 def ten_answers(answers: list[Any], where: str) -> tuple[str, ...]:
