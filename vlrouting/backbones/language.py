@@ -19,7 +19,7 @@ from vlrouting.backbones.location import (
     package_version,
     resolve_package_path,
 )
-from vlrouting.backbones.unreadable import why_unreadable
+from vlrouting.backbones.unreadable import SAFETENSORS, why_unreadable
 from vlrouting.config import LanguageConfig
 
 
@@ -98,7 +98,7 @@ def _without_dropout(model_config: Any) -> None:
 
 
 def _why(name: str, error: Exception) -> str:
-    reason = why_unreadable(error)
+    reason = why_unreadable(error, SAFETENSORS)
     if Path(name).is_dir() or name.startswith(PACKAGE):
         return f"language.name: the folder {name} holds no model and tokenizer that transformers can load ({reason})"
     return (

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
 from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
-from vlrouting.backbones.unreadable import why_unreadable
+from vlrouting.backbones.unreadable import SAFETENSORS, why_unreadable
 from vlrouting.backbones.weight_names import efficientnet_to_timm, is_efficientnet_pytorch
 from vlrouting.config import VisionConfig
 from vlrouting.config.names import nearest_names
@@ -111,7 +111,7 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
     except Exception as error:
         if folder is not None:
             raise BackboneError(
-                f"vision.name: timm cannot load the model in {folder} ({why_unreadable(error)})"
+                f"vision.name: timm cannot load the model in {folder} ({why_unreadable(error, SAFETENSORS)})"
             ) from None
         if config.name.split(".")[0] not in timm.list_models():
             near = nearest_names(config.name.split(".")[0], timm.list_models(), 3)
@@ -121,7 +121,7 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
         if not hub:
             raise
         raise BackboneError(
-            f"vision.name: the weights of '{config.name}' cannot be fetched from the hub ({why_unreadable(error)}); on "
+            f"vision.name: the weights of '{config.name}' cannot be fetched from the hub ({why_unreadable(error, SAFETENSORS)}); on "
             f"a machine with internet run `hf download timm/{config.name} model.safetensors` and set vision.weights to "
             "that file"
         ) from None
@@ -167,7 +167,7 @@ def _load_file_into(model: nn.Module, file: Path, config: VisionConfig) -> None:
     try:
         weights = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
     except Exception as error:
-        raise BackboneError(f"vision.weights: {file} cannot be read ({why_unreadable(error)})") from None
+        raise BackboneError(f"vision.weights: {file} cannot be read ({why_unreadable(error, SAFETENSORS)})") from None
     weights = weights.get("state_dict", weights)
     if is_efficientnet_pytorch(weights):
         weights = efficientnet_to_timm(weights, model.state_dict())

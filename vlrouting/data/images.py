@@ -58,6 +58,18 @@ def load_image(path: Path) -> Image.Image:
         raise DataError(f"{path}: no image, or a truncated or damaged one ({what}); {_RESTORE}") from error
 
 
+def shown(image: Image.Image) -> Image.Image:
+    """An opened image as `load_image` gives it.
+
+    Raises:
+        DataError: it is truncated, or of a kind that has no one rendering in RGB.
+    """
+    try:
+        return _as_shown(_upright(image, _orientation(image)), image, Path(f"<image {image.width} x {image.height}>"))
+    except (OSError, SyntaxError) as error:  # a file that PIL reads only now
+        raise DataError(f"the image cannot be read ({error})") from error
+
+
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation; 1, which is upright, where the tags are damaged."""
     try:

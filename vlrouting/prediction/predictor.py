@@ -21,7 +21,7 @@ from vlrouting.bottleneck.artifact import built_from, load_trained_tensors, read
 from vlrouting.config import TASKS
 from vlrouting.config.names import counted
 from vlrouting.data.example import Example
-from vlrouting.data.images import load_image
+from vlrouting.data.images import load_image, shown
 from vlrouting.experiment import UserError
 from vlrouting.prediction.requests import ImageLike, Request, make_request, require_images
 from vlrouting.prediction.stored import StoredArtifact, open_artifact
@@ -205,7 +205,7 @@ def _is_one(images: object) -> bool:
 
 
 def _open(image: Path | Image.Image) -> Image.Image:
-    return image.convert("RGB") if isinstance(image, Image.Image) else load_image(image)
+    return shown(image) if isinstance(image, Image.Image) else load_image(image)
 
 
 def _finite(ranked: Sequence[tuple[str, float | None]], folder: Path) -> Ranked:
