@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 
-
 SAFETENSORS = "take the weights as safetensors"
 """Remedy for a backbone."""
 

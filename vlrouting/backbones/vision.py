@@ -121,9 +121,9 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
         if not hub:
             raise
         raise BackboneError(
-            f"vision.name: the weights of '{config.name}' cannot be fetched from the hub ({why_unreadable(error, SAFETENSORS)}); on "
-            f"a machine with internet run `hf download timm/{config.name} model.safetensors` and set vision.weights to "
-            "that file"
+            f"vision.name: the weights of '{config.name}' cannot be fetched from the hub "
+            f"({why_unreadable(error, SAFETENSORS)}); on a machine with internet run "
+            f"`hf download timm/{config.name} model.safetensors` and set vision.weights to that file"
         ) from None
     if hub and folder is not None:
         return model, package_version(config.name) if config.name.startswith(PACKAGE) else None

@@ -61,5 +61,5 @@ class StopEarly(EarlyStopping):
             waited = counted(self.wait_count, "validation")
             self.stopping_reason_message = (
                 f"{self.monitor} has not risen for {waited}, up to step {trainer.global_step} of {task.total_steps}; "
-                f"its best: {float(self.best_score):.2f}"
+                f"the score to beat: {float(self.best_score):.2f}"
             )
