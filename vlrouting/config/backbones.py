@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from vlrouting.config.limits import LocalPath, OneOf, Range
+from vlrouting.config.limits import LocalPath, ModelName, OneOf, Range
 from vlrouting.config.problem import Problem
 from vlrouting.config.transforms import TransformConfig
 
@@ -19,7 +19,7 @@ ATTENTION = ("auto", "eager", "sdpa", "flash_attention_2")
 class VisionConfig:
     """The frozen vision encoder."""
 
-    name: str = "vit_base_patch16_224.orig_in21k"
+    name: ModelName = "vit_base_patch16_224.orig_in21k"
     """Any timm model, or a folder (`package:MODULE/FOLDER` for one inside an installed package) that holds a model as
     timm's hub does: config.json and model.safetensors."""
     weights: LocalPath = "hub"
@@ -46,12 +46,12 @@ class VisionConfig:
 class LanguageConfig:
     """The frozen language model."""
 
-    name: str = "roberta-base"
+    name: ModelName = "roberta-base"
     """A hub id, a local folder, or `package:MODULE/FOLDER`: any transformers encoder to classify with, any causal
     language model to write with."""
-    gguf_file: str | None = None
+    gguf_file: ModelName | None = None
     """Name of the GGUF file in there, where the model comes as one (needs the package gguf)."""
-    revision: str | None = None
+    revision: ModelName | None = None
     """Hub revision (branch, tag or commit). The commit that was used is recorded."""
     weights: Annotated[str, OneOf(WEIGHTS)] = "pretrained"
     """`pretrained`, or `random`: the architecture of `name` with fresh weights."""

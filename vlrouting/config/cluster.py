@@ -88,6 +88,9 @@ class ClusterConfig:
             for name in self.environment
             if not _is_name(name)
         ]
+        if any(line.lstrip().startswith("#SBATCH") for text in self.setup for line in text.splitlines()):
+            message = "has a line #SBATCH, which is read at the top of a script only"
+            found.append(Problem(("setup",), message, "write the option under sbatch"))
         return found + self._time_problems() + self._sbatch_problems()
 
     def _time_problems(self) -> list[Problem]:

@@ -56,7 +56,8 @@ class Range:
 
     def __str__(self) -> str:
         if self._is_interval:
-            start = f"[{self.least:g}" if self.least is not None else f"({self.above or -math.inf:g}"
+            above = -math.inf if self.above is None else self.above
+            start = f"({above:g}" if self.least is None else f"[{self.least:g}"
             return f"in {start}, {self.below:g})" if self.below is not None else f"in {start}, {self.most:g}]"
         words = [f"at least {self.least:,}"] if self.least is not None else []
         words += [f"above {self.above:g}"] if self.above is not None else []
@@ -95,8 +96,11 @@ class MayUseEnvironment:
     """A text in which an experiment may write `${oc.env:NAME}`: a path of this machine."""
 
 
-LocalPath = Annotated[str, MayUseEnvironment()]
+_FITS_A_PATH = Form(r"(?s)(?!.*[^/]{256}).{0,4000}", "is too long for a path")
+LocalPath = Annotated[str, MayUseEnvironment(), _FITS_A_PATH]
 """A file or folder of the machine."""
+ModelName = Annotated[str, _FITS_A_PATH]
+"""A folder, or a name that a model hub may be asked for."""
 Count = Annotated[int, Range(least=1, most=1_000_000)]
 """How many there are of something that is held in memory: examples of a batch, channels, tokens."""
 Steps = Annotated[int, Range(least=1, most=1_000_000_000)]

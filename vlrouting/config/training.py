@@ -151,7 +151,7 @@ class GenerateConfig:
     """Most tokens of an output, the end token included; prompt and image are not counted."""
     beams: Annotated[int, Range(least=1, most=1000)] = 1
     """Beam search with so many beams; 1 takes the most probable token each time."""
-    length_penalty: Annotated[float, Range()] = 1.0
+    length_penalty: Annotated[float, Range(least=-1000, most=1000)] = 1.0
     """Beam search: a hypothesis is scored by its log-probability over its length to this power."""
     sample: bool = False
     """Draw tokens at random instead (the same ones for the same seed)."""

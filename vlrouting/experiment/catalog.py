@@ -25,4 +25,4 @@ def _first_comment(file: Path) -> str:
     comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
     texts = [_COMMAND.sub("", line.removeprefix("#").strip()) for line in comment]
     paragraph = itertools.takewhile(bool, itertools.dropwhile(lambda text: not text, texts))
-    return " ".join(paragraph).partition(". ")[0].removesuffix(".")
+    return re.split(r"(?<=[.?!])\s", " ".join(paragraph))[0].removesuffix(".")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from vlrouting.config.cluster import ClusterConfig
+from vlrouting.config.limits import shortened
 from vlrouting.config.names import did_you_mean
 from vlrouting.experiment.compose import CLUSTERS, EXPERIMENTS
 from vlrouting.experiment.document import Leaf, read_document
@@ -46,13 +48,13 @@ def load_cluster(name: str | None, experiments_dir: Path = EXPERIMENTS) -> Clust
 
 def _find(name: str, folder: Path) -> Path:
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if path.suffix in (".yaml", ".yml") and os.path.isfile(path):
         return path
     known = sorted(file.stem for file in folder.glob("*.yaml"))
     if name in known:
         return folder / f"{name}.yaml"
     listing = f"Known ones in {folder}/: {', '.join(known)}." if known else f"{folder}/ holds none."
-    raise UserError(f"no cluster '{name}'.{did_you_mean(name, known)} {listing}")
+    raise UserError(f"no cluster {shortened(name)!r}.{did_you_mean(name, known)} {listing}")
 
 
 def _problems(config: ClusterConfig, leaves: dict[str, Leaf], file: str) -> list[Diagnostic]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from vlrouting.config.limits import shortened
 from vlrouting.config.names import NAME_RULE, did_you_mean, is_safe_name, nearest_names
 from vlrouting.experiment import schema
 from vlrouting.experiment.document import COMMAND_LINE, Document, Leaf, Sweep, read_document, read_override
@@ -61,19 +63,19 @@ def find(name: str, experiments_dir: Path = EXPERIMENTS) -> tuple[str, Path]:
     if name in known:
         return require_name(name), experiments_dir / f"{name}.yaml"
     path = Path(name)
-    if path.suffix == ".yml" and path.is_file():
+    if path.suffix == ".yml" and os.path.isfile(path):
         raise UserError(f"{name}: an experiment's file ends in .yaml: rename it")
-    if path.suffix == ".yaml" and path.is_file():
+    if path.suffix == ".yaml" and os.path.isfile(path):  # Path.is_file raises where a name is too long
         folder, file = experiments_dir.resolve(), path.resolve()
         if file.is_relative_to(folder):
             return require_name(file.relative_to(folder).with_suffix("").as_posix()), path
         return require_name(file.parent.name if path.name == STORED else path.stem), path
-    if name and path.is_dir():
+    if name and os.path.isdir(path):
         remedy = f"give its file {path / STORED}" if (path / STORED).is_file() else "give a YAML file or a name"
         raise UserError(f"{name} is a folder, not an experiment: {remedy}. {_listing(known, experiments_dir)}")
     if not name:
         raise UserError(f"which experiment? {_listing(known, experiments_dir)}")
-    raise UserError(f"no experiment {name!r}.{did_you_mean(name, known)} {_listing(known, experiments_dir)}")
+    raise UserError(f"no experiment {shortened(name)!r}.{did_you_mean(name, known)} {_listing(known, experiments_dir)}")
 
 
 def run_name(name: str) -> str:
@@ -82,7 +84,7 @@ def run_name(name: str) -> str:
     Raises:
         UserError: it can be no experiment's name.
     """
-    return require_name(Path(name).stem if name.endswith(".yaml") else name)
+    return require_name(Path(name).stem if name.endswith(".yaml") else name.rstrip("/"))
 
 
 def require_name(name: str) -> str:
@@ -117,6 +119,7 @@ def compose(name: str, overrides: Sequence[str] = (), experiments_dir: Path = EX
     _collect(composition, source, experiments_dir, chain=(source.resolve(),))
     given = [read_override(text) for text in overrides]
     composition.diagnostics += _contradictory(overrides, given)
+    composition.layers += 1  # one for all of them: their order says nothing
     for document in given:
         _merge(composition, document)
     composition.overridden = frozenset(key for document in given for key in document.leaves)
@@ -154,19 +157,18 @@ def _collect(composition: Composition, path: Path, experiments_dir: Path, chain:
             composition.incomplete = True
             names = [file.stem for file in chain[chain.index(base.resolve()) :]]
             document.diagnostics.append(part.diagnostic(f"runs in a circle: {' → '.join([*names, names[0]])}"))
-        elif not base.is_file():
+        elif not os.path.isfile(base):
             hint = _near_part(str(part.value), experiments_dir)
             document.diagnostics.append(part.diagnostic(f"there is no {base}.{hint}"))
             composition.incomplete = True
         else:
             _collect(composition, base, experiments_dir, (*chain, base.resolve()))
     composition.incomplete |= not document.readable
+    composition.layers += 1
     _merge(composition, document)
 
 
 def _merge(composition: Composition, document: Document) -> None:
-    composition.layers += 1
-
     def layered(leaves: Mapping[str, Leaf]) -> dict[str, Leaf]:
         return {key: replace(leaf, layer=composition.layers) for key, leaf in leaves.items()}
 

@@ -276,7 +276,7 @@ class _Reader:
                 yield from self.leaves(node.value, f"{key}.", f"{path}{name}.")
             elif _is_empty(node) and (schema.is_named(key, self.root_type) or _can_be_empty(hint, node)):
                 yield key, path + name, node  # `language.transforms.NAME: {}` says something, and `select: null`
-            elif _is_empty(node):
+            elif node.tag == _NULL or NoneType in options(hint):
                 self.report(key_node, path + name, "is empty", "; write keys below it, or take it out")
 
     def pairs(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vlrouting.config.names import listed
 from vlrouting.experiment.check import Experiment
 from vlrouting.experiment.document import COMMAND_LINE
 from vlrouting.experiment.resolve import plain
@@ -33,10 +34,10 @@ def settings(experiment: Experiment, points: Sequence[Point]) -> list[Setting]:
     found = []
     for key in dict.fromkeys(key for values in flat for key in values):
         values = [of_point[key] for of_point in flat if key in of_point]
-        distinct = [value for number, value in enumerate(values) if value not in values[:number]]
+        distinct = list({repr(value): value for value in values}.values())
         differs = len(distinct) > 1 or len(values) < len(points)
         origins = dict.fromkeys(_origin(experiment, point, key) for point in points)
-        found.append(Setting(key, distinct if differs else values[0], ", ".join(origins), differs))
+        found.append(Setting(key, distinct if differs else values[0], listed(origins), differs))
     return found
 
 

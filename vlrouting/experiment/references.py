@@ -15,6 +15,8 @@ _OPEN = re.compile(r"(\\*)\$\{")
 _INNER = re.compile(r"([^${}]*)\}")
 _VARIABLE = re.compile(r"oc\.env:\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:,(.*))?", re.DOTALL)
 
+_FORMS = "write ${key}, or ${oc.env:NAME} in a path"
+
 
 class Unresolved(Exception):
     """A reference that leads nowhere; the text says why."""
@@ -83,7 +85,7 @@ def _variable(inner: str) -> FromEnvironment:
     match = _VARIABLE.fullmatch(inner)
     if match is None:
         name = inner.partition(":")[0]
-        raise Unresolved(f"'{name}' is not available; write ${{key}}, or ${{oc.env:NAME}} in a path")
+        raise Unresolved(f"'{name}' is not available; {_FORMS}")
     value = os.environ.get(match[1], match[2])
     if value is None:
         raise Unresolved(f"the environment variable {match[1]} is not set")
@@ -101,7 +103,7 @@ def _parts(text: str) -> list[object]:
         if backslashes % 2 == 0:
             inner = _INNER.match(text, position)
             if inner is None:
-                raise Unresolved("after ${, expected a key and }")
+                raise Unresolved(f"after ${{, expected a key and }}; {_FORMS}")
             parts.append(_Reference(inner[1]))
             position = inner.end()
     return [part for part in [*parts, text[position:]] if part != ""]

@@ -11,13 +11,15 @@ from vlrouting.config import ExperimentConfig
 from vlrouting.config.environment import FromEnvironment
 from vlrouting.experiment.references import escaped
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 
 def to_yaml(config: ExperimentConfig) -> str:
     """Every key with its value: enough to repeat the run with `vlrouting train path/to/config.yaml`.
 
     What came from the environment is written as `${oc.env:NAME}` again.
     """
-    text: str = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(plain(config), Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
     return text
 
 

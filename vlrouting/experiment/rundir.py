@@ -11,7 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from vlrouting.config import ExperimentConfig
@@ -20,7 +19,7 @@ from vlrouting.config.limits import NotNegative, OneOf, Range
 from vlrouting.experiment.atomic import sweep_temporary, write_json_atomic, write_text_atomic
 from vlrouting.experiment.errors import UserError
 from vlrouting.experiment.json_file import read_object
-from vlrouting.experiment.safe_yaml import Unreadable, load_mapping
+from vlrouting.experiment.safe_yaml import Unreadable, load_mapping, load_text
 from vlrouting.experiment.schema import flatten
 
 log = logging.getLogger(__name__)
@@ -210,7 +209,7 @@ class RunDirectory:
             old = self.read_config()
         except UserError as error:
             raise UserError(f"{error} {remedy}") from error
-        changes = differences(old, _settings(yaml.safe_load(config_yaml)))
+        changes = differences(old, _settings(load_text(config_yaml)))
         if changes:
             listed = "\n".join(f"  {change}" for change in changes)
             raise UserError(f"{self.path} holds a run with other settings (old → new):\n{listed}\n{remedy}")
@@ -228,4 +227,12 @@ def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[st
 
 def _settings(tree: Mapping[str, Any]) -> dict[str, object]:
     """The dotted keys of a config.yaml. A run of an older version lacks later keys: it ran with their defaults."""
-    return flatten(asdict(ExperimentConfig())) | flatten(tree)
+    given = {key: value if _is_plain(value) else repr(value) for key, value in flatten(tree).items()}
+    return flatten(asdict(ExperimentConfig())) | given
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is of a type that a configuration has; a damaged file may hold anything that YAML knows."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value in ({}, None) or isinstance(value, (str, int, float))

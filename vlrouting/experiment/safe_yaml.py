@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 MOST_BYTES = 2_000_000
@@ -14,6 +16,10 @@ MOST_VALUES = 200_000
 """Of a file, each counted as often as aliases repeat it."""
 MOST_LEVELS = 40
 """Lists and mappings inside one another."""
+MOST_OPEN = 300
+"""Brackets that are open at the same time, those in texts and comments counted too."""
+_BRACKET = re.compile(r"[\[\]{}]")
+_FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Unreadable(Exception):
@@ -55,7 +61,10 @@ def compose(text: str) -> Node | None:
         yaml.YAMLError: a syntax error.
         Unreadable: it is nested too deeply, or aliases make it too large.
     """
+    _refuse_deep(text)
     try:
+        root = yaml.compose(text, Loader=_FAST)
+    except yaml.YAMLError:  # the other one says better what is wrong
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except RecursionError:
         raise Unreadable(f"is nested more than {MOST_LEVELS} levels deep") from None
@@ -70,17 +79,32 @@ def load_mapping(path: Path) -> dict[Any, Any]:
     Raises:
         Unreadable: it does not, or is no YAML.
     """
+    return load_text(read_text(path))
+
+
+def load_text(text: str) -> dict[Any, Any]:
+    """The same of a text."""
     try:
-        root = compose(read_text(path))
+        root = compose(text)
         if not isinstance(root, MappingNode):
             raise Unreadable("expected sections such as `train:`")
-        tree = yaml.constructor.SafeConstructor().construct_document(root)
+        tree = SafeConstructor().construct_document(root)
     except yaml.YAMLError as error:
         raise Unreadable(str(error).splitlines()[0]) from None
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise Unreadable(f"a value cannot be read: {error}") from None
     assert isinstance(tree, dict)
     return tree
+
+
+def _refuse_deep(text: str) -> None:
+    """Refuses what the parsers would take long for, or run out of stack: thousands of open brackets."""
+    depth = 0
+    for bracket in _BRACKET.finditer(text):
+        depth = max(0, depth + (1 if bracket[0] in "[{" else -1))
+        if depth > MOST_OPEN:
+            line = text.count("\n", 0, bracket.start()) + 1
+            raise Unreadable(f"is nested more than {MOST_LEVELS} levels deep", line)
 
 
 def _measure(root: Node) -> None:

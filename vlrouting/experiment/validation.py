@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 
 from vlrouting.config import ExperimentConfig, Problem
@@ -43,11 +43,14 @@ def validate(
         everywhere = not keys or any(all(seen[i] == count[i] for i in seen) for seen in keys)
         yield diagnostic if everywhere else replace(diagnostic, points=tuple(names))
     if composition.source.name != STORED:  # which has every key, also those that have no effect in its point
-        yield from _without_effect(composition, drafts, count)
+        told = {number for by_key in about.values() for seen in by_key.values() for number in seen}
+        yield from _without_effect(composition, drafts, count, told)
 
 
-def _without_effect(composition: Composition, drafts: Sequence[Draft], count: Counter[int]) -> Iterator[Diagnostic]:
-    """Values that a user gave and that change nothing in any point that has them.
+def _without_effect(
+    composition: Composition, drafts: Sequence[Draft], count: Counter[int], told: Collection[int]
+) -> Iterator[Diagnostic]:
+    """Values that a user gave, that change nothing in any point that has them, and of which nothing is told yet.
 
     Where a later file decides that, what an earlier one gave for its own purpose is no error.
     """
@@ -60,7 +63,7 @@ def _without_effect(composition: Composition, drafts: Sequence[Draft], count: Co
             if rule is not None:
                 idle.setdefault(id(draft.leaves[key]), (draft.leaves[key], rule, []))[2].append(draft)
     for leaf, rule, where in idle.values():
-        if len(where) == count[id(leaf)]:
+        if len(where) == count[id(leaf)] and id(leaf) not in told:
             yield leaf.diagnostic(f"has no effect, because {rule.reason}", "; take it out")
 
 
