@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import signal
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import RawValue
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 Loaded = TypeVar("Loaded")
 _REMEDIES = {
@@ -24,45 +27,54 @@ _OTHER_REMEDY = "run again with train.workers set to 0, which shows what is wron
 
 
 class WorkerLoader(DataLoader[Loaded]):
-    """A DataLoader whose worker processes survive the signals of a scheduler, and end with this process.
+    """A DataLoader whose worker processes survive the signals of a scheduler, and end with it.
+
+    PyTorch's own way to end them fails where an error keeps the iterator alive: until Python exits, when only TERM is
+    sent, or until it is garbage, whose queues are closed before the workers are told.
 
     Attributes:
         workers: the processes that were started, also after they have ended.
+        end_workers: ends them at once; nothing more can be read then.
     """
 
     workers: Sequence[BaseProcess] = ()
-
-    def __init__(self, dataset: Dataset[Any], **options: Any) -> None:
-        super().__init__(dataset, **{"worker_init_fn": start_worker, **options})
+    end_workers: Callable[[], object] = staticmethod(lambda: None)
 
     def __iter__(self) -> Any:
+        ending = RawValue("b", 0)  # seen by the workers, too
+        self.worker_init_fn = partial(start_worker, ending)
         batches = super().__iter__()
         workers = list(getattr(batches, "_workers", ()))
         if workers and workers != self.workers:
             self.workers = workers
-            # Runs before multiprocessing's own, which would send TERM, which they ignore, and wait for them forever.
-            atexit.register(_end_workers, weakref.ref(batches))
+            self.end_workers = weakref.finalize(batches, _end, workers, ending, os.getpid())
+            atexit.register(self.end_workers)  # runs before multiprocessing's own, which waits for the workers
         return batches
 
 
-def _end_workers(reference: weakref.ref[Any]) -> None:
-    batches = reference()
-    if batches is not None:
-        batches._shutdown_workers()
+def _end(workers: Sequence[BaseProcess], ending: Any, parent: int) -> None:
+    if os.getpid() != parent:  # a worker of another loader, which has a copy of the iterator
+        return
+    ending.value = 1
+    for worker in workers:
+        worker.terminate()
 
 
-def start_worker(worker: int) -> None:
+def start_worker(ending: Any, worker: int) -> None:
     """Keep the garbage collector of a forked worker away from what it shares with its parent: it would write into the
     objects of every library, and so copy them, over 100 MB a worker. And keep it alive when a scheduler, or Ctrl-C,
-    tells all processes to stop: its parent needs the batch to finish the step and save, and ends it then."""
+    tells all processes to stop: its parent needs the batch to finish the step and save. `ending` is set when it is the
+    parent who sends TERM."""
     gc.freeze()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
+    # With status 0: PyTorch would report any other in the main process.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if ending.value else None)
 
 
 @contextmanager
 def lost_workers_as(error_class: type[Exception], loaders: Iterable[WorkerLoader[Any]]) -> Iterator[None]:
-    """A worker of these loaders that was killed is one sentence. PyTorch raises its RuntimeError in whatever the main
+    """A worker of these loaders that was killed is one sentence, and the others are ended. PyTorch raises its RuntimeError in whatever the main
     process does just then, in the middle of a training step too.
 
     Args:
@@ -75,6 +87,8 @@ def lost_workers_as(error_class: type[Exception], loaders: Iterable[WorkerLoader
         reason = next((text for loader in loaders for worker in loader.workers if (text := _end_of(worker))), None)
         if reason is None:
             raise
+        for loader in loaders:
+            loader.end_workers()
         raise error_class(reason) from error
 
 
