@@ -150,14 +150,8 @@ def test_transparency_is_on_white(tmp_path: Path) -> None:
     assert pixels(path) == gray(255, 204, 7)
     png(path, bits=8, color=0, width=2, rows=[bytes([0, 9])], extra=chunk(b"tRNS", struct.pack(">H", 0)))
     assert pixels(path) == gray(255, 9)
-    png(
-        path,
-        bits=8,
-        color=2,
-        width=2,
-        rows=[bytes([5, 5, 5, 6, 6, 6])],
-        extra=chunk(b"tRNS", struct.pack(">3H", 5, 5, 5)),
-    )
+    five = chunk(b"tRNS", struct.pack(">3H", 5, 5, 5))
+    png(path, bits=8, color=2, width=2, rows=[bytes([5, 5, 5, 6, 6, 6])], extra=five)
     assert pixels(path) == gray(255, 6)
     png(path, bits=1, color=0, width=3, rows=[bytes([0b10100000])])
     assert pixels(path) == gray(255, 0, 255)
@@ -221,9 +215,7 @@ def test_a_decompression_bomb(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""))
-    with pytest.raises(
-        DataError, match=rf"{path}: claims to have more than [\d,]+ pixels; restore .* or scale it down"
-    ):
+    with pytest.raises(DataError, match=rf"{path}: claims to have more than [\d,]+ pixels; restore .* scale it"):
         load_image(path)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.faults.data_formats import Format, formats, places, replaced, serialized
 from vlrouting.data.datasets.json_text import ID_KEYS
-from vlrouting.data.example import DataError, Example
+from vlrouting.data.example import DataError
 
 NAMES = ("vqav2", "list", "karpathy", "captions", "gqa", "nlvr2")
 RAW = ("9" * 5000, "[" * 100_000, "NaN", "-Infinity", "1e999", '{"a": 1, "a": 2}', '"\\ud800"', "[" * 150 + "]" * 150)
@@ -75,7 +75,7 @@ def test_any_value_in_any_field(
         assert str(root) in message and len(message) < 1500
         message.encode()
         named = _name_the_record(document, path)
-        named += [f"{value}"] if named and type(value) in (int, str) else []  # a new id
+        named += [str(value)[:40]] if named and type(value) in (int, str) else []  # a new id
         assert not named or raw == RAW[1] or any(part in message for part in named), (message, named)
     else:
         for example in examples:

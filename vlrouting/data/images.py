@@ -30,12 +30,12 @@ _RESTORE = "restore this file from the image archive"
 def load_image(path: Path) -> Image.Image:
     """The whole image in RGB, as a viewer shows it; of an animation the first frame.
 
-    EXIF orientation is applied, transparency is put on white, 16 bits become 8, and numbers from 0 to 1 become 0 to 255.
+    EXIF orientation is applied, transparency is put on white, 16 bits become 8, numbers from 0 to 1 become 0 to 255.
     Colour profiles are not applied, as in the pipelines that vision encoders were trained with.
 
     Raises:
-        DataError: there is no such file, it is no image, cut short, too large, or of a kind that has no one rendering in
-            RGB; names path and remedy.
+        DataError: there is no such file, it is no image, cut short, too large, or of a kind that is not shown alike
+            everywhere; names path and remedy.
     """
     try:
         with Image.open(path) as image:

@@ -112,13 +112,15 @@ class PointRun:
         if resume.batches_done < batches and resume.stopped_early is None:
             built.data.plan_run(batches, resume.batches_done)
             path = resume.path if resume.batches_done else None
-            trainer.fit(built.task, built.data, ckpt_path=path, weights_only=True)
+            with built.data.watched_workers():
+                trainer.fit(built.task, built.data, ckpt_path=path, weights_only=True)
             resume = Resume.read(run.last)
         built.task.trained_steps = resume.steps_done
         tested = resume.best(run) if best else resume.checkpoint
         built.task.on_load_checkpoint(dict(tested))
         built.task.load_state_dict(tested["state_dict"], strict=False)
-        trainer.test(built.task, built.data, verbose=False)
+        with built.data.watched_workers():
+            trainer.test(built.task, built.data, verbose=False)
         if self.rank.is_first:
             self._write_results(built, trainer, resume)
             resume.keep_only(run)

@@ -14,7 +14,7 @@ from vlrouting.config.names import did_you_mean
 from vlrouting.data.datasets.captions import captioned
 from vlrouting.data.datasets.image_paths import ImageTemplate
 from vlrouting.data.datasets.json_records import name_record, shown_id, take
-from vlrouting.data.datasets.json_text import shown
+from vlrouting.data.datasets.json_text import shown, usable_text
 from vlrouting.data.example import DataError, Example
 
 PARTS = {"train": ("train", "restval")}
@@ -71,7 +71,7 @@ def _example(
     folder = take(record, "filepath", (str,), path, number, blank=True)
     file_name = take(record, "filename", (str,), path, number)
     captions = take(record, "sentences", (list,), path, number)
-    for position, caption in enumerate(captions, start=1):
+    for position, caption in enumerate(map(usable_text, captions), start=1):
         if type(caption) is not str:
             raise DataError(f"{where}: caption {position} has no text under 'raw' ({shown(caption)}); repair it")
     check_number(file_name, cocoid, where)

@@ -71,7 +71,7 @@ def answer_text(record: dict[str, Any]) -> Any:
     confidence = record.get("answer_confidence", "yes")
     if type(confidence) is not str or confidence not in CONFIDENCES:
         return Unusable(f"one with the answer_confidence {shown(confidence)}")
-    return intern(answer) if answer.isascii() else usable_text(answer)
+    return intern(answer)
 
 
 def read_annotations(path: Path) -> Annotations:
@@ -128,7 +128,7 @@ def ten_answers(answers: list[Any], where: str) -> tuple[str, ...]:
             f"{where}: has {len(answers)} answers, and VQA accuracy is defined over {ANSWERS}; fetch the annotations "
             "file again, or remove the question from both files"
         )
-    for position, answer in enumerate(answers, start=1):
+    for position, answer in enumerate(map(usable_text, answers), start=1):
         if type(answer) is not str:
             raise DataError(f"{where}: answer {position} has no text under 'answer' ({shown(answer)}); repair it")
     if not any(map(str.strip, answers)):
