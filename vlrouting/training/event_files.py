@@ -11,14 +11,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lightning.pytorch.loggers import TensorBoardLogger
-from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from vlrouting.experiment.atomic import TEMPORARY
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 OF_THE_TEST = ("test/", "final/", "_hparams_/")
 """Prefixes of tags that are logged after the training. They always go: a resumed run is tested again."""

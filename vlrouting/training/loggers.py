@@ -14,15 +14,17 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from matplotlib.figure import Figure
 
 from vlrouting.experiment import RunDirectory, atomically, write_json_atomic
 from vlrouting.training.event_files import EventLogger
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class RunLogger(Protocol):
