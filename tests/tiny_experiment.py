@@ -104,12 +104,10 @@ def write_written_answers(folder: Path, **sections: object) -> Path:
 
 
 def _write(folder: Path, experiment: dict[str, Any], sections: dict[str, object]) -> Path:
-    experiment = {**experiment, "train": dict(experiment["train"])}
     for name, section in sections.items():
         merged = experiment.get(name)
         experiment[name] = {**merged, **section} if isinstance(merged, dict) and isinstance(section, dict) else section
-    if experiment["data"].get("validation") is None:  # then it would have no effect, which is an error
-        experiment["train"].pop("validate_every_steps", None)
+    experiment = {name: section for name, section in experiment.items() if section is not None}
     file = folder / "tiny.yaml"
     file.write_text(yaml.safe_dump(experiment))
     return file

@@ -20,7 +20,6 @@ CAPTIONS = "task: captioning\ndata.name: coco\ndata.test: test\n"
         ("generate.max_new_tokens: 4", CAPTIONS),
         ("data.max_target_tokens: 9", CAPTIONS),
         ("train.strategy: fsdp", "train.devices: 2\n"),
-        ("train.validate_every_steps: 5", "data.validation: val2014\n"),
         ("evaluate.spice: true", CAPTIONS),
         ("language.revision: abc", "language.name: roberta-large\n"),
     ],

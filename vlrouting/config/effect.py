@@ -72,12 +72,6 @@ IDLE_RULES = (
         ("train.devices", "train.nodes"),
     ),
     IdleRule(
-        ("train.validate_every_steps",),
-        lambda config, _: config.data.validation is None,
-        "there is no validation split",
-        ("data.validation",),
-    ),
-    IdleRule(
         ("evaluate.vqa_variant",),
         lambda config, _: _metric(config) in ("captions", "gqa", "nlvr2"),
         "the dataset is not scored with VQA accuracy",

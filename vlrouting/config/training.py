@@ -101,7 +101,7 @@ class TrainConfig:
     checkpoint_every_steps: Steps = 200
     """Steps between two writes of last.ckpt: what a hard kill can cost."""
     validate_every_steps: Steps | None = None
-    """Batches between two validations. Default: every epoch."""
+    """Batches between two validations, where there is a validation split. Default: every epoch."""
     log_every_steps: Steps = 10
     """Steps between two points of the training curves."""
     logger: list[Annotated[str, OneOf(LOGGERS)]] = field(default_factory=lambda: ["tensorboard"])
