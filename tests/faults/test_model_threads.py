@@ -13,12 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.tiny_models import images, inputs, tiny
+from tests.tiny_models import WIDTH, batch_of, images, inputs, tiny
 from vlrouting.bottleneck import BottleneckConfig, Routed, attach
 from vlrouting.bottleneck.context import ContextSlot
-from vlrouting.models.decoder import Decoder
 from vlrouting.config import GenerateConfig, ModelConfig
-from tests.tiny_models import WIDTH, batch_of
+from vlrouting.models.decoder import Decoder
 
 THREADS, ROUNDS = 4, 20
 CONFIGS = {

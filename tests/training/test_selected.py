@@ -31,7 +31,9 @@ def test_the_first_process_chooses_and_the_others_wait_for_it(tmp_path: Path) ->
     assert [(each.places, tuple(each.unfreeze)) for each in chosen] == [(CHOICE.places, CHOICE.unfreeze)] * 3
 
 
-@pytest.mark.parametrize("content", ["", "[]", "7", '{"places": {}}', '{"places": {"a": [{}]}, "unfreeze": []}', "[" * 10**5])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "7", '{"places": {}}', '{"places": {"a": [{}]}, "unfreeze": []}', "[" * 10**5]
+)
 def test_a_damaged_choice_names_its_file_and_the_remedy(content: str, tmp_path: Path) -> None:
     file = tmp_path / "selection.json"
     file.write_text(content)

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from vlrouting.bottleneck.base import Bottleneck
 from vlrouting.bottleneck.fingerprint import other_weights
-from vlrouting.bottleneck.stored_fields import OF_A_JOINT_MODEL, OF_BOTTLENECKS, objection
+from vlrouting.bottleneck.stored_fields import OF_A_JOINT_MODEL, OF_BOTTLENECKS, objection, shown
 from vlrouting.config import KINDS
 from vlrouting.config.bottleneck import LAYER_NORMS
 from vlrouting.config.experiment import SINGLE
@@ -171,12 +171,14 @@ def _read_config(file: Path) -> dict[str, Any]:
         config = json.loads(file.read_bytes().decode())
     except (ValueError, RecursionError) as error:  # no JSON, not UTF-8, too many digits, too many levels
         raise ArtifactError(f"{file}: damaged artifact ({str(error).splitlines()[0]}); {REMEDY}") from None
-    version = config.get("schema_version") if isinstance(config, dict) else None
+    if not isinstance(config, dict):
+        raise ArtifactError(f"{file}: expected an object, got {shown(config)}; {REMEDY}")
+    version = config.get("schema_version")
+    if isinstance(version, bool) or version not in (1, SCHEMA_VERSION):
+        text = f"schema_version {shown(version)}, this version reads 1 and {SCHEMA_VERSION}"
+        raise ArtifactError(f"{file}: {text}; {REMEDY}")
     if version == 1:
         config = _from_version_1(config, file)
-    elif version != SCHEMA_VERSION:
-        text = f"schema_version {version!r}, this version reads 1 and {SCHEMA_VERSION}"
-        raise ArtifactError(f"{file}: {text if isinstance(config, dict) else 'expected an object'}; {REMEDY}")
     if text := objection(config, OF_A_JOINT_MODEL if "experiment" in config else OF_BOTTLENECKS):
         raise ArtifactError(f"{file}: {text}; {REMEDY}")
     stored: dict[str, Any] = config
@@ -196,8 +198,9 @@ def built_from(directory: Path, tensors: Mapping[str, Tensor]) -> Iterator[None]
             yield
     except ArtifactError:
         raise
-    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
-        reason = (str(error).strip().split("\n")[0] or type(error).__name__).encode(errors="backslashreplace").decode()
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error).strip().split("\n")[0] or type(error).__name__)[:300]
+        reason = reason.encode(errors="backslashreplace").decode()  # a lone surrogate cannot be printed
         remedy = "use the model that it was trained on, or copy the artifact again"
         raise ArtifactError(f"{directory} does not fit this model: {reason}; {remedy}") from error
 

@@ -18,9 +18,10 @@ class Optional:
     form: Any
 
 
+_KIND = {"kind": str}
 _TARGET = {"name": str, "base_layers": [str], "columns": [[int]]}
 _BACKBONE = {"name": str, "revision": Optional(str), "fingerprint": Optional(dict)}
-_ATTACHED = {"bottlenecks": {...: dict}, "places": Optional({...: [_TARGET]}), "unfreeze": [str]}
+_ATTACHED = {"bottlenecks": {...: _KIND}, "places": Optional({...: [_TARGET]}), "unfreeze": [str]}
 _COMMON = {"backbone": _BACKBONE, "tensors_sha256": Optional(str)}
 OF_BOTTLENECKS = {**_COMMON, **_ATTACHED, "visual_width": int}
 """What `Routed.save` writes."""
@@ -30,7 +31,7 @@ OF_A_JOINT_MODEL = {
     "visual_shape": Optional([int]),
     "experiment": dict,
     "answers": [str],
-    "bottlenecks": Optional({...: dict}),
+    "bottlenecks": Optional({...: _KIND}),
     "places": Optional({...: [_TARGET]}),
     "unfreeze": Optional([str]),
 }
@@ -39,6 +40,8 @@ OF_A_JOINT_MODEL = {
 
 def objection(value: object, form: Any, key: str = "") -> str:
     """Why a value does not have a form, with the key of the part that does not; empty when it has.
+
+    An object may have further keys.
 
     Args:
         value: what JSON gave.
@@ -73,8 +76,13 @@ def _of_object(value: object, form: Mapping[Any, Any], key: str) -> str:
 
 
 def _expected(what: str, value: object, key: str) -> str:
+    return f"{key!a}: expected {what}, got {shown(value)}"
+
+
+def shown(value: object) -> str:
+    """A value as text that any terminal prints, cut where it is long."""
     try:
-        shown = repr(value)
+        text = ascii(value)
     except (ValueError, RecursionError):  # thousands of digits, or of levels
-        shown = type(value).__name__
-    return f"{key!a}: expected {what}, got {ascii(shown[:SHOWN])[1:-1]}{'…' if len(shown) > SHOWN else ''}"
+        text = type(value).__name__
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

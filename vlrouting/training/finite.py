@@ -98,13 +98,13 @@ class FiniteNumbers(Callback):
         loss, gradient, weights = step.numbers.tolist()
         if not math.isfinite(loss):
             raise Diverged(_sentence(task, step, f"the loss is {loss}"))
-        if not math.isfinite(weights):
-            which = not_finite(trained_tensors(task.model)) or f"the norm of the trained tensors is {weights}"
-            raise Diverged(_sentence(task, step, which))
         self._skipped = 0 if math.isfinite(gradient) else self._skipped + 1
         scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         if self._skipped > (SKIPPED_STEPS if scaled else 0):
             raise Diverged(_sentence(task, step, f"the norm of the gradient is {gradient}"))
+        if not math.isfinite(weights):
+            which = not_finite(trained_tensors(task.model)) or f"the norm of the trained tensors is {weights}"
+            raise Diverged(_sentence(task, step, which))
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
