@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -108,6 +108,19 @@ def test_a_line_of_standard_input(line: str, facts: str, places: dict[str, str])
     said = refused("predict", places["one"], "-", stdin=lines)
     for fact in facts.split(", "):
         assert fact in said, said
+
+
+def test_names_that_no_file_can_have(places: dict[str, str]) -> None:
+    assert "cannot be read" in refused("predict", "x" * 5000, places["ok"], "a?")
+    assert "cannot be read" in refused("predict", places["one"], "x" * 5000, "a?")
+
+
+def test_standard_input_in_another_encoding(places: dict[str, str]) -> None:
+    latin = TextIOWrapper(BytesIO(f"{places['ok']}\tcafé?\n".encode("latin-1")), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", latin)
+        done = vlrouting("predict", places["one"], "-")
+    assert done.returncode == 2 and "UTF-8" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_caption_and_standard_input_without_lines(places: dict[str, str]) -> None:

@@ -81,6 +81,15 @@ def test_captions_of_arguments_and_lines(captions: Path) -> None:  # noqa: F811
     assert found == [{"image": str(image), "caption": alone}] * 2
 
 
+def test_a_file_name_that_is_no_text_is_printed_escaped(questions: Path, tmp_path: Path) -> None:  # noqa: F811
+    image = tmp_path / "caf\udce9.jpg"  # the byte E9
+    image.write_bytes(picture(questions).read_bytes())
+    run = questions / "runs" / "tiny" / "routing=mul"
+    (found,) = objects(ran("predict", run, image, COLOR, "--json"))
+    assert found["image"] == str(image)
+    assert "caf\\udce9.jpg: " in ran("predict", run, image, "-q", COLOR, "-q", RED).stdout
+
+
 def test_a_cut_question_is_a_line_on_standard_error(questions: Path) -> None:  # noqa: F811
     done = ran("predict", questions / "runs" / "tiny" / "routing=mul", picture(questions), "red " * 10_000, "--json")
     assert "10,002 tokens" in done.stderr and "first 19" in done.stderr

@@ -129,7 +129,10 @@ def _from_standard_input(stored: StoredArtifact, asks: bool) -> list[Request]:
     """All lines at once: an invalid one is told before anything is loaded."""
     from vlrouting.prediction.requests import read_requests, require_images
 
-    requests = list(read_requests(sys.stdin, asks))
+    try:
+        requests = list(read_requests(sys.stdin, asks))
+    except UnicodeDecodeError as error:
+        fail(f"standard input is no text in UTF-8 ({error.reason} at byte {error.start}); convert it first")
     if not requests:
         fail("standard input has no lines")
     for request in requests:
@@ -157,15 +160,15 @@ def _run(
 def _answer_as_text(several: bool) -> Callable[[Request, Answer], None]:
     def show(request: Request, answer: Answer) -> None:
         if several:
-            typer.echo(str(request))
+            _print(str(request))
         for text, probability in answer.ranked:
-            typer.echo(text if probability is None else f"{probability:6.1%}  {text}")
+            _print(text if probability is None else f"{probability:6.1%}  {text}")
 
     return show
 
 
 def _caption_as_text(several: bool) -> Callable[[Request, Answer], None]:
-    return lambda request, answer: typer.echo(f"{request}: {answer}" if several else answer.text)
+    return lambda request, answer: _print(f"{request}: {answer}" if several else answer.text)
 
 
 def _answer_as_json(request: Request, answer: Answer) -> None:
@@ -181,4 +184,9 @@ def _caption_as_json(request: Request, answer: Answer) -> None:
 def _print_json(request: Request, facts: dict[str, Any]) -> None:
     images = [str(image) for image in request.images]
     record = {**({"image": images[0]} if len(images) == 1 else {"images": images}), **facts}
-    typer.echo(json.dumps(record, ensure_ascii=False))
+    _print(json.dumps(record, ensure_ascii=False))
+
+
+def _print(text: str) -> None:
+    """A line; bytes of a file's name that are no text are escaped, as JSON does it."""
+    typer.echo(text.encode("utf-8", "backslashreplace").decode())

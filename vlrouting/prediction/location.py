@@ -20,7 +20,13 @@ def find_artifact(given: str | Path, runs: Path = RUNS) -> Path:
     Raises:
         UserError: there is none; the text lists those that are near, or says how to make one.
     """
-    text, path = str(given), Path(given)
+    try:
+        return _find(str(given), Path(given), runs)
+    except OSError as error:  # a folder that may not be read, a name that is too long
+        raise UserError(f"{str(given)[:200]}: cannot be read ({error.strerror or error})") from None
+
+
+def _find(text: str, path: Path, runs: Path) -> Path:
     if "://" in text:
         raise UserError(f"{text}: vlrouting fetches no URLs; download the artifact's folder, and name that")
     if path.is_file() and path.name in (CONFIG_FILE, TENSOR_FILE):
