@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.training.event_curves import curve
 from tests.training.test_resume import assert_same, stop_at
+from vlrouting.data.loading.batch import Batch
 from vlrouting.experiment import Experiment, ExperimentErrors, RunDirectory
 from vlrouting.launch.in_process import train
 from vlrouting.tasks.scored import TaskModule
@@ -63,18 +66,19 @@ def test_it_ends_after_so_many_validations_without_a_better_score(
             assert fact in str(facts["stopped_early"])
 
 
-@pytest.mark.parametrize("at", [4, 5, "test"])
+@pytest.mark.parametrize("at", [5, "last validation", "test"])
 def test_an_interruption_changes_nothing(
     at: int | str, experiment: Make, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also one between the end of the training and that of the test: it is not trained further."""
+    """Also one after the decision, in the validation that leads to it or in the test: it is not trained further."""
     point = experiment(train=stopping(patience=2, min_delta=0.5), evaluate={"checkpoint": "best"})
     whole = run(point, "whole")
     with monkeypatch.context() as patch:
         if isinstance(at, int):
             stop_at(patch, at, signal.SIGTERM)
         else:
-            patch.setattr(TaskModule, "test_step", broken_off)
+            method, step = ("test_step", broken_off) if at == "test" else ("validation_step", told_to_stop)
+            patch.setattr(TaskModule, method, step)
         with pytest.raises((Cancelled, SystemExit)):
             train(point, point.points, tmp_path / "cut")
     cut = run(point, "cut")
@@ -85,6 +89,12 @@ def test_an_interruption_changes_nothing(
 
 def broken_off(self: TaskModule, batch: object, batch_index: int) -> None:
     raise KeyboardInterrupt
+
+
+def told_to_stop(self: TaskModule, batch: Batch, batch_index: int, original: Any = TaskModule.validation_step) -> None:
+    if self.global_step == 8 and batch_index == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+    original(self, batch, batch_index)
 
 
 def test_it_is_refused_without_a_validation_and_with_other_keys(experiment: Make) -> None:
