@@ -74,8 +74,9 @@ def start_worker(ending: Any, worker: int) -> None:
 
 @contextmanager
 def lost_workers_as(error_class: type[Exception], loaders: Iterable[WorkerLoader[Any]]) -> Iterator[None]:
-    """A worker of these loaders that was killed is one sentence, and the others are ended. PyTorch raises its RuntimeError in whatever the main
-    process does just then, in the middle of a training step too.
+    """A worker of these loaders that was killed is one sentence, and the others are ended.
+
+    PyTorch raises its RuntimeError in whatever the main process does just then, in the middle of a training step too.
 
     Args:
         error_class: of the sentence.
@@ -84,7 +85,8 @@ def lost_workers_as(error_class: type[Exception], loaders: Iterable[WorkerLoader
     try:
         yield
     except RuntimeError as error:
-        reason = next((text for loader in loaders for worker in loader.workers if (text := _end_of(worker))), None)
+        workers = [worker for loader in loaders for worker in loader.workers]
+        reason = next(filter(None, map(_end_of, workers)), None)
         if reason is None:
             raise
         for loader in loaders:

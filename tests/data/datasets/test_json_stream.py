@@ -94,7 +94,7 @@ def test_an_error_does_not_read_the_rest_of_the_file(path: Path, monkeypatch: py
         (b"[1, 2]", "holds no JSON object of records by id; compare"),
         (b"<html>", "holds no JSON object of records by id"),
         (b"PK\x03\x04\xff\xfe", "holds no JSON object of records by id"),
-        ('{"1": 2}'.encode("utf-16"), "is not in UTF-8"),
+        ('{"1": 2}'.encode("utf-16"), "in another encoding than UTF-8"),
         (b'{"1": 2, "a\xff": 4}', "bytes that are not UTF-8"),
         (b'{"1": 2} {"3": 4}', "something behind the end"),
         (b"{1: 2}", "breaks off at character 1 "),

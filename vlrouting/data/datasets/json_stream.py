@@ -39,10 +39,11 @@ def _entries(file: TextIOBase, path: Path) -> Iterator[tuple[str, Any]]:
     text, before = file.read(BLOCK), 0  # `before`: number of characters that are no longer in `text`
     if not text.strip():
         raise DataError(f"{path}: the file is empty; {FETCH_AGAIN}")
+    if text_problem(text[:2]) or "\0" in text[:4]:
+        raise DataError(f"{path}: is no text, or in another encoding than UTF-8; save it in UTF-8, or {FETCH_AGAIN}")
     opening = _OPEN.match(text)
     if opening is None:
-        reason = "is not in UTF-8, or " if text_problem(text[:2]) or "\0" in text[:4] else ""
-        raise DataError(f"{path}: {reason}holds no JSON object of records by id; compare with the official file format")
+        raise DataError(f"{path}: holds no JSON object of records by id; compare with the official file format")
     position, last, key, decoded = opening.end(), opening[1] is not None, "", text_problem(text) is None
     while not last:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 from vlrouting.config.names import did_you_mean
 from vlrouting.data.datasets.captions import captioned
 from vlrouting.data.datasets.image_paths import ImageTemplate
-from vlrouting.data.datasets.json_records import name_record, shown_id, take
+from vlrouting.data.datasets.json_records import name_record, take
 from vlrouting.data.datasets.json_text import shown, usable_text
 from vlrouting.data.example import DataError, Example
 
@@ -48,7 +48,7 @@ def karpathy_examples(
         part = take(record, "split", (str,), path, number)
         if part not in SPLITS and part != split_name:
             raise DataError(
-                f"{name_record(path, record, number)}: the split {shown_id(part)} is not one of {', '.join(SPLITS)}; "
+                f"{name_record(path, record, number)}: the split {shown(part)} is not one of {', '.join(SPLITS)}; "
                 f"repair the record.{did_you_mean(part, SPLITS)}"
             )
         splits.add(part)
