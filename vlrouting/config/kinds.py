@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from vlrouting.config.bottleneck import KINDS, BottleneckConfig
@@ -22,11 +22,10 @@ class NoBottleneckConfig(BottleneckConfig):
     no_routing: ClassVar[str] = "it attaches nothing"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LowRankConfig(BottleneckConfig):
     """What the kinds with a down- and an up-projection share."""
 
-    _: KW_ONLY
     rank: int = 64
     """Width R of the bottleneck."""
     place: str = "bottleneck"
@@ -56,12 +55,11 @@ class LowRankConfig(BottleneckConfig):
         return found
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LoraConfig(LowRankConfig):
     """LoRA (arXiv 2106.09685): base(x) + scale · up(route(down(x), down(v)))."""
 
-    kind: str = "lora"
-    _: KW_ONLY
+    kind: str = field(default="lora", kw_only=False)
     alpha: float | None = None
     """The update is scaled by alpha / rank. Default: rank, a scale of 1."""
 
@@ -71,15 +69,14 @@ class LoraConfig(LowRankConfig):
         return super().problems() + ([] if finite else [Problem(("alpha",), f"{self.alpha} is not a finite number")])
 
 
-@dataclass
+@dataclass(kw_only=True)
 class AdapterConfig(LowRankConfig):
     """Adapter (arXiv 1902.00751): x + up(activation(route(down(x), down(v)))).
 
     `position: parallel` reads the sub-layer's input and adds to its output (arXiv 2110.04366).
     """
 
-    kind: str = "adapter"
-    _: KW_ONLY
+    kind: str = field(default="adapter", kw_only=False)
     position: str = "post_module"
     """Where it stands: after the sub-layer's last module, before its norm, after its norm, or `parallel` to it."""
     shared: bool = False
