@@ -32,7 +32,7 @@ from tools.mutations import MUTATIONS, Mutation
 REPOSITORY = Path(__file__).parents[1]
 RESULTS = REPOSITORY / "build" / "mutants.jsonl"
 QUICK, SLOW = "not slow and not gpu and not slurm", "slow and not gpu and not slurm"
-GOLDEN = ("tests/golden", "tests/training/test_options.py")
+GOLDEN = ("tests/golden", "tests/training/test_every_option.py")
 """Notice changes of what a run computes."""
 PRELOADED = ("lightning", "matplotlib.figure", "pytest", "sentence_transformers", "timm", "torch", "transformers")
 SECONDS = {"quick": 600, "rest": 3600}
@@ -66,7 +66,7 @@ def tests_of(path: str) -> list[list[str]]:
     named = [file for file in files if file.parent == mirrored and file.stem.startswith(f"test_{source.stem}")]
     beside = [file for file in files if file.parent == mirrored and len(mirrored.parts) > 1]
     imported = [file for file in files if importing.search(file.read_text(encoding="utf-8"))]
-    computing = ("models", "bottleneck", "backbones", "tasks", "training", "config", "data", "routing", "transforms")
+    computing = ("models", "bottleneck", "backbones", "tasks", "training", "routing", "transforms")
     golden = [Path(test) for test in GOLDEN if source.parts[1].removesuffix(".py") in computing]
     stages: list[list[str]] = []
     for group in (named, beside, imported, golden[:1], golden[1:]):
@@ -156,10 +156,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fast", action="store_true", help="only the tests that are near to the mutated file")
     parser.add_argument("--jobs", type=int, default=1, help="mutations at a time")
-    parser.add_argument("--only", default="", help="part of a path")
+    parser.add_argument("--only", default="", help="pattern that is found in the path")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    chosen = [mutation for mutation in MUTATIONS if options.only in mutation.path]
+    chosen = [mutation for mutation in MUTATIONS if re.search(options.only, mutation.path)]
     for mutation in chosen:
         mutation.applied_to((REPOSITORY / mutation.path).read_text(encoding="utf-8"))
     options.results.parent.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ def write(name: str, content: dict[str, Any]) -> None:
 
 def main() -> None:
     """Entry point."""
-    from tests.training.options import OPTIONS, option_trace
+    from tests.training.every_option import OPTIONS, option_trace
 
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

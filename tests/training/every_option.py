@@ -169,7 +169,7 @@ EVALUATE = (
 OPTIONS = (*DATA, *BACKBONES, *BOTTLENECK, *MODEL, *TRAIN, *GENERATE, *EVALUATE)
 
 _GOLDEN = "tests/golden/test_golden_runs.py::test_losses_weights_and_scores_are_those_stored"
-_RUNS = "tests/training/test_options.py"
+_RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
 ELSEWHERE = {
     "task": _GOLDEN,

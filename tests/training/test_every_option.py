@@ -15,7 +15,7 @@ from tests.golden.experiments import DIFFERENCE, LORA, TOLERANCE, Trace, trace, 
 from tests.golden.rewrite import stored
 from tests.tiny_backbones import save_tiny_roberta
 from tests.training.event_curves import curve
-from tests.training.options import ELSEWHERE, OPTIONS, Option, base_trace, option_trace
+from tests.training.every_option import ELSEWHERE, OPTIONS, Option, base_trace, option_trace
 from vlrouting.backbones.language import load_language_model
 from vlrouting.config import KINDS, ExperimentConfig, LanguageConfig, SelectConfig
 from vlrouting.experiment import load
