@@ -34,7 +34,14 @@ RESULTS = REPOSITORY / "build" / "mutants.jsonl"
 QUICK, SLOW = "not slow and not gpu and not slurm", "slow and not gpu and not slurm"
 GOLDEN = ("tests/golden", "tests/training/test_every_option.py")
 """Notice changes of what a run computes."""
-PRELOADED = ("lightning", "matplotlib.figure", "pytest", "sentence_transformers", "timm", "torch", "transformers")
+PRELOADED = (
+    "vlrouting.cli",
+    "vlrouting.launch.worker",
+    "vlrouting.report.plots",
+    "tests.golden.rewrite",
+    "tests.tiny_models",
+)
+"""Bring in every library; the repository's own modules are imported anew, with the mutation in one of them."""
 SECONDS = {"quick": 600, "rest": 3600}
 """Time limits: a mutation that never ends is noticed."""
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
@@ -66,7 +73,7 @@ def tests_of(path: str) -> list[list[str]]:
     named = [file for file in files if file.parent == mirrored and file.stem.startswith(f"test_{source.stem}")]
     beside = [file for file in files if file.parent == mirrored and len(mirrored.parts) > 1]
     imported = [file for file in files if importing.search(file.read_text(encoding="utf-8"))]
-    computing = ("models", "bottleneck", "backbones", "tasks", "training", "routing", "transforms")
+    computing = ("models", "bottleneck", "backbones", "tasks", "training", "config", "data", "routing", "transforms")
     golden = [Path(test) for test in GOLDEN if source.parts[1].removesuffix(".py") in computing]
     stages: list[list[str]] = []
     for group in (named, beside, imported, golden[:1], golden[1:]):

@@ -28,8 +28,8 @@ TOLERANCE = 5e-5
 """Relative, of a stored number. Kernels without vector instructions (ATEN_CPU_CAPABILITY=default) change a loss by 2e-6
 at most and a norm by 8e-6, after 32 steps; so do other versions of the libraries (`make test-floor`)."""
 DIFFERENCE = 5e-4
-"""Relative; losses further apart are different ones. The weakest option of `tests/training/every_option.py` changes one by
-9e-4."""
+"""Relative; losses further apart are different ones. The weakest option of `tests/training/every_option.py` changes one
+by 9e-4."""
 
 _BASE: dict[str, Any] = {
     "seed": 3,
