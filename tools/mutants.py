@@ -62,17 +62,18 @@ class Result:
     seconds: float
 
 
-def tests_of(path: str) -> list[list[str]]:
+def tests_of(path: str, root: Path = REPOSITORY) -> list[list[str]]:
     """Test files for a source file, in the order in which they are run: those named after it, those beside them, those
     that import it, golden runs."""
     source = Path(path)
     mirrored = Path("tests", *source.parts[1:-1])
     parent, _, name = ".".join(source.with_suffix("").parts).removesuffix(".__init__").rpartition(".")
     importing = re.compile(rf"\b{re.escape(parent)}(\.| import .*\b){re.escape(name)}\b")
-    files = [file for file in sorted(Path("tests").rglob("test_*.py")) if "slurm" not in file.parts[1]]
+    every = sorted(file.relative_to(root) for file in (root / "tests").rglob("test_*.py"))
+    files = [file for file in every if "slurm" not in file.parts[1]]
     named = [file for file in files if file.parent == mirrored and file.stem.startswith(f"test_{source.stem}")]
     beside = [file for file in files if file.parent == mirrored and len(mirrored.parts) > 1]
-    imported = [file for file in files if importing.search(file.read_text(encoding="utf-8"))]
+    imported = [file for file in files if importing.search((root / file).read_text(encoding="utf-8"))]
     computing = ("models", "bottleneck", "backbones", "tasks", "training", "config", "data", "routing", "transforms")
     golden = [Path(test) for test in GOLDEN if source.parts[1].removesuffix(".py") in computing]
     stages: list[list[str]] = []
@@ -126,7 +127,7 @@ def examine(mutation: Mutation, copy: Path, fast: bool) -> Result:
     """Run the tests on one mutation, the likeliest first, until one fails."""
     file, started = copy / mutation.path, time.monotonic()
     before = file.read_text(encoding="utf-8")
-    phases = [([*files, "-m", QUICK], SECONDS["quick"]) for files in tests_of(mutation.path)]
+    phases = [([*files, "-m", QUICK], SECONDS["quick"]) for files in tests_of(mutation.path, copy)]
     if not fast:
         phases += [(["tests", "-m", QUICK], SECONDS["rest"]), (["tests", "-m", SLOW], SECONDS["rest"])]
     outcome, test = "survived", ""
@@ -175,7 +176,6 @@ def main() -> None:
     done = {(result.path, result.old, result.new) for result in known}
     for name in PRELOADED:
         importlib.import_module(name)
-    os.chdir(REPOSITORY)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
         copies: Queue[Path] = Queue()
         for number in range(options.jobs):

@@ -32,8 +32,7 @@ def test_a_text_that_is_not_there_once_names_the_mutation(content: str) -> None:
         Mutation("a.py", "2", "3", "two").applied_to(content)
 
 
-def test_every_mutated_file_has_tests_that_are_run_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPOSITORY)
+def test_every_mutated_file_has_tests_that_are_run_first() -> None:
     for path in {mutation.path for mutation in MUTATIONS}:
         stages = nearest_tests(path)
         assert stages, path

@@ -91,7 +91,11 @@ CHANGES = {
             "True for",
             "five preemptions with progress end a point",
         ),
-        ("FRUITLESS_PREEMPTIONS = 5", "FRUITLESS_PREEMPTIONS = 500", "preemptions without progress never end"),
+        (
+            "return len(recent) == FRUITLESS_PREEMPTIONS and all(",
+            "return False and all(",
+            "preemptions without progress never end",
+        ),
         ("return Decision(PREEMPTED, requeue=True)", "return Decision(PREEMPTED)", "a preempted point is not requeued"),
         (
             'return Decision("queued", f"started again after: {last.reason or KILLED}", requeue=True)',

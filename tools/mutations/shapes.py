@@ -35,9 +35,9 @@ CHANGES = {
         ),
         ("kind and len(found) == 1 else None", "kind and found else None", "a question with two answers"),
         (
-            "random.choice([kind for kind in choices if kind.among(scene)])",
-            "random.choice(choices)",
-            "what is not there",
+            "first, second = (more, fewer) if wanted else (fewer, more)",
+            "first, second = more, fewer",
+            "there are always more",
         ),
     ],
     "vlrouting/shapes/caption_sentences.py": [
