@@ -33,6 +33,10 @@ class Attempt:
     reason: str = ""
     group: str | None = None
     """Names this start to all of its processes."""
+    rank: int | None = None
+    """Of the process that failed or was killed, where another than the first has told it."""
+    signal: str | None = None
+    """That killed it: `SIGKILL`."""
 
 
 class Attempts:
@@ -53,11 +57,32 @@ class Attempts:
         """Note an end."""
         self._append({"event": "end", "outcome": outcome, "step": last_step, "reason": reason})
 
-    def fail(self, host: str, job: str | None, group: str, last_step: int | None, reason: str) -> None:
-        """Note, as one of the other processes of a group, that it fails: the first may not have begun, and will only
-        see that it is alone."""
-        place = {"host": host, "job": job, "group": group}
-        self._append({"event": "fail", **place, "outcome": FAILED, "step": last_step, "reason": reason})
+    def fail(
+        self,
+        host: str,
+        job: str | None,
+        group: str,
+        last_step: int | None,
+        reason: str,
+        *,
+        rank: int | None = None,
+        signal: str | None = None,
+    ) -> None:
+        """Note that one process of a group fails or was killed: the first may not have started, and will only see that
+        it is alone.
+
+        Args:
+            host: of the process that notes it.
+            job: the scheduler's name of the job.
+            group: names the start.
+            last_step: of the training.
+            reason: for the user.
+            rank: of the process.
+            signal: that killed it.
+        """
+        start = {"host": host, "job": job, "group": group}
+        end = {"outcome": KILLED if signal else FAILED, "step": last_step, "reason": reason}
+        self._append({"event": "fail", **start, **end, "rank": rank, "signal": signal})
 
     def read(self) -> list[Attempt]:
         """All of them, in order; a line that a kill left unfinished is passed over."""
@@ -71,10 +96,9 @@ class Attempts:
                 continue
             if found and event.get("event") == "resume":
                 found[-1]["first_step"] = event["step"]
-            elif found and event.get("event") in ("end", "fail") and found[-1].get("outcome") != FAILED:
-                # Where one process of a group fails, the others end as if they had been stopped.
+            elif found and event.get("event") in ("end", "fail") and _replaces(event, found[-1]):
                 ending = {"outcome": event["outcome"], "last_step": event.get("step"), "reason": event.get("reason")}
-                found[-1].update(ending)
+                found[-1].update(ending, rank=event.get("rank"), signal=event.get("signal"))
         return [Attempt(**fields) for fields in found]  # type: ignore[arg-type]
 
     def _events(self) -> list[dict[str, object]]:
@@ -98,6 +122,14 @@ class Attempts:
             file.write(f"\n{line}\n".encode())
             file.flush()
             os.fsync(file.fileno())
+
+
+def _replaces(event: dict[str, object], found: dict[str, object]) -> bool:
+    """Whether an end says more than the one that is known: where one process of a group is killed, the others fail; and
+    where one fails, the others end as if they had been stopped."""
+    if found.get("signal"):
+        return False
+    return bool(event.get("signal")) or found.get("outcome") != FAILED
 
 
 def why_not_again(attempts: list[Attempt], limit: int) -> str | None:

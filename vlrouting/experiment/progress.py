@@ -65,3 +65,9 @@ def read_progress(path: Path) -> Progress | None:
         return Progress(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def last_training_step(path: Path) -> int | None:
+    """The last training step that a progress.json tells of; None outside the training."""
+    progress = read_progress(path)
+    return progress.step if progress is not None and progress.phase == "training" else None
