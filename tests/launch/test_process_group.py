@@ -27,7 +27,7 @@ def test_the_others_are_stopped_and_the_first_failure_is_told(monkeypatch: pytes
     monkeypatch.setattr(process_group, "_work", end_as_rank)
     group = process_group.ProcessGroup(tmp_path, processes=2, threads=1, environment={}, log=tmp_path / "log.txt")
     end = time.monotonic() + 20
-    while (status := group.poll()) is None and time.monotonic() < end:
+    while (found := group.poll()) is None and time.monotonic() < end:
         time.sleep(0.02)
-    assert status == 3
+    assert found is not None and found.status == 3
     assert group._processes[0].exitcode in (7, -signal.SIGTERM)  # stopped before it had its handler, or after

@@ -148,14 +148,19 @@ CHANGES = {
             "        shutil.copyfile(temporary, path)\n",
             "a kill leaves half a file",
         ),
-        ("        temporary.unlink(missing_ok=True)\n\n", "        pass\n\n", "temporary files stay"),
+        ("            temporary.unlink()\n", "            pass\n", "temporary files stay"),
     ],
     "vlrouting/experiment/attempts.py": [
         ("if len(bad) > limit:", "if len(bad) > limit + 1:", "one retry too many"),
         ("SILENT_DEATHS = 3", "SILENT_DEATHS = 30", "a point that dies at one step is started for ever"),
         ("if len(bad) > 1 and last.outcome == FAILED and", "if False and", "a bug is tried again and again"),
         ('f"\\n{line}\\n"', 'f"{line}\\n"', "a line after a kill is lost"),
-        ('and found[-1].get("outcome") != FAILED:', ":", "the first failure is overwritten"),
+        (
+            'return bool(event.get("signal")) or found.get("outcome") != FAILED',
+            "return True",
+            "the first failure is overwritten",
+        ),
+        ('    if found.get("signal"):\n        return False\n', "", "a failure hides the signal that caused it"),
     ],
     "vlrouting/experiment/progress.py": [
         ("(self.total - self.step) / self.steps_per_second", "self.total / self.steps_per_second", "time left"),

@@ -7,7 +7,7 @@ CHANGES = {
     ],
     "vlrouting/launch/worker.py": [
         (
-            "return ExitStatus.USER_ERROR if is_user_error else ExitStatus.FAILED",
+            "return ExitStatus.USER_ERROR if isinstance(error, USER_ERRORS) else ExitStatus.FAILED",
             "return ExitStatus.FAILED",
             "a user's error is tried again",
         ),
@@ -19,8 +19,8 @@ CHANGES = {
         ),
         ("        return stop.exit_status\n", "        return 1\n", "a preempted process has failed"),
         (
-            "if not rank.is_first:\n        # The first",
-            "if False:\n        # The first",
+            "if not rank.is_first and run.config.is_file():",
+            "if False:",
             "the reason of another rank is lost",
         ),
     ],
@@ -40,7 +40,7 @@ CHANGES = {
             "all points share the first GPUs",
         ),
         (
-            "        if status == ExitStatus.USER_ERROR:",
+            "        if end.status == ExitStatus.USER_ERROR:",
             "        if False:",
             "a user's error is repeated by all points",
         ),
@@ -49,7 +49,16 @@ CHANGES = {
     ],
     "vlrouting/launch/process_group.py": [
         ("self.stop(signal.SIGTERM)", "pass", "the other processes wait for ever"),
-        ("return self._first or next(", "return 0 or next(", "the second failure is told for the first"),
+        (
+            "if self._kill_at is None:  # what ends later was stopped by the launcher",
+            "if True:",
+            "the second failure is told for the first",
+        ),
+        (
+            "key=lambda each: 0 if each[0] < 0 else",
+            "key=lambda each: 9 if each[0] < 0 else",
+            "a killed rank is told last",
+        ),
     ],
     "vlrouting/launch/open_points.py": [
         (
@@ -61,11 +70,16 @@ CHANGES = {
     ],
     "vlrouting/launch/alive.py": [
         (
-            "        except ProcessLookupError:\n            return False",
-            "        except ProcessLookupError:\n            return True",
+            "    except ProcessLookupError:\n        return False",
+            "    except ProcessLookupError:\n        return True",
             "the dead are alive",
         ),
-        ("if not self.is_local:", "if False:", "processes of other machines are looked up here"),
+        (
+            "is_running(self.pid) if self.is_local else None",
+            "is_running(self.pid)",
+            "processes of other machines are looked up here",
+        ),
+        ('not in ("Z", "X")', "!= ''", "a zombie is alive"),
     ],
     "vlrouting/launch/status.py": [
         ("if evidence.task is not None and not evidence.task.ended:", "if False:", "queued points do not show"),
@@ -173,7 +187,8 @@ CHANGES = {
         ("if set(listed) == images:", "if True:", "any cache is this one's"),
         ("len(array) == rows else", "True else", "a truncated cache passes"),
     ],
-    "vlrouting/doctor/folders.py": [
-        ("(folder, *folder.parents)", "(folder,)", "a folder that is still to be made is refused"),
+    "vlrouting/experiment/disk.py": [
+        ("(path, *path.parents)", "(path,)", "a folder that is still to be made is refused"),
+        ("FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}", "FULL = {errno.ENOSPC}", "a quota is no full disk"),
     ],
 }

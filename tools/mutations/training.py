@@ -112,7 +112,7 @@ CHANGES = {
         ("if (wrong := archive.testzip()) is not None:", "if False:", "a changed byte is a changed weight"),
         ("if missing := [key for key in NEEDED if key not in checkpoint]:", "if False:", "a foreign file is resumed"),
         ("checkpoint[SCORES] = dict(task.scores)", "checkpoint[SCORES] = {}", "a resumed run loses its validation"),
-        ("self.interruption.patient = True", "pass", "a signal cuts a step off"),
+        ("self.interruption.patient, self.interruption.setting_up = True, False", "pass", "a signal cuts a step off"),
         ("torch.distributed.ReduceOp.MAX", "torch.distributed.ReduceOp.MIN", "a signal to one rank is passed over"),
     ],
     "vlrouting/training/resume.py": [
@@ -171,7 +171,7 @@ CHANGES = {
         ("self.exit_status = 128 + number", "self.exit_status = 1", "a shell does not see the signal"),
         ("self.exit_status = ExitStatus.PREEMPTED", "pass", "a preempted process looks cancelled"),
         ("*([signal.SIGTERM] if scheduled else [])", "", "a scheduler's TERM cancels the point"),
-        ("if not (self.patient and first):", "if not self.patient:", "a second signal does not stop at once"),
+        ("waits = (self.patient and first) or", "waits = self.patient or", "a second signal does not stop at once"),
     ],
     "vlrouting/training/process_rank.py": [
         ('local_rank=int(environment["SLURM_LOCALID"])', "local_rank=0", "all processes of a node share a GPU"),
@@ -182,8 +182,8 @@ CHANGES = {
         ('"static_graph": train.accumulate == 1', '"static_graph": True', "accumulation fails on several devices"),
     ],
     "vlrouting/training/user_errors.py": [
-        ("if error.errno not in _LASTING:", "if True:", "a full disk is a traceback"),
-        ("if error.errno not in _LASTING:", "if False:", "a network disk that does not answer ends the sweep"),
+        ("if not is_lasting(error):", "if True:", "a full disk is a traceback"),
+        ("if not is_lasting(error):", "if False:", "a network disk that does not answer ends the sweep"),
     ],
     "vlrouting/training/inputs.py": [
         ('("vision", repr(config.vision))', '("vision",)', "all points of a sweep share the first one's encoder"),
