@@ -115,7 +115,7 @@ def test_work_is_done_on_the_first_process_and_all_get_the_result(both: list[dic
 def test_an_error_is_raised_on_every_process(both: list[dict[str, Any]]) -> None:
     assert [found["error"] for found in both] == ["ValueError: an empty text"] * 2
     assert [found["unsendable error"] for found in both] == ["Unreadable: ab", "RuntimeError: Unreadable: ab"]
-    assert all("pickle" in found["unsendable result"] for found in both)
+    assert all("lambda" in found["unsendable result"] for found in both)  # of pickle, in words that change
 
 
 if __name__ == "__main__":

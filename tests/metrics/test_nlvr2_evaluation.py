@@ -32,6 +32,12 @@ def test_all_numbers_equal_those_computed_by_hand() -> None:
     assert evaluate(RECORDS, {identifier: "maybe" for identifier in RIGHT}) == {"accuracy": 0.0, "consistency": 0.0}
 
 
+@pytest.mark.parametrize("wrong", ["dev-850-0-0", "dev-850-1-0", "dev-850-2-0"])
+def test_one_wrong_pair_makes_its_statement_inconsistent_wherever_it_stands(wrong: str) -> None:
+    other = {"True": "False", "False": "True"}[RIGHT[wrong]]
+    assert evaluate(RECORDS, RIGHT | {wrong: other}) == {"accuracy": 5 / 6, "consistency": 3 / 4}
+
+
 def test_case_does_not_matter() -> None:
     lower = {identifier: label.lower() for identifier, label in RIGHT.items()}
     assert evaluate(RECORDS, lower) == {"accuracy": 1.0, "consistency": 1.0}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants, try_to_load_from_cache
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
@@ -83,10 +84,18 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
         raise BackboneError(f"language.name: '{config.name}' has no tokenizer; save it beside the model")
     freeze(model)
     model.config._name_or_path = config.name  # the name that the user knows, not a path of this machine
-    revision = getattr(model_config, "_commit_hash", None)
-    if config.name.startswith(PACKAGE):
-        revision = package_version(config.name)
+    revision = package_version(config.name) if config.name.startswith(PACKAGE) else _hub_commit(config)
     return LanguageModel(model, tokenizer, revision or f"weights {fingerprint(model)}")
+
+
+def _hub_commit(config: LanguageConfig) -> str | None:
+    """Commit of the files in the hub's local cache; None for a folder. transformers tells it no more (5.24)."""
+    if Path(config.name).is_dir():
+        return None
+    cached = try_to_load_from_cache(
+        config.name, config.gguf_file or "config.json", constants.HF_HUB_CACHE, revision=config.revision
+    )
+    return Path(cached).parent.name if isinstance(cached, str) else None
 
 
 def _without_dropout(model_config: Any) -> None:

@@ -6,6 +6,7 @@ Imports neither torch nor transformers, so that `vlrouting validate` can ask.
 from __future__ import annotations
 
 import importlib.util
+from contextlib import suppress
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -61,8 +62,11 @@ def _package_path(source: str) -> Path | None:
 def package_version(source: str) -> str | None:
     """`name==version` of the distribution that ships the module of `package:MODULE/PATH`."""
     module = source.removeprefix(PACKAGE).partition("/")[0]
-    for name in metadata.packages_distributions().get(module, []):
-        return f"{name}=={metadata.version(name)}"
+    # Python 3.10 knows the packages that ship a top_level.txt only; of the others the module may be named alike.
+    for name in [*metadata.packages_distributions().get(module, []), module]:
+        with suppress(metadata.PackageNotFoundError):
+            found = metadata.distribution(name)
+            return f"{found.metadata['Name']}=={found.version}"
     return None
 
 
