@@ -149,9 +149,9 @@ def test_look_at_save_and_load_name_the_argument(wrong: dict[str, Any]) -> None:
     routed = attach(tiny("bert"), LORA)
     with pytest.raises(TypeError, match=f"^look_at: {next(iter(wrong))} is to be"):
         routed.look_at(**{"visual": images(), **wrong}).__enter__()
-    with pytest.raises(TypeError, match="^save: directory is to be str or Path, not int"):
+    with pytest.raises(TypeError, match=r"^save: directory is to be str or Path, not int"):
         routed.save(3)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="^load: backbone is to be Module, not str"):
+    with pytest.raises(TypeError, match=r"^load: backbone is to be Module, not str"):
         load("x", "bert")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="has bottlenecks already"):
         attach(routed.model, LORA)

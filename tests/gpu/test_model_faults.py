@@ -1,4 +1,4 @@
-"""Numbers that are not finite, and threads, on a GPU: where the host runs ahead, and autograd has threads of its own."""
+"""Numbers that are not finite, and threads, on a GPU: the host runs ahead, and autograd has threads of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whole runs on a GPU: what they write, and what a CPU makes of it."""
+"""Whole runs on a GPU: what they write, and what a CPU predicts with it.
+
+The shorter ones run on the CPU too, so that a test cannot fall behind the code where no GPU is.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ from vlrouting.launch.in_process import train
 from vlrouting.launch.local import run_locally
 from vlrouting.prediction.predictor import Predictor
 
-pytestmark = [pytest.mark.gpu, pytest.mark.slow]
-
-SETTINGS = {"accelerator": "gpu", "max_steps": 60, "workers": 1}
+GPU = [pytest.mark.gpu, pytest.mark.slow]
+DEVICES = {"cpu": "cpu: ", "gpu": "cuda: "}
+"""`train.accelerator` -> how the device is called in run.json."""
 
 
 def predicted(trained: Predictor, record: dict[str, str]) -> str:
@@ -30,24 +33,27 @@ def predicted(trained: Predictor, record: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("write", "precision", "alike"),
+    ("write", "accelerator", "precision", "alike"),
     [
-        (write_experiment, "32-true", 1.0),
-        (write_experiment, "bf16-mixed", 0.9),
-        (write_caption_experiment, "32-true", 1.0),  # decoded with two beams
-        (write_caption_experiment, "bf16-mixed", 0.5),  # one differing token changes all that follow
+        (write_caption_experiment, "cpu", "32-true", 1.0),
+        pytest.param(write_experiment, "gpu", "32-true", 1.0, marks=GPU),
+        pytest.param(write_experiment, "gpu", "bf16-mixed", 0.9, marks=GPU),
+        pytest.param(write_caption_experiment, "gpu", "32-true", 1.0, marks=GPU),  # decoded with two beams
+        # One differing token changes all that follow.
+        pytest.param(write_caption_experiment, "gpu", "bf16-mixed", 0.5, marks=GPU),
     ],
 )
 def test_loss_falls_and_a_cpu_predicts_the_same(
-    write: Callable[..., Path], precision: str, alike: float, tmp_path: Path
+    write: Callable[..., Path], accelerator: str, precision: str, alike: float, tmp_path: Path
 ) -> None:
-    experiment = load(str(write(tmp_path, train={**SETTINGS, "precision": precision})))
+    settings = {"accelerator": accelerator, "max_steps": 60, "workers": 1, "precision": precision}
+    experiment = load(str(write(tmp_path, train=settings)))
     assert train(experiment, experiment.points, tmp_path / "runs") == {}
-    peak = torch.cuda.max_memory_allocated()
     run = RunDirectory(tmp_path / "runs" / experiment.name / "default")
     info = run.read_run()
-    assert str(info["device"]).startswith("cuda: ") and info["precision"] == precision
-    assert info["peak_memory_bytes"] == peak > 0  # the GPU's, not the process's
+    assert str(info["device"]).startswith(DEVICES[accelerator]) and info["precision"] == precision
+    if accelerator == "gpu":
+        assert info["peak_memory_bytes"] == torch.cuda.max_memory_allocated() > 0  # not the process's
     losses = [value for _, value in curve(run, "train/loss")]
     assert len(losses) == 60 and all(map(math.isfinite, losses))
     assert sum(losses[-10:]) < sum(losses[:10])
@@ -67,10 +73,10 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from vlrouting.tasks.scored import TaskModule
-from vlrouting.training import point
+from vlrouting.training import trainer
 
-make_strategy = point.make_strategy
-point.make_strategy = lambda train, place, model: make_strategy(train, replace(place, world_size=2), model)
+make_strategy = trainer.make_strategy
+trainer.make_strategy = lambda train, rank, model: make_strategy(train, replace(rank, world_size=2), model)
 
 def note(self):
     sharded = sum(isinstance(parameter, DTensor) for parameter in self.parameters())
@@ -78,24 +84,29 @@ def note(self):
 
 TaskModule.on_train_start = note
 """
+BACKENDS = {"cpu": "gloo cpu", "gpu": "nccl cuda"}
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strategy", "accelerator"),
+    [("fsdp", "cpu"), pytest.param("ddp", "gpu", marks=GPU), pytest.param("fsdp", "gpu", marks=GPU)],
+)
 def test_a_group_of_one_process_trains_like_a_process_alone(
-    strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    strategy: str, accelerator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "group_of_one.py").write_text(GROUP)
     monkeypatch.chdir(tmp_path)
-    settings = {**SETTINGS, "max_steps": 12, "precision": "32-true", "strategy": strategy}
+    settings = {"accelerator": accelerator, "max_steps": 12, "precision": "32-true", "strategy": strategy}
     alone = load(str(write_experiment(tmp_path, train=settings)))
     assert run_locally(alone, alone.points, tmp_path / "alone") == {}
     assert not (tmp_path / "group").exists()
     grouped = replace(alone, points=load(str(alone.source), ["plugins=[group_of_one]"]).points)
     assert run_locally(grouped, grouped.points, tmp_path / "grouped") == {}
-    assert (tmp_path / "group").read_text() == f"nccl cuda {strategy == 'fsdp'}"
+    assert (tmp_path / "group").read_text() == f"{BACKENDS[accelerator]} {strategy == 'fsdp'}"
     one, other = (RunDirectory(tmp_path / runs / "tiny" / "default") for runs in ("alone", "grouped"))
     for run in (one, other):
-        assert str(run.read_run()["device"]).startswith("cuda: ")
+        assert str(run.read_run()["device"]).startswith(DEVICES[accelerator])
     a, b = ([value for _, value in curve(run, "train/loss")] for run in (one, other))
     assert len(a) == 12 and b == pytest.approx(a, abs=1e-5)
     assert other.predictions.read_text() == one.predictions.read_text()

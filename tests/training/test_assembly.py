@@ -129,9 +129,9 @@ def test_an_artifact_on_other_backbones_is_refused(tower: str, experiment: Make,
     tensors[name] += 0.1
     save_file(tensors, file, metadata={"format": "pt"})
     before = done.predictions.read_bytes()
-    with pytest.raises(ArtifactError, match="frozen weights of .* are not the same"):
+    with pytest.raises(ArtifactError, match=r"frozen weights of .* are not the same"):
         Predictor(done.artifact)
-    with pytest.raises(ArtifactError, match="frozen weights of .* are not the same"):
+    with pytest.raises(ArtifactError, match=r"frozen weights of .* are not the same"):
         evaluate(made, made.points, done.path.parents[1])
     assert done.predictions.read_bytes() == before
 

@@ -1,0 +1,89 @@
+"""How often the intervals of `vlrouting.statistics` cover the truth, in simulation: `python benchmarks/coverage.py`.
+
+A comparison has two variants, S seeds, and 60 clusters of 1 to 20 or so examples. The variance is between seeds,
+between clusters, of clusters from seed to seed, and of single examples. The true difference is 0: what is not covered
+is a false positive. `naive` is a t-test of the mean differences that knows neither clusters nor seeds. `seed` is the
+standard deviation between seeds; the standard error of the examples alone is about 2.3. 2,000 comparisons a row: a
+share is known to about 0.5 points.
+
+| seed | S | covered by 95% | covered by 95%, naive |
+|---:|---:|---:|---:|
+| 0.0 | 1 | 94.2 | 87.9 |
+| 0.0 | 2 | 96.4 | 88.7 |
+| 0.0 | 3 | 94.5 | 88.2 |
+| 0.0 | 5 | 94.2 | 89.0 |
+| 0.0 | 10 | 94.0 | 88.0 |
+| 0.5 | 1 | 94.0 | 87.3 |
+| 0.5 | 2 | 96.3 | 88.5 |
+| 0.5 | 3 | 94.7 | 88.3 |
+| 0.5 | 5 | 94.5 | 88.7 |
+| 0.5 | 10 | 94.2 | 88.2 |
+| 2.0 | 1 | 87.0 | 80.8 |
+| 2.0 | 2 | 96.0 | 83.8 |
+| 2.0 | 3 | 95.5 | 84.8 |
+| 2.0 | 5 | 94.8 | 86.5 |
+| 2.0 | 10 | 95.1 | 86.8 |
+| 5.0 | 1 | 63.7 | 55.6 |
+| 5.0 | 2 | 94.5 | 63.9 |
+| 5.0 | 3 | 95.7 | 66.0 |
+| 5.0 | 5 | 96.1 | 75.2 |
+| 5.0 | 10 | 95.5 | 81.2 |
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlrouting.statistics import interval
+
+CLUSTERS = 60
+COMPARISONS = 2_000
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of the simulated comparisons, in percent."""
+
+    covered: float
+    naive: float
+
+
+def differences(
+    random: np.random.Generator, seeds: int, seed_std: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """((S, N) differences between two variants whose true difference is 0, (N,) clusters)."""
+    clusters = np.repeat(np.arange(CLUSTERS), random.geometric(0.2, CLUSTERS))
+    examples = len(clusters)
+    found = random.normal(0, seed_std, (seeds, 1)) + random.normal(0, 20, (seeds, examples))
+    found += (random.normal(0, 8, CLUSTERS) + random.normal(0, 4, (seeds, CLUSTERS)))[:, clusters]
+    return found + random.normal(0, 30, examples), clusters
+
+
+def simulate(seeds: int, seed_std: float, comparisons: int = COMPARISONS) -> Shares:
+    """Compare again and again, on data that are drawn anew."""
+    random = np.random.default_rng(seeds)
+    covered = naive = 0
+    for number in range(comparisons):
+        scores, clusters = differences(random, seeds, seed_std)
+        found = interval(scores, clusters, resamples=RESAMPLES, seed=number)
+        covered += found.low <= 0 <= found.high
+        means = scores.mean(0)
+        naive += abs(means.mean()) <= 1.96 * means.std(ddof=1) / np.sqrt(len(means))
+    return Shares(100 * covered / comparisons, 100 * float(naive) / comparisons)
+
+
+def main() -> None:
+    """Print the table."""
+    print("| seed | S | covered by 95% | covered by 95%, naive |\n|---:|---:|---:|---:|")
+    for seed_std, seeds in itertools.product((0.0, 0.5, 2.0, 5.0), (1, 2, 3, 5, 10)):
+        found = simulate(seeds, seed_std)
+        print(f"| {seed_std} | {seeds} | {found.covered:.1f} | {found.naive:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""How sure a comparison is: intervals and tests over training seeds and test examples. Needs numpy and scipy only.
+
+A score varies for two reasons: the training seed, and which test examples were drawn. Examples that share an image are
+not independent, so the unit that is drawn is the cluster. With S seeds and G clusters the variance of a mean score is
+
+    V = V_seed + V_examples
+
+V_examples is the variance, under a bootstrap of the clusters, of the score averaged over the seeds. V_seed is the
+variance of the seeds' scores divided by S, less what single clusters do from seed to seed, which V_examples has already
+(the two-way sandwich of Cameron, Gelbach and Miller, 2011, https://doi.org/10.1198/jbes.2010.07136). Each part has the
+quantile t of its own degrees of freedom, S - 1 and G - 1: the interval is
+
+    mean +- sqrt(t(S - 1)^2 V_seed + t(G - 1)^2 V_examples).
+
+One t for the sum, with Satterthwaite's degrees of freedom, covers too little with three seeds. With one seed there is
+no V_seed: the interval then holds for this one training run, not for the method, and `seeds` says so.
+`benchmarks/coverage.py` shows how often the intervals cover the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, stats
+
+Array = NDArray[np.float64]
+Statistic = Callable[[Array], Array]
+"""Sums over examples (..., K) -> score (...): what makes a corpus score of sums, such as BLEU of summed counts. The
+default is the mean: the sum divided by the number of examples."""
+POWER = 0.8
+"""Of `minimum_detectable`: the customary one."""
+_QUANTILES = (500, 20)
+"""Of the estimated variance of seeds, and of examples, over which power is averaged."""
+_CHUNK = 4_000_000
+"""Most cluster weights that the bootstrap holds at once."""
+
+
+@dataclass(frozen=True)
+class Variances:
+    """Where the variance of a score, or of a difference, comes from; each scaled to one seed and one cluster.
+
+    Attributes:
+        seed: between training seeds, over all possible test examples. 0 with one seed.
+        cluster: between clusters, of the average over all seeds.
+        both: of single clusters from seed to seed. 0 with one seed.
+    """
+
+    seed: float
+    cluster: float
+    both: float
+
+    def parts(self, seeds: int, clusters: int) -> tuple[float, float]:
+        """(V_seed, V_examples) of the score that `seeds` seeds and `clusters` clusters give."""
+        return self.seed / seeds, self.cluster / clusters + self.both / (seeds * clusters)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A score and how far it can be trusted.
+
+    Attributes:
+        mean: over seeds.
+        low, high: ends of the confidence interval.
+        standard_error: of `mean`.
+        seeds: S. With 1 the interval does not hold for another training run.
+        clusters: G.
+        variances: its components, which `power` takes.
+    """
+
+    mean: float
+    low: float
+    high: float
+    standard_error: float
+    seeds: int
+    clusters: int
+    variances: Variances
+
+    @property
+    def has_seed_component(self) -> bool:
+        """Whether the interval accounts for the training seed."""
+        return self.seeds > 1
+
+
+@dataclass(frozen=True)
+class Difference(Interval):
+    """A difference between two variants.
+
+    Attributes:
+        p_value: two-sided, of no difference.
+        minimum_detectable: the smallest true difference that this comparison would have shown four times out of five.
+    """
+
+    p_value: float
+    minimum_detectable: float
+
+
+def interval(
+    scores: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    statistic: Statistic | None = None,
+) -> Interval:
+    """Confidence interval of a score.
+
+    Args:
+        scores: (S, N) of S training seeds on the same N test examples; with `statistic` (S, N, K).
+        clusters: (N,) label of what belongs together, such as the image.
+        confidence: probability that the interval holds the truth.
+        resamples: of the bootstrap over clusters.
+        seed: of the bootstrap; the same seed gives the same interval.
+        statistic: makes the score of sums over examples; default: the mean.
+
+    Raises:
+        ValueError: the arrays do not fit, hold NaN, or there are fewer than two clusters.
+    """
+    found = _scores(scores)
+    values, replicates, groups = _bootstrap(found, clusters, resamples=resamples, seed=seed, statistic=statistic)
+    return _interval(values, replicates, groups, confidence)
+
+
+def paired_difference(
+    a: ArrayLike,
+    b: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    statistic: Statistic | None = None,
+) -> Difference:
+    """Confidence interval and test of the difference a - b between two variants.
+
+    Args:
+        a, b: (S, N) each: row s of both was trained with the same seed, column n is the same test example; with
+            `statistic` (S, N, K).
+        clusters, confidence, resamples, seed, statistic: as `interval` takes them.
+
+    Raises:
+        ValueError: as `interval`, or `a` and `b` are of different shapes.
+    """
+    first, second = _scores(a), _scores(b)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"a is {first.shape} and b is {second.shape}; a paired difference needs the same seeds and test examples"
+        )
+    if statistic is None:  # the mean of the differences: one bootstrap
+        first, second = first - second, np.zeros_like(second[:, :0])
+    options = {"resamples": resamples, "seed": seed, "statistic": statistic}
+    values, replicates, groups = _bootstrap(first, clusters, **options)  # type: ignore[arg-type]
+    if second.size:
+        others, of_others, _ = _bootstrap(second, clusters, **options)  # type: ignore[arg-type]
+        values, replicates = values - others, replicates - of_others
+    found = _interval(values, replicates, groups, confidence)
+    return Difference(**vars(found), p_value=_p_value(found), minimum_detectable=_minimum_detectable(found, confidence))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's (1979) adjusted p-values, in the order given: comparing them with 5% keeps the probability of any false
+    positive among all comparisons at 5%."""
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
+        largest = max(largest, (len(p_values) - rank) * p_values[index])
+        adjusted[index] = min(largest, 1.0)
+    return adjusted
+
+
+def power(difference: float, seeds: int, *, clusters: int, variances: Variances, confidence: float = 0.95) -> float:
+    """Probability that a comparison shows a true difference of this size.
+
+    Args:
+        difference: between the variants, in the unit of the score.
+        seeds: S of each variant.
+        clusters: G of the test set.
+        variances: of a difference: of an earlier comparison (`Difference.variances`), or assumed.
+        confidence: the difference is shown where its interval of this confidence excludes 0.
+    """
+    return _power(abs(difference), variances.parts(seeds, clusters), (seeds, clusters), confidence)
+
+
+def _scores(given: ArrayLike) -> Array:
+    scores = np.asarray(given, dtype=np.float64)
+    if scores.ndim not in (2, 3) or scores.shape[0] == 0:
+        raise ValueError(f"scores are (seeds, examples), not an array of shape {scores.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError("scores hold NaN or infinity; a comparison needs a score of every example")
+    return scores
+
+
+def _bootstrap(
+    scores: Array, clusters: ArrayLike, *, resamples: int, seed: int, statistic: Statistic | None
+) -> tuple[Array, Array, int]:
+    """(scores (S,), scores of the resampled test sets (S, resamples), number of clusters)."""
+    labels = np.asarray(clusters)
+    if labels.shape != scores.shape[1:2]:
+        raise ValueError(f"{scores.shape[1]} examples have {labels.shape} cluster labels; each needs one")
+    _, group = np.unique(labels, return_inverse=True)
+    groups = int(group.max(initial=-1)) + 1
+    if groups < 2:
+        raise ValueError(f"{groups} cluster of test examples; an interval needs at least two")
+    if statistic is None:
+        scores, statistic = np.stack([scores, np.ones_like(scores)], axis=-1), _mean
+    sums = np.zeros((groups, scores.shape[0], scores.shape[-1]))  # (G, S, K)
+    np.add.at(sums, group, scores.swapaxes(0, 1))
+    flat, random = sums.reshape(groups, -1), np.random.default_rng(seed)
+    parts = []
+    for start in range(0, resamples, size := max(1, _CHUNK // groups)):
+        count = min(size, resamples - start)
+        drawn = random.integers(0, groups, (count, groups)) + groups * np.arange(count)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=count * groups).reshape(count, groups)
+        parts.append(statistic((weights @ flat).reshape(count, *sums.shape[1:])))
+    return statistic(sums.sum(0)), np.concatenate(parts).T, groups
+
+
+def _mean(sums: Array) -> Array:
+    """(..., 2): sum of the scores and number of examples -> mean."""
+    mean: Array = sums[..., 0] / sums[..., 1]
+    return mean
+
+
+def _interval(values: Array, replicates: Array, groups: int, confidence: float) -> Interval:
+    seeds = len(values)
+    # A bootstrap of G clusters has the variance of G, not of G - 1.
+    of_examples = replicates.mean(0).var(ddof=1) * groups / (groups - 1)
+    of_seeds = of_both = 0.0
+    if seeds > 1:
+        of_seeds = values.var(ddof=1) / seeds
+        apart = (replicates - replicates.mean(0)).var(axis=1, ddof=1) * groups / (groups - 1)
+        of_both = apart.sum() / (seeds * (seeds - 1))
+    of_both = min(of_both, of_seeds, of_examples)  # no component is negative
+    variances = Variances(
+        seed=float((of_seeds - of_both) * seeds),
+        cluster=float((of_examples - of_both) * groups),
+        both=float(of_both * seeds * groups),
+    )
+    parts = variances.parts(seeds, groups)
+    half = float(_half_width(parts, (seeds, groups), 1 - confidence))
+    mean = float(values.mean())
+    return Interval(mean, mean - half, mean + half, float(np.sqrt(sum(parts))), seeds, groups, variances)
+
+
+def _half_width(parts: tuple[Any, Any], sizes: tuple[int, int], significance: float) -> Any:
+    """Of the interval that leaves out the truth with probability `significance`; parts are (V_seed, V_examples)."""
+    of_seeds, of_clusters = (stats.t.isf(significance / 2, max(size - 1, 1)) for size in sizes)
+    return np.sqrt(of_seeds**2 * parts[0] + of_clusters**2 * parts[1])
+
+
+def _p_value(found: Interval) -> float:
+    """The significance of the interval that ends at 0."""
+    parts, sizes = found.variances.parts(found.seeds, found.clusters), (found.seeds, found.clusters)
+    if found.mean == 0 or sum(parts) == 0:
+        return float(found.mean == 0)
+
+    def beyond(log_p: float) -> float:
+        return float(_half_width(parts, sizes, np.exp(log_p)) - abs(found.mean))
+
+    smallest = -36.0  # of about 1e-16; smaller ones are 0
+    return float(np.exp(optimize.brentq(beyond, smallest, 0.0, xtol=1e-13))) if beyond(smallest) > 0 else 0.0
+
+
+def _power(difference: float, parts: tuple[float, float], sizes: tuple[int, int], confidence: float) -> float:
+    """Probability that an interval excludes 0: over the difference that is found, and over the estimates of both parts
+    of its variance, at the middles of their quantiles."""
+    estimated = []
+    for part, size, axis, count in zip(parts, sizes, (1, 0), _QUANTILES, strict=True):
+        freedom = max(size - 1, 1)
+        middles = (np.arange(count) + 0.5) / count
+        estimated.append(part * np.expand_dims(stats.chi2.ppf(middles, freedom) / freedom, axis))
+    half, error = _half_width((estimated[0], estimated[1]), sizes, 1 - confidence), np.sqrt(sum(parts))
+    if error == 0:
+        return float(difference > 0)
+    return float((stats.norm.sf((half - difference) / error) + stats.norm.cdf((-half - difference) / error)).mean())
+
+
+def _minimum_detectable(found: Interval, confidence: float) -> float:
+    """The difference that is found with `POWER`."""
+    parts, sizes = found.variances.parts(found.seeds, found.clusters), (found.seeds, found.clusters)
+    if sum(parts) == 0:
+        return 0.0
+    largest = 4 * float(_half_width(parts, sizes, 1 - confidence))
+    return float(optimize.brentq(lambda difference: _power(difference, parts, sizes, confidence) - POWER, 0, largest))
