@@ -1,6 +1,6 @@
 # make train EXP=demo_vqa      every target makes .venv first; `make help` lists them
 
-EXP ?= demo_vqa
+EXP ?=
 POINT ?=
 ARGS ?=
 PYTHON ?= python3
@@ -13,7 +13,7 @@ SWEEP = $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER
 	$(if $(GPUS),--gpus $(GPUS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep status cancel evaluate compare validate doctor tensorboard test test-gpu test-slurm lint format clean
+.PHONY: help install list train sweep status cancel evaluate compare validate doctor tensorboard test test-gpu test-slurm lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET [EXP=demo_vqa] [POINT=routing=mul] [ARGS=\"train.lr=1e-3 seed=7\"]"
@@ -26,22 +26,24 @@ $(READY): pyproject.toml
 	@touch $@
 
 install: $(READY)  ## make .venv with everything in it
+list: $(READY)  ## the experiments; `make train` without EXP names them too
+	$(RUN) list
 train: $(READY)  ## train every point of EXP that is not complete, several at once, and compare
-	$(RUN) sweep $(EXP) $(ARGS) $(SWEEP)
+	$(RUN) sweep $(or $(EXP),"") $(ARGS) $(SWEEP)
 sweep: $(READY)  ## the same elsewhere: LAUNCHER=slurm NODES=2 GPUS=4 CLUSTER=gpu DRY_RUN=1
-	$(RUN) sweep $(EXP) $(ARGS) $(SWEEP)
+	$(RUN) sweep $(or $(EXP),"") $(ARGS) $(SWEEP)
 status: $(READY)  ## how far every point of EXP is
-	$(RUN) status $(EXP)
+	$(RUN) status $(or $(EXP),"")
 cancel: $(READY)  ## end what waits or runs of EXP
-	$(RUN) cancel $(EXP) $(if $(POINT),--point "$(POINT)")
+	$(RUN) cancel $(or $(EXP),"") $(if $(POINT),--point "$(POINT)")
 evaluate: $(READY)  ## score the artifacts of EXP again
-	$(RUN) evaluate $(EXP) $(ARGS) $(if $(POINT),--point "$(POINT)")
+	$(RUN) evaluate $(or $(EXP),"") $(ARGS) $(if $(POINT),--point "$(POINT)")
 compare: $(READY)  ## the comparison table of EXP
-	$(RUN) compare $(EXP)
+	$(RUN) compare $(or $(EXP),"")
 validate: $(READY)  ## check EXP
-	$(RUN) validate $(EXP) $(ARGS)
+	$(RUN) validate $(or $(EXP),"") $(ARGS)
 doctor: $(READY)  ## look for what would stop a run of EXP, LAUNCHER=slurm before it is queued
-	$(RUN) doctor $(EXP) $(ARGS) $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER)) \
+	$(RUN) doctor $(or $(EXP),"") $(ARGS) $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER)) \
 		$(if $(NODES),train.nodes=$(NODES)) $(if $(GPUS),train.devices=$(GPUS))
 tensorboard: $(READY)  ## curves, HPARAMS and test images of EXP
 	@test -d runs/$(EXP) || { echo "make: runs/$(EXP) is not there; run: make train EXP=$(EXP)"; exit 2; }

@@ -52,3 +52,13 @@ def shapes_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world") / "shapes"
     make_world(root, train=24, val=8, test=8)
     return root
+
+
+@pytest.fixture
+def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An experiments folder under the current directory, with one shared part."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "experiments"
+    (folder / "base").mkdir(parents=True)
+    (folder / "base" / "short.yaml").write_text("train: {max_steps: 7, lr: 3e-4}\nseed: 1\n")
+    return folder

@@ -18,7 +18,7 @@ try:
     app(["--help"])
 except SystemExit:
     pass
-heavy = {"torch", "lightning", "transformers", "timm", "omegaconf", "matplotlib", "numpy"} & set(sys.modules)
+heavy = {"torch", "lightning", "transformers", "timm", "yaml", "matplotlib", "numpy"} & set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)

@@ -35,8 +35,8 @@ TINY_VISION = {"vit": "vit_tiny_patch16_224", "efficientnet": "tf_efficientnet_l
 SMALL = (
     *("train.max_steps=2", "train.epochs=null", "train.warmup_steps=null", "train.batch_size=4", "train.accumulate=1"),
     *("train.workers=0", "train.precision=32-true", "train.accelerator=cpu", "evaluate.panel=2"),
-    *("data.prepare=shapes", "data.splits={}", "data.train=train", "data.answers=null", "data.min_answer_count=1"),
-    *("vision.weights=random", "vision.image_size=32", "language.gguf_file=null", "generate.max_new_tokens=4"),
+    *("data.prepare=shapes", "data.splits={}", "data.train=train", "data.answers=null"),
+    *("vision.weights=random", "vision.image_size=32", "language.gguf_file=null"),
 )
 """Overrides of every experiment."""
 
@@ -59,6 +59,7 @@ def small(name: str, world: Path, backbones: dict[str, Path]) -> Experiment:
     splits = SPLITS[config.data.name]
     overrides = [
         *SMALL,
+        "generate.max_new_tokens=4" if config.generates else "data.min_answer_count=1",
         f"data.root={world}",
         f"data.validation={'val' if config.data.validation else 'null'}",
         f"data.test={config.data.test if config.data.test in splits else 'test'}",

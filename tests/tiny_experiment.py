@@ -107,6 +107,7 @@ def _write(folder: Path, experiment: dict[str, Any], sections: dict[str, object]
     for name, section in sections.items():
         merged = experiment.get(name)
         experiment[name] = {**merged, **section} if isinstance(merged, dict) and isinstance(section, dict) else section
+    experiment = {name: section for name, section in experiment.items() if section is not None}
     file = folder / "tiny.yaml"
     file.write_text(yaml.safe_dump(experiment))
     return file

@@ -10,17 +10,20 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from vlrouting.verbosity import is_quiet
+
 LINE_SECONDS = 30.0
 """Between two lines in a log file."""
 
 
 def say(text: str) -> None:
-    """Print a line on standard error, where results are not."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line on standard error, where results are not; nothing with `vlrouting -q`."""
+    if not is_quiet():
+        print(text, file=sys.stderr, flush=True)
 
 
 def bars() -> Progress:
-    """Bars on standard error, each with a note beside it. Outside a terminal they are not shown."""
+    """Bars on standard error, each with a note beside it; not outside a terminal, nor with `vlrouting -q`."""
     console = Console(file=sys.stderr)
     return Progress(
         TextColumn("{task.description}", markup=False),
@@ -29,7 +32,7 @@ def bars() -> Progress:
         TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=not console.is_terminal or is_quiet(),
     )
 
 

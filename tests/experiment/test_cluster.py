@@ -49,7 +49,8 @@ def test_every_error_at_once_with_its_line(experiments: Path) -> None:
         "and 2024-01-31 as a date: put a text in quotes",
         "mine.yaml:6: environment.2X: is no name of a variable",
         "mine.yaml:7: sbatch: --nodes is written from the experiment or from another key; take it out",
-        "mine.yaml:7: sbatch: '-x n1' is no option in its long form, such as --exclusive or --mail-type=FAIL",
+        "mine.yaml:7: sbatch: '-x n1' is no option in its long form, such as --exclusive or --mail-type=FAIL; "
+        "write one option an entry",
         "mine.yaml:8: setup: expected a list of texts, got 'echo'",
         "mine.yaml:9: retries: -1 is below 0",
     ]
@@ -60,12 +61,12 @@ def test_every_error_at_once_with_its_line(experiments: Path) -> None:
     [
         ('time: "soon"', "time: 'soon' is no time limit; write"),
         ('time: "00:02:00"', "signal_seconds, time: 120 seconds leave nothing of the time limit 00:02:00"),
-        ("signal_seconds: 70000", "signal_seconds: 70000 is above 65535"),
+        ("signal_seconds: 70000", "signal_seconds: 70000 is above 65,535"),
         ("signal_seconds: 0", "signal_seconds: 0 is below 1"),
         ("cpus_per_task: 0", "cpus_per_task: 0 is below 1"),
         ("max_points_at_once: 0", "max_points_at_once: 0 is below 1"),
-        ('account: ""', "account: is to be one line of text"),
-        ('command_prefix: "a\\nb"', "command_prefix: is to be one line of text"),
+        ('account: ""', "account: '' is not one line of text; leave it out, or null"),
+        ('command_prefix: "a\\nb"', "command_prefix: 'a\\nb' is not one line of text"),
         ("extends: [base/short]", "extends: unknown key."),
         ("sweep: {}", "sweep: unknown key."),
         ("- 1", "expected keys with values"),

@@ -9,8 +9,10 @@ import pytest
 
 from tests.experiment.writing import write
 from vlrouting.config import BottleneckConfig, DataConfig, ExperimentConfig, SplitConfig, TrainConfig
+from vlrouting.config.fit import describe
+from vlrouting.config.limits import LocalPath
 from vlrouting.experiment import UserError, load, to_yaml
-from vlrouting.experiment.schema import all_keys, describe, hint_of, is_section
+from vlrouting.experiment.schema import all_keys, hint_of, is_section
 from vlrouting.experiment.sweep import point_name
 
 
@@ -53,9 +55,9 @@ def test_environment_variables_and_references_are_resolved(experiments: Path, mo
 def test_overrides_win(experiments: Path) -> None:
     write(experiments, "x", "extends: [base/short]\n")
     overrides = ["bottleneck.routing=mul", "bottleneck.layers=[0, 3]", "data.validation=", "train.lr=1e-3", "seed=5"]
-    config = load("x", [*overrides, "data.splits.val.questions=q.json", "seed=6"]).points[0].config
+    config = load("x", [*overrides, "data.splits.val.questions=q.json"]).points[0].config
     assert (config.bottleneck.routing, config.bottleneck.layers, config.train.lr) == ("mul", [0, 3], 1e-3)
-    assert (config.data.validation, config.seed) == (None, 6)
+    assert (config.data.validation, config.seed) == (None, 5)
     assert config.data.splits["val"].questions == "q.json"
 
 
@@ -166,5 +168,5 @@ def test_the_schema_follows_every_field() -> None:
     sections = [field.name for field in dataclasses.fields(ExperimentConfig) if is_section(hint_of(field.name))]
     several = ("bottlenecks", "select")
     assert sections == ["data", "vision", "language", "bottleneck", *several, "model", "train", "generate", "evaluate"]
-    assert hint_of("data.splits.any.questions") is str
+    assert hint_of("data.splits.any.questions") == LocalPath
     assert hint_of("data.root.deeper") is hint_of("") is None

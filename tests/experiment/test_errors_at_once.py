@@ -34,7 +34,6 @@ def test_five_errors_at_once(experiments: Path) -> None:
         "x.yaml:5: bottleneck.rank: expected a whole number, got 'wide'",
         "x.yaml:7: bottleneck.alpha: kind of bottleneck 'adapter' has no key 'alpha'. Its keys: kind, tower, routing, "
         "targets, layers, rank, place, shared_down, dropout, position, shared, residual, scale.",
-        "x.yaml:9: data.root: data/none is not there; fetch it",
     ]
 
 
@@ -57,7 +56,7 @@ def test_five_errors_at_once(experiments: Path) -> None:
             "bottlenecks, select, model, train, generate, evaluate, extends, sweep.",
         ),
         ("model: {qqqqq: 1}", "model.qqqqq: unknown key. Keys of model: visual_input, architecture, unfreeze, "),
-        ("sweep: {qqqqq: {}}", "sweep.qqqqq: unknown key. Keys of sweep: grid, cases, points."),
+        ("sweep: {qqqqq: {}}", "sweep.qqqqq: unknown key. Keys of sweep: grid, cases, points, max_points."),
         ("bottleneck: {RANK: 1}", "bottleneck.RANK: unknown key. Did you mean 'bottleneck.rank'?"),
     ],
 )
@@ -84,13 +83,13 @@ def test_unknown_keys_are_answered_with_the_nearest(experiments: Path, given: st
         ("data: {root: 2024-01-31}", "data.root: expected a text, got 2024-01-31. YAML reads words such as"),
         ("bottleneck: add", "bottleneck: is a section: expected keys below it"),
         ("seed: ???", "seed: is left open (???): give it a value"),
-        ("data: {root: '${nowhere.x}'}", "data.root: '${nowhere.x}' cannot be resolved: Interpolation key"),
+        ("data: {root: '${nowhere.x}'}", "data.root: '${nowhere.x}' cannot be resolved: nowhere.x: unknown key"),
         ("data: {root: '${oc.env:NOT_SET_AT_ALL}'}", "data.root: '${oc.env:NOT_SET_AT_ALL}' cannot be resolved:"),
         ("data: {root: '${oops'}", "data.root: '${oops' cannot be resolved:"),
         ("data: {root: !secret x}", "data.root: cannot be read: could not determine a constructor"),
         ("seed: !!bool maybe", "seed: cannot be read as bool"),
         ("seed: 2024-13-01", "seed: cannot be read: month must be in 1..12"),
-        ("bottleneck: {targets: &a [*a]}", "bottleneck.targets: cannot be read: found unconstructable recursive node"),
+        ("bottleneck: {targets: &a [*a]}", "an alias contains itself"),
     ],
 )
 def test_wrong_types_are_said_in_words(experiments: Path, given: str, expected: str) -> None:
@@ -147,7 +146,7 @@ def test_broken_yaml_is_one_diagnostic_with_its_line(experiments: Path, text: st
 def test_a_file_that_is_no_text_is_a_diagnostic(experiments: Path) -> None:
     (experiments / "x.yaml").write_bytes(b"\xff\xfe\x00")
     (line,) = error_lines()
-    assert line.startswith("x.yaml: cannot be read")
+    assert line.startswith("x.yaml: is not UTF-8 text but looks like UTF-16")
 
 
 def test_duplicate_keys_are_told(experiments: Path) -> None:

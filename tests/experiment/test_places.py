@@ -144,5 +144,7 @@ def test_a_later_file_that_chooses_another_kind_replaces_the_keys_of_the_earlier
         "command line: bottleneck.alpha: kind of bottleneck 'ia3' has no key 'alpha'. "
         "Its keys: kind, tower, routing, targets, layers."
     ]
+    assert len(error_lines(overrides=("bottleneck.kind=adapter", "bottleneck.alpha=4"))) == 1
+    assert len(error_lines(overrides=("bottleneck.alpha=4", "bottleneck.kind=adapter"))) == 1
     write(experiments, "x", f"{start}bottlenecks: {{text: {{kind: adapter, rank: 4}}}}\n")
     assert load("x").points[0].config.named_bottlenecks == {"text": BottleneckConfig("adapter", rank=4)}

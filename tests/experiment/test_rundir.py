@@ -94,7 +94,7 @@ def test_complete_needs_everything(run: RunDirectory, gone: str) -> None:
 def test_damaged_files_count_as_not_complete(run: RunDirectory, caplog: pytest.LogCaptureFixture) -> None:
     finish(run)
     run.metrics.write_text('{"test/vqa_accuracy": "high"}')
-    with pytest.raises(UserError, match=r"metrics.json: 'test/vqa_accuracy' is no number: 'high'"):
+    with pytest.raises(UserError, match=r"metrics.json is damaged: 'test/vqa_accuracy': expected a number, got 'high'"):
         run.read_metrics()
     assert not run.is_complete()
     run.run_json.write_text('{"status": "comple')

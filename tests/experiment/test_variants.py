@@ -214,5 +214,5 @@ def test_a_stored_configuration_that_cannot_be_read() -> None:
     assert config_from_dict(asdict(ExperimentConfig(language=LanguageConfig("x")))).language.name == "x"
     with pytest.raises(ValueError, match=r"train has no key 'lrr'\. Did you mean 'lr'\?"):
         config_from_dict({"train": {"lrr": 1}})
-    with pytest.raises(ValueError, match="unknown kind of bottleneck 'my_kind'; known: none, lora"):
+    with pytest.raises(ValueError, match=r"bottleneck\.kind: 'my_kind' is not one of none, lora"):
         config_from_dict({"bottleneck": {"kind": "my_kind"}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from vlrouting.cli import artifacts, datasets, experiments  # noqa: F401 - they add their commands to `app`
+from vlrouting.cli import artifacts, datasets, experiments, explore  # noqa: F401 - they add their commands to `app`
 from vlrouting.cli.app import app, fail
 
 __all__ = ["app", "main"]

@@ -22,7 +22,12 @@ def make_data(
     val_images: Annotated[int | None, typer.Option("--val", min=1, help="Images to validate on.")] = None,
     test_images: Annotated[int | None, typer.Option("--test", min=1, help="Images to test on.")] = None,
 ) -> None:
-    """Draw a world of scenes and write it in the official formats of COCO captions, VQAv2, GQA and NLVR2."""
+    """Draw a world of scenes and write it in the official formats of COCO captions, VQAv2, GQA and NLVR2.
+
+    \b
+    vlrouting data make shapes --root data/shapes
+    vlrouting data make shapes --root data/small --train 100 --val 10 --test 20
+    """
     if world != "shapes":
         fail(f"there is no world '{world}'; the one there is: shapes")
     from vlrouting.shapes import make_world

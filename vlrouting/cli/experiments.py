@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlrouting.cli.app import app, fail
+from vlrouting.cli.arguments import RUNS, DryRun, ExperimentName, Overrides, PointNames, Runs
 
 if TYPE_CHECKING:
     from vlrouting.experiment import Experiment, Point
-
-ExperimentName = Annotated[str, typer.Argument(metavar="EXP", help="A name in experiments/, or a YAML file.")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key=value …]", help="bottleneck.rank=16 seed=7")]
-PointNames = Annotated[list[str] | None, typer.Option("--point", "-p", help="Only this point; may be repeated.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would run or be submitted; write nothing.")]
-Runs = Annotated[Path, typer.Option(help="Folder of the run directories.")]
-RUNS = Path("runs")
 
 
 class Launcher(str, Enum):
@@ -30,8 +24,13 @@ class Launcher(str, Enum):
 
 
 @app.command()
-def validate(experiment: ExperimentName, overrides: Overrides = None) -> None:
-    """Check an experiment: every error at once, in a second, before anything heavy starts."""
+def validate(experiment: ExperimentName = "", overrides: Overrides = None) -> None:
+    """Check an experiment: every error at once, in a second, before anything heavy starts.
+
+    \b
+    vlrouting validate demo_vqa
+    vlrouting validate demo_vqa bottleneck.rank=16 "sweep.grid.seed=[0, 1, 2]"
+    """
     checked = _load(experiment, overrides)
     typer.echo(f"{checked.source}: {len(checked.points)} points")
     for point in checked.points:
@@ -41,8 +40,15 @@ def validate(experiment: ExperimentName, overrides: Overrides = None) -> None:
 
 
 @app.command()
-def train(experiment: ExperimentName, overrides: Overrides = None, point: PointNames = None, runs: Runs = RUNS) -> None:
-    """Train and evaluate every point that is not complete, resume what was cut off, and compare."""
+def train(
+    experiment: ExperimentName = "", overrides: Overrides = None, point: PointNames = None, runs: Runs = RUNS
+) -> None:
+    """Train and evaluate every point that is not complete, resume what was cut off, and compare.
+
+    \b
+    vlrouting train demo_vqa
+    vlrouting train demo_vqa -p routing=mul train.lr=1e-3
+    """
     checked = _load(experiment, overrides)
     points = _points(checked, point)
     from vlrouting.launch.in_process import train as train_points
@@ -52,7 +58,7 @@ def train(experiment: ExperimentName, overrides: Overrides = None, point: PointN
 
 @app.command()
 def doctor(
-    experiment: ExperimentName,
+    experiment: ExperimentName = "",
     overrides: Overrides = None,
     point: PointNames = None,
     runs: Runs = RUNS,
@@ -60,7 +66,12 @@ def doctor(
     gpu_memory: Annotated[float | None, typer.Option(min=0, help="GiB of the GPUs that will be used.")] = None,
     measure: Annotated[bool, typer.Option("--measure", help="Run a training step here for its peak memory.")] = False,
 ) -> None:
-    """Look for what would stop or spoil a run, before anything is queued; each finding has its remedy."""
+    """Look for what would stop or spoil a run, before anything is queued; each finding has its remedy.
+
+    \b
+    vlrouting doctor coco_gpt2_routing
+    vlrouting doctor coco_gpt2_routing --launcher slurm train.devices=4 --gpu-memory 40
+    """
     from vlrouting.doctor import command
 
     if command.look(experiment, overrides or [], point or [], runs, launcher, gpu_memory, measure):
@@ -71,7 +82,7 @@ def doctor(
 
 @app.command()
 def sweep(
-    experiment: ExperimentName,
+    experiment: ExperimentName = "",
     overrides: Overrides = None,
     point: PointNames = None,
     launcher: Annotated[
@@ -87,7 +98,12 @@ def sweep(
     dry_run: DryRun = False,
     runs: Runs = RUNS,
 ) -> None:
-    """Run every point that is not complete, each as a process group of its own; resume what was cut off."""
+    """Run every point that is not complete, each as a process group of its own; resume what was cut off.
+
+    \b
+    vlrouting sweep demo_vqa --at-once 2
+    vlrouting sweep coco_gpt2_routing --launcher slurm --cluster gpu --gpus 4 --dry-run
+    """
     shape = {"train.nodes": nodes, "train.devices": gpus}
     given = [f"{key}={value}" for key, value in shape.items() if value is not None]
     checked = _load(experiment, [*(overrides or []), *given])
@@ -124,8 +140,12 @@ def sweep(
 
 
 @app.command()
-def status(experiment: ExperimentName, runs: Runs = RUNS) -> None:
-    """Show every point: queued, running (step, loss, rate, time left), complete, failed and why."""
+def status(experiment: ExperimentName = "", runs: Runs = RUNS) -> None:
+    """Show every point: queued, running (step, loss, rate, time left), complete, failed and why.
+
+    \b
+    vlrouting status demo_vqa
+    """
     from vlrouting.launch.open_points import known_points
     from vlrouting.launch.status import show_status
 
@@ -133,8 +153,13 @@ def status(experiment: ExperimentName, runs: Runs = RUNS) -> None:
 
 
 @app.command()
-def cancel(experiment: ExperimentName, point: PointNames = None, runs: Runs = RUNS) -> None:
-    """End what waits or runs of an experiment, on a cluster or on this machine; what was saved is kept."""
+def cancel(experiment: ExperimentName = "", point: PointNames = None, runs: Runs = RUNS) -> None:
+    """End what waits or runs of an experiment, on a cluster or on this machine; what was saved is kept.
+
+    \b
+    vlrouting cancel demo_vqa
+    vlrouting cancel demo_vqa -p routing=mul
+    """
     from vlrouting.launch.cancel import cancel as cancel_points
     from vlrouting.launch.open_points import known_points
 
@@ -146,9 +171,14 @@ def cancel(experiment: ExperimentName, point: PointNames = None, runs: Runs = RU
 
 @app.command()
 def evaluate(
-    experiment: ExperimentName, overrides: Overrides = None, point: PointNames = None, runs: Runs = RUNS
+    experiment: ExperimentName = "", overrides: Overrides = None, point: PointNames = None, runs: Runs = RUNS
 ) -> None:
-    """Score the artifacts of complete points again."""
+    """Score the artifacts of complete points again.
+
+    \b
+    vlrouting evaluate demo_vqa
+    vlrouting evaluate coco_gpt2_routing evaluate.spice=true
+    """
     checked = _load(experiment, overrides)
     points = _points(checked, point)
     from vlrouting.training.evaluation import evaluate as evaluate_points
@@ -158,9 +188,15 @@ def evaluate(
 
 
 @app.command()
-def compare(experiment: ExperimentName, runs: Runs = RUNS) -> None:
-    """Print the comparison table from the run directories; write it as Markdown, CSV and a plot."""
-    _compare(Path(experiment).stem if experiment.endswith(".yaml") else experiment, runs)
+def compare(experiment: ExperimentName = "", runs: Runs = RUNS) -> None:
+    """Print the comparison table from the run directories; write it as Markdown, CSV and a plot.
+
+    \b
+    vlrouting compare demo_vqa
+    """
+    from vlrouting.experiment.compose import run_name
+
+    _compare(run_name(experiment), runs)
 
 
 def _load(name: str, overrides: list[str] | None) -> Experiment:

@@ -1,7 +1,9 @@
 """Every section of an experiment, as a dataclass: the field is the YAML key, its docstring the manual.
 
 Standard library only: `vlrouting validate` reads this without torch, and a notebook may build any section by hand.
-`problems()` returns what is wrong as `Problem` objects rather than raising, so that a user is told of all at once.
+The type of a field says what it may hold: `rank: Annotated[int, Range(least=1)]`. `check(section)` returns what is
+wrong with the values and, by the section's own `problems()`, with combinations of them, as `Problem` objects rather
+than raising, so that a user is told of all at once.
 The registries (`KINDS`, `TASKS`, …) hold what can be chosen by name, plug-ins' entries included.
 """
 
@@ -9,7 +11,9 @@ from vlrouting.config.backbones import LanguageConfig, VisionConfig
 from vlrouting.config.bottleneck import KINDS, BottleneckConfig
 from vlrouting.config.data import DATASETS, METRICS, DataConfig, DatasetFacts, SplitConfig
 from vlrouting.config.experiment import ExperimentConfig
+from vlrouting.config.fit import check
 from vlrouting.config.kinds import AdapterConfig, LoraConfig, LowRankConfig
+from vlrouting.config.limits import Form, LocalPath, OneOf, Range
 from vlrouting.config.problem import Problem
 from vlrouting.config.registry import Registry
 from vlrouting.config.routings import ROUTINGS, RoutingFacts
@@ -34,12 +38,16 @@ __all__ = [
     "DatasetFacts",
     "EvaluateConfig",
     "ExperimentConfig",
+    "Form",
     "GenerateConfig",
     "LanguageConfig",
+    "LocalPath",
     "LoraConfig",
     "LowRankConfig",
     "ModelConfig",
+    "OneOf",
     "Problem",
+    "Range",
     "Registry",
     "RoutingFacts",
     "SelectConfig",
@@ -48,4 +56,5 @@ __all__ = [
     "TrainConfig",
     "TransformConfig",
     "VisionConfig",
+    "check",
 ]

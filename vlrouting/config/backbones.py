@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from vlrouting.config.problem import Problem, at_least, one_of
-from vlrouting.config.transforms import TRANSFORMS, TransformConfig
+from vlrouting.config.limits import LocalPath, ModelName, OneOf, Range
+from vlrouting.config.problem import Problem
+from vlrouting.config.transforms import TransformConfig
 
 FEATURES = ("pooled", "tokens")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -17,19 +19,19 @@ ATTENTION = ("auto", "eager", "sdpa", "flash_attention_2")
 class VisionConfig:
     """The frozen vision encoder."""
 
-    name: str = "vit_base_patch16_224.orig_in21k"
+    name: ModelName = "vit_base_patch16_224.orig_in21k"
     """Any timm model, or a folder (`package:MODULE/FOLDER` for one inside an installed package) that holds a model as
     timm's hub does: config.json and model.safetensors."""
-    weights: str = "hub"
+    weights: LocalPath = "hub"
     """`hub` (the folder's own, where `name` is one), `random`, a file, or `package:MODULE/FILE` for weights inside an
     installed package."""
-    features: str = "pooled"
+    features: Annotated[str, OneOf(FEATURES)] = "pooled"
     """`pooled` (B, 1, Dv) or `tokens` (B, V, Dv)."""
-    image_size: int | None = None
+    image_size: Annotated[int, Range(least=16, most=16_384)] | None = None
     """Pixels of a side. Default: the model's own."""
     cache: bool = True
     """Compute every image's features once, and share them between the points."""
-    cache_dir: str | None = None
+    cache_dir: LocalPath | None = None
     """Where. Default: `features/` under data.root."""
     transforms: dict[str, TransformConfig] = field(default_factory=dict)
     """Changes of the loaded model before anything is attached, in this order: name of a registered transform -> its
@@ -37,28 +39,26 @@ class VisionConfig:
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
-        found = one_of("features", self.features, FEATURES)
-        found += at_least("image_size", self.image_size, 16) if self.image_size is not None else []
-        return found + _transform_problems(self.transforms)
+        return _transform_problems(self.transforms)
 
 
 @dataclass
 class LanguageConfig:
     """The frozen language model."""
 
-    name: str = "roberta-base"
+    name: ModelName = "roberta-base"
     """A hub id, a local folder, or `package:MODULE/FOLDER`: any transformers encoder to classify with, any causal
     language model to write with."""
-    gguf_file: str | None = None
+    gguf_file: ModelName | None = None
     """Name of the GGUF file in there, where the model comes as one (needs the package gguf)."""
-    revision: str | None = None
+    revision: ModelName | None = None
     """Hub revision (branch, tag or commit). The commit that was used is recorded."""
-    weights: str = "pretrained"
+    weights: Annotated[str, OneOf(WEIGHTS)] = "pretrained"
     """`pretrained`, or `random`: the architecture of `name` with fresh weights."""
 
-    dtype: str = "float32"
+    dtype: Annotated[str, OneOf(DTYPES)] = "float32"
     """Precision of the frozen weights: `float32`, `bfloat16` or `float16`. Trainable parameters stay in float32."""
-    attention: str = "auto"
+    attention: Annotated[str, OneOf(ATTENTION)] = "auto"
     """Implementation: `auto` (transformers' choice, mostly `sdpa`), `eager`, `sdpa`, `flash_attention_2`. On a CPU,
     `eager` is the fastest for a dozen tokens in bfloat16 (benchmarks/attention.py)."""
     transforms: dict[str, TransformConfig] = field(default_factory=dict)
@@ -67,17 +67,12 @@ class LanguageConfig:
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
-        return (
-            one_of("weights", self.weights, WEIGHTS)
-            + one_of("dtype", self.dtype, DTYPES)
-            + one_of("attention", self.attention, ATTENTION)
-            + _transform_problems(self.transforms)
-        )
+        return _transform_problems(self.transforms)
 
 
 def _transform_problems(transforms: dict[str, TransformConfig]) -> list[Problem]:
-    found: list[Problem] = []
-    for name, transform in transforms.items():
-        own = transform.problems() if name in TRANSFORMS else one_of("", name, TRANSFORMS.names())
-        found += [problem.below(f"transforms.{name}") for problem in own]
-    return found
+    return [
+        problem.below(f"transforms.{name}")
+        for name, transform in transforms.items()
+        for problem in transform.problems()
+    ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from vlrouting.config.problem import Problem, one_of
+from vlrouting.config.limits import OneOf, Range
+from vlrouting.config.problem import Problem
 from vlrouting.config.registry import Registry
 from vlrouting.config.routings import ROUTINGS
 
@@ -27,15 +28,15 @@ class BottleneckConfig:
     kind: str = "lora"
     """A name of the registry of kinds: `none` (no bottleneck), `lora`, `adapter`, `ia3`, or a plug-in's."""
     _: KW_ONLY
-    tower: str = "language"
+    tower: Annotated[str, OneOf(TOWERS)] = "language"
     """The backbone that it adapts: `language` or `vision`. The vision tower can do without routing only: there is no
     image to route by before the tower has run."""
-    routing: str = "none"
+    routing: Annotated[str, OneOf(ROUTINGS)] = "none"
     """How the image steers the text: a registered routing function. `none` leaves the image out."""
     targets: list[str] | None = None
     """Which base layers are adapted: roles (query, key, value, output, up, down) or, with a dot or a star, patterns of
     module names. Default: the kind's own choice."""
-    layers: list[int] | None = None
+    layers: list[Annotated[int, Range(least=0, most=10_000)]] | None = None
     """Which blocks, counted from 0. Default: all."""
 
     attaches: ClassVar[bool] = True
@@ -56,7 +57,7 @@ class BottleneckConfig:
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
-        found = one_of("routing", self.routing, ROUTINGS.names()) + one_of("tower", self.tower, TOWERS)
+        found: list[Problem] = []
         if self.routed and self.no_routing:
             message = f"kind: {self.kind} cannot route: {self.no_routing}"
             found.append(Problem(("routing",), message, "set none", depends_on=("kind",)))

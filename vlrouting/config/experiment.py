@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
 from vlrouting.config.bottleneck import BottleneckConfig
 from vlrouting.config.data import DATASETS, DataConfig
 from vlrouting.config.kinds import LoraConfig
-from vlrouting.config.problem import Problem, at_least, one_of
+from vlrouting.config.limits import OneOf, Range
+from vlrouting.config.problem import Problem
 from vlrouting.config.routings import ROUTINGS
-from vlrouting.config.selection import SELECTORS, SelectConfig
+from vlrouting.config.selection import SelectConfig
 from vlrouting.config.tasks import ARCHITECTURES, TASKS
 from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
 
@@ -23,9 +25,9 @@ SINGLE = "bottleneck"
 class ExperimentConfig:
     """One point of an experiment: everything that is needed to run it."""
 
-    seed: int = 42
+    seed: Annotated[int, Range(least=0, most=2**32 - 1)] = 42
     """Seed of initialisation, data order and noise."""
-    task: str = "vqa_classification"
+    task: Annotated[str, OneOf(TASKS)] = "vqa_classification"
     """What is trained: `vqa_classification` (a head over an answer vocabulary), `vqa_generation` (the answer is
     generated after the question), `captioning`, or a plug-in's."""
     plugins: list[str] = field(default_factory=list)
@@ -72,18 +74,13 @@ class ExperimentConfig:
         return self.uses_image and adapted
 
     def problems(self) -> list[Problem]:
-        """What is wrong with every section and with combinations of sections."""
-        found = one_of("task", self.task, TASKS.names()) + at_least("seed", self.seed, 0)
-        if self.seed >= 2**32:
-            found.append(Problem(("seed",), f"{self.seed} does not fit into 32 bits"))
-        for name in SECTIONS:
-            found += [problem.below(name) for problem in getattr(self, name).problems()]
+        """What cannot go together, within the sections and between them. The values themselves fit (see `fit`)."""
+        found = [problem.below(name) for name in SECTIONS for problem in getattr(self, name).problems()]
         for name, bottleneck in self.named_bottlenecks.items():
             section = f"bottlenecks.{name}" if self.bottlenecks else SINGLE
             found += [problem.below(section) for problem in bottleneck.problems()]
             found += self._with_bottleneck(section, bottleneck)
         if self.select is not None:
-            found += one_of("select.method", self.select.method, SELECTORS.names())
             found += [problem.below("select") for problem in self.select.problems()]
         return found + self._between_sections()
 
@@ -94,19 +91,17 @@ class ExperimentConfig:
             found.append(Problem(keys, "none leaves the routing no image", f"set {section}.routing: none"))
         if bottleneck.tower == "vision" and self.model.visual_input != "image":
             found.append(Problem((f"{section}.tower", "model.visual_input"), "no image enters the vision tower"))
-        causal = bottleneck.routing not in ROUTINGS or ROUTINGS.facts(bottleneck.routing).causal
-        if self.task in TASKS and self.generates and not causal:
+        if self.generates and not ROUTINGS.facts(bottleneck.routing).causal:
             message = f"{bottleneck.routing} reads later tokens too, so it cannot go with {self.task}"
             found.append(Problem((f"{section}.routing",), message, "choose another", depends_on=("task",)))
         return found
 
     def _between_sections(self) -> list[Problem]:
         found = []
-        if self.task in TASKS and self.architecture in ARCHITECTURES:
-            generates = ARCHITECTURES.facts(self.architecture).generates
-            if generates != self.generates:
-                message = f"{self.architecture} {'generates text' if generates else 'classifies'}, unlike {self.task}"
-                found.append(Problem(("model.architecture", "task"), message))
+        generates = ARCHITECTURES.facts(self.architecture).generates
+        if generates != self.generates:
+            message = f"{self.architecture} {'generates text' if generates else 'classifies'}, unlike {self.task}"
+            found.append(Problem(("model.architecture", "task"), message))
         if self.model.standardize_visual and not (self.vision.cache and not self.trains_vision):
             keys = ("model.standardize_visual", "vision.cache")
             found.append(Problem(keys, "measures the cached features", "set vision.cache: true, and train no vision"))
@@ -114,9 +109,8 @@ class ExperimentConfig:
             keys = ("evaluate.checkpoint", "data.validation")
             found.append(Problem(keys, "best needs a validation split", "set data.validation"))
         fitting = [name for name in DATASETS if self.task in DATASETS.facts(name).tasks]
-        fitting += TASKS.facts(self.task).datasets if self.task in TASKS else ()
-        if self.task in TASKS and self.data.name in DATASETS and self.data.name not in fitting:
-            fit = ", ".join(fitting)
-            message = f"{self.task} is for {fit or 'no dataset here'}, not for {self.data.name}"
+        fitting += TASKS.facts(self.task).datasets
+        if self.data.name not in fitting:
+            message = f"{self.task} is for {', '.join(fitting) or 'no dataset here'}, not for {self.data.name}"
             found.append(Problem(("task", "data.name"), message))
         return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from vlrouting.config.bottleneck import KINDS, BottleneckConfig
-from vlrouting.config.problem import Problem, at_least, one_of
+from vlrouting.config.limits import Fraction, OneOf, Positive, Range
+from vlrouting.config.problem import Problem
 from vlrouting.config.routings import ROUTINGS
 
 PLACES = ("bottleneck", "after_up")
@@ -27,25 +28,23 @@ class LowRankConfig(BottleneckConfig):
     """What the kinds with a down- and an up-projection share."""
 
     _: KW_ONLY
-    rank: int = 64
+    rank: Annotated[int, Range(least=1, most=100_000)] = 64
     """Width R of the bottleneck."""
-    place: str = "bottleneck"
+    place: Annotated[str, OneOf(PLACES)] = "bottleneck"
     """`bottleneck`, or `after_up`: an ablation that routes after the up-projection, with the features as they are."""
     shared_down: bool = True
     """The image goes through the text's own down-projection; false gives it one of its own."""
-    dropout: float = 0.0
+    dropout: Fraction = 0.0
     """Dropout on the bottleneck's text input while training."""
 
     def problems(self) -> list[Problem]:
         """See `BottleneckConfig`."""
-        found = super().problems() + one_of("place", self.place, PLACES) + at_least("rank", self.rank, 1)
-        if not 0 <= self.dropout < 1:
-            found.append(Problem(("dropout",), f"{self.dropout} is not in [0, 1)"))
+        found = super().problems()
         if self.place != "after_up":
             return found
         if not self.routed:
             found.append(Problem(("place", "routing"), "after_up needs a routing function", "set routing"))
-        elif self.routing in ROUTINGS and not ROUTINGS.facts(self.routing).after_up:
+        elif not ROUTINGS.facts(self.routing).after_up:
             message = (
                 f"after_up cannot train with routing: {self.routing}, which is zero or constant while `up` is zero"
             )
@@ -62,13 +61,8 @@ class LoraConfig(LowRankConfig):
 
     kind: str = "lora"
     _: KW_ONLY
-    alpha: float | None = None
+    alpha: Positive | None = None
     """The update is scaled by alpha / rank. Default: rank, a scale of 1."""
-
-    def problems(self) -> list[Problem]:
-        """See `BottleneckConfig`."""
-        finite = self.alpha is None or abs(self.alpha) < float("inf")
-        return super().problems() + ([] if finite else [Problem(("alpha",), f"{self.alpha} is not a finite number")])
 
 
 @dataclass
@@ -80,18 +74,18 @@ class AdapterConfig(LowRankConfig):
 
     kind: str = "adapter"
     _: KW_ONLY
-    position: str = "post_module"
+    position: Annotated[str, OneOf(POSITIONS)] = "post_module"
     """Where it stands: after the sub-layer's last module, before its norm, after its norm, or `parallel` to it."""
     shared: bool = False
     """One adapter per block, used after attention and after the MLP."""
     residual: bool = True
     """Add the adapter's input to its output. `position: parallel` adds to the sub-layer's output instead."""
-    scale: float | None = None
+    scale: Positive | None = None
     """`position: parallel` only: factor on what is added. Default: 4 (arXiv 2110.04366, section 4.5)."""
 
     def problems(self) -> list[Problem]:
         """See `BottleneckConfig`."""
-        found = super().problems() + one_of("position", self.position, POSITIONS)
+        found = super().problems()
         parallel = self.position == "parallel"
         if self.scale is not None and not parallel:
             found.append(Problem(("scale", "position"), "belongs to position: parallel"))

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
+NAME_RULE = "use letters, digits and _ - + = , ."
+"""What the name of a folder may be made of, so that it is safe in a shell, a batch script and on any file system."""
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=,-]*")
 LISTED = 5
 """Names of a long list that a message shows."""
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a name follows `NAME_RULE` and begins with a letter, a digit or _."""
+    return _NAME.fullmatch(name) is not None
 
 
 def nearest_names(word: str, known: Iterable[str], count: int = 1, cutoff: float = 0.6) -> list[str]:
@@ -26,7 +35,7 @@ def no_such_key(owner: str, key: str, known: Iterable[str]) -> tuple[str, str]:
     return f"{owner} has no key '{key}'", f".{hint}"
 
 
-def listed(names: Iterable[object]) -> str:
+def listed(names: Iterable[object], most: int = LISTED) -> str:
     """`a, b, c, d, e and 3 more`."""
     every = list(map(str, names))
-    return ", ".join(every[:LISTED]) + (f" and {len(every) - LISTED} more" if len(every) > LISTED else "")
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")

@@ -57,13 +57,3 @@ def one_of(key: str, value: str, known: tuple[str, ...]) -> list[Problem]:
     if value in known:
         return []
     return [Problem((key,), f"'{value}' is not one of {', '.join(known)}", word=value, choices=known)]
-
-
-def at_least(key: str, value: float, least: float) -> list[Problem]:
-    """A problem when the number is below `least`, or is not a number."""
-    return [] if value >= least else [Problem((key,), f"{value} is below {least:g}")]
-
-
-def above(key: str, value: float, bound: float) -> list[Problem]:
-    """A problem when the number is not above `bound`."""
-    return [] if value > bound else [Problem((key,), f"{value} is not above {bound:g}")]

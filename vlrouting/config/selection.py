@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from vlrouting.config.limits import Count
 from vlrouting.config.problem import Problem
 from vlrouting.config.registry import Registry
 
@@ -21,7 +22,7 @@ class SelectConfig:
 
     method: str = ""
     """A registered selector."""
-    batches: int = 8
+    batches: Count = 8
     """Training batches that the selector may look at."""
 
     def __new__(cls, *args: Any, **keys: Any) -> SelectConfig:
@@ -32,7 +33,7 @@ class SelectConfig:
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
-        return [] if self.batches >= 1 else [Problem(("batches",), f"{self.batches} is below 1")]
+        return []
 
 
 SELECTORS: Registry[type[SelectConfig]] = Registry("selector", {})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from vlrouting.config.bottleneck import LAYER_NORMS
-from vlrouting.config.problem import Problem, above, at_least, one_of
+from vlrouting.config.limits import Count, Fraction, NotNegative, OneOf, Positive, Range, Steps
+from vlrouting.config.problem import Problem
 from vlrouting.config.tasks import ARCHITECTURES
 
 VISUAL_INPUTS = ("image", "noise", "ones", "none")
@@ -14,15 +16,16 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
 STRATEGIES = ("ddp", "fsdp")
 VQA_VARIANTS = ("official", "legacy")
 CHECKPOINTS = ("last", "best")
+ACCELERATORS = ("auto", "cpu", "gpu")
 
 
 @dataclass
 class ModelConfig:
     """How image and text come together."""
 
-    visual_input: str = "image"
+    visual_input: Annotated[str, OneOf(VISUAL_INPUTS)] = "image"
     """`image`; ablations `noise`, `ones`; `none`: no prefix and no context, the text-only baseline."""
-    architecture: str | None = None
+    architecture: Annotated[str, OneOf(ARCHITECTURES)] | None = None
     """The joint model: `encoder_classifier`, `decoder`, or a plug-in's. Default: from the task."""
     unfreeze: list[str] = field(default_factory=lambda: [LAYER_NORMS])
     """Which frozen parameters train as well: `layer_norms` (of the blocks that have a bottleneck; of all blocks with
@@ -37,57 +40,56 @@ class ModelConfig:
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
-        found = one_of("visual_input", self.visual_input, VISUAL_INPUTS)
-        return found + (one_of("architecture", self.architecture, ARCHITECTURES.names()) if self.architecture else [])
+        return []
 
 
 @dataclass
 class TrainConfig:
     """Optimisation. Defaults are those of the authors' AdamW (no weight decay, no clipping)."""
 
-    epochs: int | None = None
+    epochs: Count | None = None
     """Passes over the training split; give this or `max_steps`."""
-    max_steps: int | None = None
+    max_steps: Steps | None = None
     """Optimizer steps; give this or `epochs`."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Examples per optimizer step, over all devices and micro-batches: the same on one GPU and on eight."""
-    accumulate: int = 1
+    accumulate: Count = 1
     """Gradient accumulation: micro-batches that each device cuts its share of a batch into, to save memory."""
-    devices: int = 1
+    devices: Annotated[int, Range(least=1, most=1024)] = 1
     """GPUs, or processes on a CPU, per machine that train one point together."""
-    nodes: int = 1
+    nodes: Annotated[int, Range(least=1, most=100_000)] = 1
     """Machines that train one point together, `devices` on each."""
-    strategy: str = "ddp"
+    strategy: Annotated[str, OneOf(STRATEGIES)] = "ddp"
     """How several devices share a point: `ddp` (each holds the whole model) or `fsdp` (each holds a part of every
     frozen block; trainable parameters are few and are held by all)."""
-    lr: float = 3e-4
+    lr: Positive = 3e-4
     """Peak learning rate. It belongs to `batch_size`, and is not scaled by the number of devices."""
-    schedule: str = "linear"
+    schedule: Annotated[str, OneOf(SCHEDULES)] = "linear"
     """`linear` (warm-up, then linear decay to 0), `one_cycle` (cosine up and down), `constant` (after warm-up)."""
-    warmup_steps: int | None = None
+    warmup_steps: Annotated[int, Range(least=0, most=1_000_000_000)] | None = None
     """Steps of warm-up; give this or `warmup_fraction`."""
-    warmup_fraction: float = 0.0
+    warmup_fraction: Fraction = 0.0
     """Warm-up as a share of all steps."""
-    weight_decay: float = 0.0
+    weight_decay: NotNegative = 0.0
     """Decoupled weight decay of AdamW."""
-    eps: float = 1e-6
+    eps: NotNegative = 1e-6
     """AdamW's epsilon."""
-    clip_norm: float | None = None
+    clip_norm: Positive | None = None
     """Clip the gradient's norm to this; null for none."""
-    precision: str = "32-true"
+    precision: Annotated[str, OneOf(PRECISIONS)] = "32-true"
     """`32-true`, `bf16-mixed`, `16-mixed`, or `auto`: bf16-mixed where the hardware computes in it, else 32-true. What
     trains is kept in float32 with each of them."""
     gradient_checkpointing: bool = False
     """Recompute the blocks in the backward pass to save memory."""
-    workers: int = 0
+    workers: Annotated[int, Range(least=0, most=1024)] = 0
     """Processes that load data; 0 loads in this one."""
-    checkpoint_every_steps: int = 200
+    checkpoint_every_steps: Steps = 200
     """Steps between two writes of last.ckpt: what a hard kill can cost."""
-    validate_every_steps: int | None = None
-    """Batches between two validations. Default: every epoch."""
-    log_every_steps: int = 10
+    validate_every_steps: Steps | None = None
+    """Batches between two validations, where there is a validation split. Default: every epoch."""
+    log_every_steps: Steps = 10
     """Steps between two points of the training curves."""
-    accelerator: str = "auto"
+    accelerator: Annotated[str, OneOf(ACCELERATORS)] = "auto"
     """Lightning's accelerator: `auto` takes a GPU when there is one; `cpu`, `gpu`."""
 
     @property
@@ -102,31 +104,13 @@ class TrainConfig:
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
-        found = (
-            one_of("schedule", self.schedule, SCHEDULES)
-            + one_of("precision", self.precision, PRECISIONS)
-            + one_of("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
-            + one_of("strategy", self.strategy, STRATEGIES)
-            + at_least("workers", self.workers, 0)
-        )
-        for key in ("batch_size", "accumulate", "devices", "nodes", "checkpoint_every_steps", "log_every_steps"):
-            found += at_least(key, getattr(self, key), 1)
-        if not found and self.batch_size % self.micro_batches:
+        found = []
+        if self.batch_size % self.micro_batches:
             message = (
                 f"{self.batch_size} examples cannot be cut into {self.micro_batches} equal micro-batches "
                 f"(accumulate {self.accumulate} x devices {self.devices} x nodes {self.nodes})"
             )
             found.append(Problem(("batch_size", "accumulate", "devices", "nodes"), message))
-        for key in ("epochs", "max_steps", "validate_every_steps"):
-            found += at_least(key, getattr(self, key) or 1, 1)
-        found += above("lr", self.lr, 0)
-        if self.lr == float("inf"):
-            found.append(Problem(("lr",), "inf is not a rate", "give a number"))
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            found.append(Problem(("clip_norm",), f"{self.clip_norm} is not above 0", "null is for no clipping"))
-        found += at_least("weight_decay", self.weight_decay, 0) + at_least("eps", self.eps, 0)
-        if not 0 <= self.warmup_fraction < 1:
-            found.append(Problem(("warmup_fraction",), f"{self.warmup_fraction} is not in [0, 1)"))
         if (self.epochs is None) == (self.max_steps is None):
             found.append(Problem(("epochs", "max_steps"), "give exactly one of the two"))
         if self.warmup_steps is not None and self.warmup_fraction:
@@ -141,25 +125,22 @@ class TrainConfig:
 class GenerateConfig:
     """How a causal language model writes, through transformers' `generate` with its cache."""
 
-    max_new_tokens: int = 20
+    max_new_tokens: Count = 20
     """Most tokens of an output, the end token included; prompt and image are not counted."""
-    beams: int = 1
+    beams: Annotated[int, Range(least=1, most=1000)] = 1
     """Beam search with so many beams; 1 takes the most probable token each time."""
-    length_penalty: float = 1.0
+    length_penalty: Annotated[float, Range(least=-1000, most=1000)] = 1.0
     """Beam search: a hypothesis is scored by its log-probability over its length to this power."""
     sample: bool = False
     """Draw tokens at random instead (the same ones for the same seed)."""
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """Sampling: below 1 sharpens the distribution."""
-    top_p: float = 1.0
+    top_p: Annotated[float, Range(above=0, most=1)] = 1.0
     """Sampling: only from the most probable tokens that together have this probability."""
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
-        found = at_least("max_new_tokens", self.max_new_tokens, 1) + at_least("beams", self.beams, 1)
-        found += above("temperature", self.temperature, 0)
-        if not 0 < self.top_p <= 1:
-            found.append(Problem(("top_p",), f"{self.top_p} is not in (0, 1]"))
+        found = []
         if not self.sample and (self.temperature != 1 or self.top_p != 1):
             keys = ("sample", "temperature", "top_p")
             found.append(Problem(keys, "the last two are for sampling", "set generate.sample: true"))
@@ -173,25 +154,19 @@ class GenerateConfig:
 class EvaluateConfig:
     """How a trained point is scored."""
 
-    batch_size: int = 256
+    batch_size: Count = 256
     """Examples per batch of evaluation and of the feature cache."""
-    checkpoint: str = "last"
+    checkpoint: Annotated[str, OneOf(CHECKPOINTS)] = "last"
     """Which weights become the artifact and are tested: `last`, or `best` on the validation split."""
-    vqa_variant: str = "official"
+    vqa_variant: Annotated[str, OneOf(VQA_VARIANTS)] = "official"
     """VQA accuracy: `official` (evaluation code of 2021 on) or `legacy` (before, and the authors')."""
     spice: bool = False
     """Captions: also SPICE, which needs Java 8 or 11 and two jars that pycocoevalcap does not ship."""
-    panel: int = 16
+    panel: Annotated[int, Range(least=0, most=10_000)] = 16
     """Test images shown with what was predicted and what is true, in TensorBoard and as panel.png."""
-    limit: int | None = None
+    limit: Annotated[int, Range(least=1, most=1_000_000_000)] | None = None
     """Score only so many examples of the validation and of the test split, evenly spaced; the metric's name says so."""
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
-        return (
-            one_of("checkpoint", self.checkpoint, CHECKPOINTS)
-            + one_of("vqa_variant", self.vqa_variant, VQA_VARIANTS)
-            + at_least("batch_size", self.batch_size, 1)
-            + at_least("panel", self.panel, 0)
-            + at_least("limit", self.limit if self.limit is not None else 1, 1)
-        )
+        return []

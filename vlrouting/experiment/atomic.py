@@ -34,7 +34,8 @@ def atomically(path: Path) -> Iterator[Path]:
 def write_text_atomic(path: Path, text: str) -> None:
     """Writes UTF-8 text."""
     with atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        # A file name that is no UTF-8 may be part of an error message.
+        temporary.write_text(text, encoding="utf-8", errors="replace", newline="\n")
 
 
 def write_json_atomic(path: Path, value: object) -> None:

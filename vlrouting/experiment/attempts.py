@@ -7,11 +7,21 @@ import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Annotated, Any
+
+from vlrouting.config.fit import objection
+from vlrouting.config.limits import OneOf, Range
+from vlrouting.experiment.errors import UserError
 
 KILLED = "killed"
 """An attempt that ended without a word: by SIGKILL, for want of memory, with its machine."""
 FAILED = "failed"
 PREEMPTED = "preempted"
+_FIELDS: dict[str, Any] = {
+    "event": Annotated[str, OneOf(("begin", "resume", "end", "fail"))],
+    **dict.fromkeys(("time", "host", "job", "group", "outcome", "reason"), str | None),
+    "step": Annotated[int, Range(least=0, most=2**53)] | None,
+}
 SILENT_DEATHS = 3
 """So many in a row that did not get past the same step are not chance."""
 
@@ -60,35 +70,36 @@ class Attempts:
         self._append({"event": "fail", **place, "outcome": FAILED, "step": last_step, "reason": reason})
 
     def read(self) -> list[Attempt]:
-        """All of them, in order; a line that a kill left unfinished is passed over."""
-        found: list[dict[str, object]] = []
-        for event in self._events():
-            group = event.get("group")
-            if event.get("event") in ("begin", "fail") and not (group and found and found[-1]["group"] == group):
-                started = {"started": event.get("time", ""), "host": event.get("host", ""), "job": event.get("job")}
-                found.append({**started, "first_step": 0, "group": group})
-            if event.get("event") == "begin":
-                continue
-            if found and event.get("event") == "resume":
-                found[-1]["first_step"] = event["step"]
-            elif found and event.get("event") in ("end", "fail") and found[-1].get("outcome") != FAILED:
-                # Where one process of a group fails, the others end as if they had been stopped.
-                ending = {"outcome": event["outcome"], "last_step": event.get("step"), "reason": event.get("reason")}
-                found[-1].update(ending)
-        return [Attempt(**fields) for fields in found]  # type: ignore[arg-type]
+        """All of them, in order; a line that a kill left unfinished, or that is damaged, is passed over.
 
-    def _events(self) -> list[dict[str, object]]:
-        if not self.path.exists():
-            return []
-        events = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
+        Raises:
+            UserError: the file cannot be read.
+        """
+        found: list[dict[str, Any]] = []
+        for event in self._events():
+            kind, group = event.get("event"), event.get("group")
+            if kind in ("begin", "fail") and not (group and found and found[-1]["group"] == group):
+                started = {"started": event.get("time") or "", "host": event.get("host") or "", "job": event.get("job")}
+                found.append({**started, "first_step": 0, "group": group})
+            if kind == "begin" or not found:
                 continue
-            if isinstance(event, dict):
-                events.append(event)
-        return events
+            if kind == "resume":
+                found[-1]["first_step"] = event.get("step") or 0
+            elif kind in ("end", "fail") and found[-1].get("outcome") != FAILED:
+                # Where one process of a group fails, the others end as if they had been stopped.
+                ending = {"last_step": event.get("step"), "reason": event.get("reason") or ""}
+                found[-1].update(ending, outcome=event.get("outcome") or KILLED)
+        return [Attempt(**fields) for fields in found]
+
+    def _events(self) -> list[dict[str, Any]]:
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+        events = (_event(line) for line in content.decode("utf-8", errors="replace").splitlines())
+        return [event for event in events if event is not None]
 
     def _append(self, event: dict[str, object]) -> None:
         line = json.dumps({**event, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")})
@@ -98,6 +109,17 @@ class Attempts:
             file.write(f"\n{line}\n".encode())
             file.flush()
             os.fsync(file.fileno())
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    """The event of a line; None where there is none that can be read."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or any(objection(event.get(name), hint) for name, hint in _FIELDS.items()):
+        return None
+    return event
 
 
 def why_not_again(attempts: list[Attempt], limit: int) -> str | None:

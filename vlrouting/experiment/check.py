@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from vlrouting.config import TRANSFORMS
-from vlrouting.config.names import did_you_mean
+from vlrouting.config.environment import as_written
+from vlrouting.config.fit import spelled
+from vlrouting.config.names import did_you_mean, listed
 from vlrouting.experiment import schema
 from vlrouting.experiment.compose import EXPERIMENTS, Composition, compose
 from vlrouting.experiment.document import Leaf
@@ -16,6 +20,10 @@ from vlrouting.experiment.plugins import import_plugins, is_there
 from vlrouting.experiment.sweep import Point, expand
 from vlrouting.experiment.typed import value_at
 from vlrouting.experiment.validation import CheckFiles, validate
+
+POINTS_LISTED = 50
+"""Points of an experiment that a message shows."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,10 @@ class Experiment:
     source: Path
     left_out: tuple[str, ...] = ()
     """Cases and named points of the sweep that contradict the command line."""
+    leaves: Mapping[str, Leaf] = field(default_factory=dict, compare=False, repr=False)
+    """What the files and the command line give for every point, each value with its place."""
+    overrides: tuple[str, ...] = ()
+    experiments_dir: Path = EXPERIMENTS
 
     def point(self, name: str) -> Point:
         """One point by name.
@@ -37,14 +49,34 @@ class Experiment:
         """
         known = [point.name for point in self.points]
         if name not in known:
-            listing = ", ".join(f"'{point}'" for point in known)
-            raise UserError(f"{self.name} has no point '{name}'.{did_you_mean(name, known)} Its points: {listing}.")
+            raise UserError(self._contradiction(name) or self._no_such_point(name, known))
         return self.points[known.index(name)]
 
+    def _no_such_point(self, name: str, known: list[str]) -> str:
+        listing = listed((repr(point) for point in known), most=POINTS_LISTED)
+        return f"{self.name} has no point {name!r}.{did_you_mean(name, known)} Its points: {listing}."
+
+    def _contradiction(self, name: str) -> str | None:
+        """What to say of a point that there is only without the settings of the command line."""
+        try:
+            all_points = load(str(self.source), (), self.experiments_dir).points if self.overrides else ()
+        except UserError:  # it is complete only with them
+            return None
+        for point in all_points:
+            given = [text for text in self.overrides if text.partition("=")[0] in point.differing]
+            if point.name == name and given:
+                keys = [text.partition("=")[0] for text in given]
+                own = ", ".join(f"{key}={spelled(as_written(point.differing[key]))}" for key in keys)
+                return f"the point {name!r} has {own}, and the command line says {', '.join(given)}: leave one out"
+        return None
+
     def swept(self, point: Point) -> dict[str, object]:
-        """The keys that differ over the sweep, with this point's values."""
-        keys = {key for other in self.points for key in other.differing}
-        return {key: value_at(point.config, key) for key in sorted(keys)}
+        """The keys that differ over the sweep, with this point's values as they may be written down."""
+        return {key: as_written(value_at(point.config, key)) for key in self._swept_keys}
+
+    @cached_property
+    def _swept_keys(self) -> list[str]:
+        return sorted({key for other in self.points for key in other.differing})
 
 
 def load(
@@ -73,7 +105,16 @@ def load(
     if diagnostics:
         raise ExperimentErrors(diagnostics)
     points = tuple(draft.point for draft in expansion.drafts)
-    return Experiment(composition.name, points, composition.source, tuple(expansion.left_out))
+    log.debug("%s: %d points, %d left out", composition.source, len(points), len(expansion.left_out))
+    return Experiment(
+        composition.name,
+        points,
+        composition.source,
+        tuple(expansion.left_out),
+        composition.leaves,
+        tuple(overrides),
+        experiments_dir,
+    )
 
 
 def register_plugins(composition: Composition) -> list[Diagnostic]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from vlrouting.config.cluster import ClusterConfig
+from vlrouting.config.limits import shortened
 from vlrouting.config.names import did_you_mean
 from vlrouting.experiment.compose import CLUSTERS, EXPERIMENTS
 from vlrouting.experiment.document import Leaf, read_document
 from vlrouting.experiment.errors import Diagnostic, ExperimentErrors, UserError
-from vlrouting.experiment.typed import build_as
+from vlrouting.experiment.typed import Builder
 
 DEFAULT = "default"
 
@@ -30,7 +31,8 @@ def load_cluster(name: str | None, experiments_dir: Path = EXPERIMENTS) -> Clust
             return ClusterConfig()
         name = DEFAULT
     document = read_document(_find(name, experiments_dir / CLUSTERS), ClusterConfig)
-    config, failed = build_as(ClusterConfig, {key: _literal(leaf) for key, leaf in document.leaves.items()})
+    # Shell text has `${HOME}` of its own, so nothing is resolved.
+    config, failed = Builder(ClusterConfig, resolve=False).build(document.leaves)
     diagnostics = [*document.diagnostics, *failed.values()]
     for key, leaf in document.leaves.items():
         if key == "time" and isinstance(leaf.value, int) and key not in failed:
@@ -46,27 +48,13 @@ def load_cluster(name: str | None, experiments_dir: Path = EXPERIMENTS) -> Clust
 
 def _find(name: str, folder: Path) -> Path:
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if path.suffix in (".yaml", ".yml") and os.path.isfile(path):
         return path
     known = sorted(file.stem for file in folder.glob("*.yaml"))
     if name in known:
         return folder / f"{name}.yaml"
     listing = f"Known ones in {folder}/: {', '.join(known)}." if known else f"{folder}/ holds none."
-    raise UserError(f"no cluster '{name}'.{did_you_mean(name, known)} {listing}")
-
-
-def _literal(leaf: Leaf) -> Leaf:
-    """Shell text has `${HOME}` of its own, which OmegaConf would take for a reference to another key."""
-    value = leaf.value
-    if isinstance(value, list):
-        return replace(leaf, value=[_escaped(entry) for entry in value])
-    return replace(leaf, value=_escaped(value))
-
-
-def _escaped(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
+    raise UserError(f"no cluster {shortened(name)!r}.{did_you_mean(name, known)} {listing}")
 
 
 def _problems(config: ClusterConfig, leaves: dict[str, Leaf], file: str) -> list[Diagnostic]:

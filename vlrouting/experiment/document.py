@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import NoneType
+from typing import Any, get_origin
 
 import yaml
 from yaml.constructor import SafeConstructor
@@ -14,14 +15,18 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 from vlrouting.config import ExperimentConfig
-from vlrouting.config.names import did_you_mean
+from vlrouting.config.fit import options, without_none
+from vlrouting.config.names import NAME_RULE, did_you_mean, is_safe_name
 from vlrouting.experiment import schema
 from vlrouting.experiment.errors import Diagnostic, place_name
+from vlrouting.experiment.safe_yaml import Unreadable, compose, read_text
 
 COMMAND_LINE = "command line"
 SWEEP_SECTIONS = ("grid", "cases", "points")
-_NULL = "tag:yaml.org,2002:null"
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=,-]*")
+MAX_POINTS = "max_points"
+MOST_POINTS = 10_000
+"""Points of a sweep where `sweep.max_points` does not say otherwise."""
+_NULL, _MAP = "tag:yaml.org,2002:null", "tag:yaml.org,2002:map"
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,10 @@ class Leaf:
         """`experiments/demo_vqa.yaml:7`, or `command line`."""
         return place_name(self.file, self.line)
 
+    def with_value(self, value: object) -> Leaf:
+        """The same leaf with another value."""
+        return replace(self, value=value)
+
     def diagnostic(self, message: str, advice: str = "", suggested: tuple[str, ...] = ()) -> Diagnostic:
         """An error in this value."""
         return Diagnostic(self.file, self.path, message, self.line, advice, suggested)
@@ -55,6 +64,10 @@ class Sweep:
     grid: dict[str, tuple[Leaf, ...]] = field(default_factory=dict)
     cases: dict[str, dict[str, Leaf]] = field(default_factory=dict)
     points: dict[str, dict[str, Leaf]] = field(default_factory=dict)
+    max_points: Leaf | None = None
+    """How many points are allowed; `MOST_POINTS` where it is not given."""
+    dropped: set[str] = field(default_factory=set)
+    """Parts that are null or {}: what the extended files sweep there is dropped."""
 
 
 @dataclass
@@ -80,10 +93,10 @@ def read_document(path: Path, root_type: type = ExperimentConfig) -> Document:
     document = Document(str(path))
     text = ""
     try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        document.diagnostics.append(Diagnostic(document.file, "", f"cannot be read: {error}"))
+        text = read_text(path)
+        root = compose(text)
+    except Unreadable as error:
+        document.diagnostics.append(Diagnostic(document.file, "", str(error), error.line))
         document.readable = False
     except yaml.YAMLError as error:
         document.diagnostics.append(_syntax_error(document.file, error, text))
@@ -109,7 +122,10 @@ def read_override(text: str) -> Document:
         document.diagnostics.append(Diagnostic(COMMAND_LINE, "extends", "belongs in the experiment file"))
         return document
     try:
-        node = yaml.compose(value, Loader=yaml.SafeLoader) or ScalarNode(_NULL, "")
+        node = compose(value) or ScalarNode(_NULL, "")
+    except Unreadable as error:
+        document.diagnostics.append(Diagnostic(COMMAND_LINE, key, str(error)))
+        return document
     except yaml.YAMLError as error:
         document.diagnostics.append(_syntax_error(COMMAND_LINE, error, value, key))
         return document
@@ -120,7 +136,7 @@ def read_override(text: str) -> Document:
 def _nested(levels: list[str], value: Node) -> MappingNode:
     """`{first: {second: value}}`."""
     inner = _nested(levels[1:], value) if len(levels) > 1 else value
-    return MappingNode("tag:yaml.org,2002:map", [(ScalarNode("tag:yaml.org,2002:str", levels[0]), inner)])
+    return MappingNode(_MAP, [(ScalarNode("tag:yaml.org,2002:str", levels[0]), inner)])
 
 
 def _levels(key: str) -> list[str]:
@@ -152,6 +168,16 @@ def _problem(error: MarkedYAMLError, line: int) -> str:
         return f"{error.context}, {problem}"
     begun = error.context_mark.line + 1
     return problem if begun == line else f"{problem}, {error.context} that begins in line {begun}"
+
+
+def _is_empty(node: Node) -> bool:
+    """Whether it is null or {}."""
+    return node.tag == _NULL or (isinstance(node, MappingNode) and not node.value)
+
+
+def _can_be_empty(hint: Any, node: Node) -> bool:
+    """Whether nothing is something that a section can be: named entries, or a section that is optional."""
+    return get_origin(without_none(hint)) is dict or (node.tag == _NULL and NoneType in options(hint))
 
 
 def _line(node: Node) -> int | None:
@@ -187,6 +213,8 @@ class _Reader:
 
     def read_extends(self, node: Node) -> None:
         items = node.value if isinstance(node, SequenceNode) else [node]
+        if not items:
+            self.report(node, "extends", "is empty", "; name the files to extend, or take it out")
         for item in items:
             if isinstance(item, ScalarNode) and item.value:
                 self.document.extends.append(Leaf("extends", item.value, self.document.file, _line(item), "extends"))
@@ -194,16 +222,24 @@ class _Reader:
                 self.report(item, "extends", "expected a list of names such as base/vqa")
 
     def read_sweep(self, node: Node) -> None:
+        sweep = self.document.sweep
+        if _is_empty(node):
+            sweep.dropped |= set(SWEEP_SECTIONS)
         for name, key_node, value in self.pairs(node, "sweep"):
             path = f"sweep.{name}"
-            if name == "grid":
+            if name in SWEEP_SECTIONS and _is_empty(value):
+                sweep.dropped.add(name)
+            elif name == "grid":
                 self.read_grid(value, path)
             elif name == "cases":
-                self.read_named(value, path, self.document.sweep.cases)
+                self.read_named(value, path, sweep.cases)
             elif name == "points":
-                self.read_named(value, path, self.document.sweep.points)
+                self.read_named(value, path, sweep.points)
+            elif name == MAX_POINTS:
+                sweep.max_points = self.leaf(path, path, value)
             else:
-                hint = did_you_mean(name, SWEEP_SECTIONS) or f" Keys of sweep: {', '.join(SWEEP_SECTIONS)}."
+                keys = (*SWEEP_SECTIONS, MAX_POINTS)
+                hint = did_you_mean(name, keys) or f" Keys of sweep: {', '.join(keys)}."
                 self.report(key_node, path, f"unknown key.{hint}")
 
     def read_grid(self, node: Node, path: str) -> None:
@@ -220,8 +256,8 @@ class _Reader:
 
     def read_named(self, node: Node, path: str, into: dict[str, dict[str, Leaf]]) -> None:
         for name, key_node, settings in self.pairs(node, path):
-            if not _NAME.fullmatch(name):
-                self.report(key_node, f"{path}.{name}", "names a folder: use letters, digits and _ - + = , .")
+            if not is_safe_name(name):
+                self.report(key_node, f"{path}.{name}", f"names a folder: {NAME_RULE}")
             into.setdefault(name, {})
             if self.is_mapping(settings, f"{path}.{name}"):
                 for key, leaf_path, value in self.leaves(settings.value, "", f"{path}.{name}."):
@@ -238,8 +274,10 @@ class _Reader:
                 yield key, path + name, node  # a plug-in that is still to be imported may have the key
             elif self.is_mapping(node, path + name) and node.value:
                 yield from self.leaves(node.value, f"{key}.", f"{path}{name}.")
-            elif schema.is_named(key, self.root_type) and not node.value:
-                yield key, path + name, node  # `language.transforms.NAME: {}` says something
+            elif _is_empty(node) and (schema.is_named(key, self.root_type) or _can_be_empty(hint, node)):
+                yield key, path + name, node  # `language.transforms.NAME: {}` says something, and `select: null`
+            elif node.tag == _NULL or NoneType in options(hint):
+                self.report(key_node, path + name, "is empty", "; write keys below it, or take it out")
 
     def pairs(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
         """(name, key node, value) of a mapping; a name given twice is reported."""
@@ -257,7 +295,9 @@ class _Reader:
 
     def is_mapping(self, node: Node, path: str) -> bool:
         """Whether a section holds keys. An empty one holds none, which is no error."""
-        if not isinstance(node, MappingNode) and node.tag != _NULL:
+        if isinstance(node, MappingNode) and node.tag not in (_MAP, ""):
+            self.report(node, path, f"the YAML tag {node.tag} is not allowed", "; take it out")
+        elif not isinstance(node, MappingNode) and node.tag != _NULL:
             self.report(node, path, "is a section: expected keys below it")
         return isinstance(node, MappingNode)
 

@@ -36,7 +36,8 @@ class Diagnostic:
         elsewhere = f" ({', '.join(self.elsewhere)})" if self.elsewhere else ""
         points = f" (in {listed(map(repr, self.points))})" if self.points else ""
         text = f"{self.message}{elsewhere}{points}{self.advice}"
-        return ": ".join(part for part in (place_name(self.file, self.line), self.key, text) if part)
+        key = self.key if self.key.isprintable() else ascii(self.key)[1:-1]  # one line, whatever the file has
+        return ": ".join(part for part in (place_name(self.file, self.line), key, text) if part)
 
 
 def place_name(file: str, line: int | None) -> str:

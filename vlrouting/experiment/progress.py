@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+from vlrouting.config.fit import hints_of
+from vlrouting.config.limits import NotNegative, Range
+from vlrouting.experiment.errors import UserError
+from vlrouting.experiment.json_file import read_object
+
+_Steps = Annotated[int, Range(least=0, most=2**53)]
+
+
+LONGEST = 1e9
+"""Seconds that are worth telling."""
 
 
 @dataclass(frozen=True)
@@ -14,13 +27,13 @@ class Progress:
 
     phase: str
     """`preparing`, `training`, `testing`."""
-    step: int = 0
+    step: _Steps = 0
     """Optimizer steps that are done; batches, while testing."""
-    total: int = 0
+    total: _Steps = 0
     """Of how many; 0 where that is not known yet."""
     loss: float | None = None
-    steps_per_second: float | None = None
-    updated: float = 0.0
+    steps_per_second: NotNegative | None = None
+    updated: NotNegative = 0.0
     """Seconds since 1970."""
 
     @property
@@ -43,7 +56,7 @@ class Progress:
             parts.append(f"loss {self.loss:.3g}")
         if self.steps_per_second is not None:
             parts.append(f"{self.steps_per_second:.3g} steps/s")
-        if self.remaining_seconds is not None:
+        if self.remaining_seconds is not None and self.remaining_seconds < LONGEST:
             seconds = int(self.remaining_seconds)
             parts.append(f"{seconds // 60}:{seconds % 60:02d} left")
         return ", ".join(parts)
@@ -51,6 +64,8 @@ class Progress:
 
 def write_progress(path: Path, progress: Progress) -> None:
     """Replace the file whole. A disk that takes no more is not worth stopping for: the file only informs."""
+    if progress.loss is not None and not math.isfinite(progress.loss):
+        progress = replace(progress, loss=None)  # JSON has no such numbers
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
@@ -62,6 +77,6 @@ def write_progress(path: Path, progress: Progress) -> None:
 def read_progress(path: Path) -> Progress | None:
     """None when there is none, or nothing that can be read."""
     try:
-        return Progress(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Progress(**read_object(path, hints_of(Progress)))
+    except (UserError, TypeError):  # another version may have written other fields
         return None

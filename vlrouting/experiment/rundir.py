@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
@@ -10,14 +9,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated, Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.config.fit import objection, spelled
+from vlrouting.config.limits import NotNegative, OneOf, Range
 from vlrouting.experiment.atomic import sweep_temporary, write_json_atomic, write_text_atomic
 from vlrouting.experiment.errors import UserError
-from vlrouting.experiment.schema import flatten, spelled
+from vlrouting.experiment.json_file import read_object
+from vlrouting.experiment.safe_yaml import Unreadable, load_mapping, load_text
+from vlrouting.experiment.schema import flatten
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,17 @@ RESULT_NEUTRAL = frozenset(
 
 COMPLETE = "complete"
 UNREADABLE = "unreadable"
+STATUSES = ("queued", "running", COMPLETE, "failed", "cancelled", "preempted")
+_Number = Annotated[int, Range(least=0, most=2**63 - 1)]
+_RUN_FIELDS: dict[str, Any] = {
+    "status": Annotated[str, OneOf(STATUSES)] | None,
+    **dict.fromkeys(("error", "main_metric", "device", "precision"), str | None),
+    "swept": dict[str, Any],
+    **dict.fromkeys(("shown_metrics", "not_computed"), dict[str, str] | None),
+    **dict.fromkeys(("seed", "trained_parameters", "total_parameters", "peak_memory_bytes"), _Number | None),
+    **dict.fromkeys(("wall_seconds", "samples_per_second"), NotNegative | None),
+}
+"""Fields of run.json that are relied on."""
 
 
 class RunDirectory:
@@ -114,7 +128,7 @@ class RunDirectory:
         except UserError as error:
             log.warning("%s The point counts as not complete.", error)
             return UNREADABLE
-        return str(run["status"]) if "status" in run else None
+        return str(run["status"]) if run.get("status") is not None else None
 
     def is_complete(self) -> bool:
         """Whether training and evaluation came to their end and left what they should."""
@@ -134,7 +148,7 @@ class RunDirectory:
         Raises:
             UserError: it is damaged.
         """
-        return _read_object(self.run_json) if self.run_json.exists() else {}
+        return read_object(self.run_json, _RUN_FIELDS) if self.run_json.exists() else {}
 
     def update_run(self, **fields: object) -> None:
         """Changes fields of run.json and keeps the others; a damaged file is replaced."""
@@ -152,9 +166,9 @@ class RunDirectory:
             UserError: it is damaged, or a value is no number.
         """
         metrics: dict[str, float] = {}
-        for name, value in (_read_object(self.metrics) if self.metrics.exists() else {}).items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise UserError(f"{self.metrics}: '{name}' is no number: {value!r}.")
+        for name, value in (read_object(self.metrics) if self.metrics.exists() else {}).items():
+            if (problem := objection(value, float)) is not None:
+                raise UserError(f"{self.metrics} is damaged: '{name}': {problem.message}.")
             metrics[name] = value
         return metrics
 
@@ -165,9 +179,9 @@ class RunDirectory:
             UserError: it is missing or damaged.
         """
         try:
-            return _settings(self.config.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
-            raise UserError(f"{self.config} is damaged: {str(error).splitlines()[0]}.") from error
+            return _settings(load_mapping(self.config))
+        except Unreadable as error:
+            raise UserError(f"{self.config} is damaged: {error}.") from error
 
     @property
     def _holder_file(self) -> Path:
@@ -175,7 +189,7 @@ class RunDirectory:
 
     def _holder(self) -> str:
         try:
-            holder = _read_object(self._holder_file)
+            holder = read_object(self._holder_file)
             return f"process {holder['pid']} on {holder['host']}"
         except (UserError, KeyError):
             return "another process"
@@ -193,7 +207,7 @@ class RunDirectory:
             old = self.read_config()
         except UserError as error:
             raise UserError(f"{error} {remedy}") from error
-        changes = differences(old, _settings(config_yaml))
+        changes = differences(old, _settings(load_text(config_yaml)))
         if changes:
             listed = "\n".join(f"  {change}" for change in changes)
             raise UserError(f"{self.path} holds a run with other settings (old → new):\n{listed}\n{remedy}")
@@ -209,19 +223,14 @@ def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[st
     ]
 
 
-def _settings(config_yaml: str) -> dict[str, object]:
+def _settings(tree: Mapping[str, Any]) -> dict[str, object]:
     """The dotted keys of a config.yaml. A run of an older version lacks later keys: it ran with their defaults."""
-    tree = yaml.safe_load(config_yaml)
-    if not isinstance(tree, dict):
-        raise ValueError("expected sections such as `train:`")
-    return flatten(asdict(ExperimentConfig())) | flatten(tree)
+    given = {key: value if _is_plain(value) else repr(value) for key, value in flatten(tree).items()}
+    return flatten(asdict(ExperimentConfig())) | given
 
 
-def _read_object(path: Path) -> dict[str, object]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged: {error}.") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path} is damaged: expected an object.")
-    return value
+def _is_plain(value: object) -> bool:
+    """Whether it is of a type that a configuration has; a damaged file may hold anything that YAML knows."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value in ({}, None) or isinstance(value, (str, int, float))

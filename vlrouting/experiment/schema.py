@@ -6,18 +6,12 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 from collections.abc import Mapping
-from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
 from vlrouting.config import (
-    ARCHITECTURES,
-    DATASETS,
     KINDS,
-    ROUTINGS,
     SELECTORS,
-    TASKS,
     TRANSFORMS,
     BottleneckConfig,
     ExperimentConfig,
@@ -25,14 +19,12 @@ from vlrouting.config import (
     SelectConfig,
     TransformConfig,
 )
+from vlrouting.config.fit import hints_of, mark_of, without_none
+from vlrouting.config.limits import OneOf
 from vlrouting.config.names import nearest_names
 
 FILE_KEYS = ("extends", "sweep")
 """Top-level keys of an experiment file that are not part of a point's configuration."""
-
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", types.NoneType: "null"}
-_PLURALS = {int: "whole numbers", str: "texts"}
-
 
 CHOICES: dict[type, tuple[Registry[Any], str]] = {
     BottleneckConfig: (KINDS, "kind"),
@@ -41,18 +33,16 @@ CHOICES: dict[type, tuple[Registry[Any], str]] = {
 }
 """Sections whose keys depend on a choice -> registry of their variants, and the key that chooses; empty where the
 section's own name does."""
-_REGISTRIES: dict[str, Registry[Any]] = {"task": TASKS, "data.name": DATASETS, "model.architecture": ARCHITECTURES}
 
 
 def registry_of(key: str) -> Registry[Any] | None:
     """The registry whose names a key can have; None for a key that chooses nothing by name."""
     parent, _, name = key.rpartition(".")
     section = section_of(parent)
-    if section is BottleneckConfig and name == "routing":
-        return ROUTINGS
     if section in CHOICES and CHOICES[section][1] == name:
         return CHOICES[section][0]
-    return _REGISTRIES.get(key)
+    choices = mark_of(hint_of(key), OneOf)
+    return choices.known if choices is not None and isinstance(choices.known, Registry) else None
 
 
 def section_of(key: str, root: type = ExperimentConfig) -> type | None:
@@ -73,7 +63,10 @@ def is_named(key: str, root: type = ExperimentConfig) -> bool:
 
 def default_of(section: type, name: str) -> object:
     """The default of a field."""
-    return next((field.default for field in dataclasses.fields(section) if field.name == name), None)
+    field = next((field for field in dataclasses.fields(section) if field.name == name), None)
+    if field is None:
+        return None
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
 
 
 def variants(section: type) -> tuple[type, ...]:
@@ -85,13 +78,6 @@ def variants(section: type) -> tuple[type, ...]:
 def _fields(section: type) -> dict[str, Any]:
     """Name -> type of every field of a dataclass, or of all its variants: which one it is, is not known yet."""
     return {name: hint for one in (section, *variants(section)) for name, hint in hints_of(one).items()}
-
-
-@cache
-def hints_of(section: type) -> dict[str, Any]:
-    """Name -> type of every field of a dataclass."""
-    names = {field.name for field in dataclasses.fields(section)}
-    return {name: hint for name, hint in get_type_hints(section).items() if name in names}
 
 
 def hint_of(key: str, root: type = ExperimentConfig) -> Any | None:
@@ -108,32 +94,10 @@ def hint_of(key: str, root: type = ExperimentConfig) -> Any | None:
     return hint
 
 
-def without_none(hint: Any) -> Any:
-    """`X | None` -> X."""
-    options = [option for option in get_args(hint) if option is not types.NoneType]
-    return options[0] if get_origin(hint) in (Union, types.UnionType) and len(options) == 1 else hint
-
-
 def is_section(hint: Any) -> bool:
     """Whether keys follow below: a dataclass, or named ones such as `data.splits`."""
     hint = without_none(hint)
     return dataclasses.is_dataclass(hint) or get_origin(hint) is dict
-
-
-def describe(hint: Any) -> str:
-    """A type in words: `a whole number or null`."""
-    if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(describe(option) for option in get_args(hint))
-    if get_origin(hint) is list:
-        return f"a list of {_PLURALS[get_args(hint)[0]]}"
-    return _WORDS[hint]
-
-
-def spelled(value: object) -> str:
-    """A value as YAML has it, without quotes: null, true, 0.1, add."""
-    return (
-        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
-    )
 
 
 def all_keys(root: type = ExperimentConfig) -> tuple[str, ...]:
@@ -160,7 +124,7 @@ def unknown_key(key: str, root: type = ExperimentConfig) -> tuple[str, str, tupl
     names: dict[str, list[str]] = {}
     for known in all_keys(root):
         names.setdefault(known.rpartition(".")[2], []).append(known)
-    siblings = _siblings(parent, root)
+    siblings = keys_of(parent, root)
     near = names.get(name.lower()) or [prefix + sibling for sibling in nearest_names(name, siblings)]
     near = near or [known for other in nearest_names(name, names) for known in names[other]]
     if not near and siblings:
@@ -171,10 +135,10 @@ def unknown_key(key: str, root: type = ExperimentConfig) -> tuple[str, str, tupl
     return "unknown key", f".{hint}", tuple(near)
 
 
-def _siblings(parent: str, root: type) -> list[str]:
+def keys_of(section: str, root: type = ExperimentConfig) -> list[str]:
     """What may stand in a section; empty when it is none, or when its names are the user's own."""
-    section = section_of(parent, root)
-    return [*_fields(section), *(FILE_KEYS if section is ExperimentConfig else [])] if section is not None else []
+    kind = section_of(section, root)
+    return [*_fields(kind), *(FILE_KEYS if kind is ExperimentConfig else [])] if kind is not None else []
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

@@ -2,51 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, get_args, get_origin
+from collections.abc import Iterator, Mapping
+from types import NoneType
+from typing import Any
 
 from vlrouting.config import KINDS, ExperimentConfig
 from vlrouting.config.bottleneck import LAYER_NORMS
+from vlrouting.config.fit import hints_of, options
 from vlrouting.config.names import no_such_key
-from vlrouting.experiment.schema import CHOICES, hints_of, without_none
+from vlrouting.experiment import schema
+from vlrouting.experiment.document import Leaf
+from vlrouting.experiment.typed import Builder
 
 
 def config_from_dict(stored: Mapping[str, Any]) -> ExperimentConfig:
     """The configuration that `dataclasses.asdict` made `stored` of; a key that is not there has its default.
 
+    Every value is checked as that of a file is, and `${…}` is text: a stranger's artifact reads no variable here.
     Artifacts of schema version 1 are read too: a bottleneck there has the keys of every kind, and `train_layer_norm`
     in place of `model.unfreeze`.
 
     Raises:
-        ValueError: a key is not known, or a name is not registered: its plug-in has to be imported first.
+        ValueError: a key is not known, a value does not fit, or a name is not registered: its plug-in has to be
+            imported first.
     """
-    bottleneck = stored.get("bottleneck", {})
-    if "train_layer_norm" in bottleneck:
-        unfreeze = [LAYER_NORMS] if bottleneck["train_layer_norm"] else []
-        variant: type = KINDS.facts(bottleneck["kind"])
-        known = hints_of(variant)
-        own = {key: value for key, value in bottleneck.items() if key in known}
-        stored = {**stored, "bottleneck": own, "model": {**stored.get("model", {}), "unfreeze": unfreeze}}
-    config: ExperimentConfig = _section(ExperimentConfig, stored, "an experiment")
+    leaves = {leaf.key: leaf for leaf in _leaves(_as_version_2(stored), "")}
+    config, failed = Builder(ExperimentConfig, resolve=False).build(leaves)
+    if failed:
+        raise ValueError("; ".join(f"{wrong.key}: {wrong.message}{wrong.advice}" for wrong in failed.values()))
     return config
 
 
-def _section(section: type, values: Mapping[str, Any], name: str) -> Any:
-    """A section of this class, or of the variant that its values or its name choose."""
-    if section in CHOICES:
-        registry, chooser = CHOICES[section]
-        section = registry.facts(values[chooser] if chooser else name)
-    hints = hints_of(section)
-    for key in values:
-        if key not in hints:
-            raise ValueError("".join(no_such_key(name, key, hints)))
-    return section(**{key: _value(hints[key], value, key) for key, value in values.items()})
+def _as_version_2(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    bottleneck, model = stored.get("bottleneck"), stored.get("model", {})
+    if not (isinstance(bottleneck, Mapping) and "train_layer_norm" in bottleneck and isinstance(model, Mapping)):
+        return stored
+    unfreeze = [LAYER_NORMS] if bottleneck["train_layer_norm"] else []
+    known = hints_of(KINDS.facts(str(bottleneck.get("kind", "lora"))))
+    own = {key: value for key, value in bottleneck.items() if key in known}
+    return {**stored, "bottleneck": own, "model": {**model, "unfreeze": unfreeze}}
 
 
-def _value(hint: Any, value: Any, name: str) -> Any:
-    hint = without_none(hint)
-    if get_origin(hint) is dict and isinstance(value, Mapping):
-        return {key: _value(get_args(hint)[1], below, key) for key, below in value.items()}
-    if isinstance(value, Mapping):
-        return _section(hint, value, name)
-    return list(value) if isinstance(value, (list, tuple)) else value
+def _leaves(tree: Mapping[str, Any], section: str) -> Iterator[Leaf]:
+    known = schema.keys_of(section)
+    for name, value in tree.items():
+        key = f"{section}.{name}" if section else str(name)
+        hint = schema.hint_of(key)
+        if hint is None:
+            raise ValueError("".join(no_such_key(section or "an experiment", str(name), known)))
+        if schema.is_section(hint) and isinstance(value, Mapping) and value:
+            yield from _leaves(value, key)
+        elif not schema.is_section(hint) or value == {} or (value is None and NoneType in options(hint)):
+            yield Leaf(key, value, "", None, key)
+        else:
+            raise ValueError(f"{key}: is a section: expected keys below it")

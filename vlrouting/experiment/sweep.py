@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.config.environment import as_written
+from vlrouting.config.fit import spelled
 from vlrouting.config.names import listed
-from vlrouting.experiment.compose import Composition
-from vlrouting.experiment.document import COMMAND_LINE, Leaf
+from vlrouting.experiment.compose import Composition, laid_over
+from vlrouting.experiment.document import COMMAND_LINE, MOST_POINTS, Leaf
 from vlrouting.experiment.errors import Diagnostic
-from vlrouting.experiment.schema import spelled
-from vlrouting.experiment.typed import build, value_at
+from vlrouting.experiment.typed import Builder, Failed, value_at
 
 DEFAULT_POINT = "default"
 LONGEST_NAME = 200
@@ -23,13 +26,15 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class Point:
-    """One resolved configuration of an experiment."""
+    """One resolved configuration of an experiment. Points share the sections that do not differ: do not change them."""
 
     name: str
     """Made of what differs: `lora,routing=add,seed=42`. It names the run directory."""
     config: ExperimentConfig
     differing: dict[str, object]
     """The swept keys and their values."""
+    own: Mapping[str, Leaf] = field(default_factory=dict, compare=False, repr=False)
+    """What the sweep sets for it, each value with its place."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Draft:
 
     point: Point
     leaves: Mapping[str, Leaf]
-    failed: Mapping[str, Diagnostic]
+    failed: Failed
     """By key, what is wrong with the leaves that did not fit their type."""
 
 
@@ -67,9 +72,12 @@ def expand(composition: Composition) -> Expansion:
     A key given on the command line holds for every point: a grid axis of that key has the one value, and a case or
     named point with another value is left out.
     """
+    if too_many := _too_many(composition):
+        return Expansion([], [], [too_many])
     diagnostics = list(_contradictions(composition))
-    drafts = [_draft(composition, choice) for choice in _choices(composition)]
-    base, failed = build(composition.leaves)
+    builder = Builder(ExperimentConfig)
+    drafts = [_draft(composition, builder, choice) for choice in _choices(composition)]
+    base, failed = builder.build(composition.leaves)
     held = {key: value_at(base, key) for key in sorted(composition.overridden) if key not in failed}
     against = [_against_command_line(composition, held, draft) for draft in drafts]
     kept = [draft for draft, leaves in zip(drafts, against, strict=True) if not leaves]
@@ -82,12 +90,16 @@ def expand(composition: Composition) -> Expansion:
 
 def point_name(label: str | None, axes: Mapping[str, object]) -> str:
     """`lora,routing=add,seed=42`: a key's last part, or the whole key where two axes share the last part."""
-    last = Counter(key.rpartition(".")[2] for key in axes)
-    parts = [] if label is None else [label]
-    for key, value in axes.items():
-        short = key.rpartition(".")[2]
-        parts.append(f"{short if last[short] == 1 else key}={_file_name(value)}")
-    return ",".join(parts) or DEFAULT_POINT
+    shown = _shown_keys(tuple(axes))
+    parts = [f"{short}={_file_name(as_written(value))}" for short, value in zip(shown, axes.values(), strict=True)]
+    return ",".join(parts if label is None else [label, *parts]) or DEFAULT_POINT
+
+
+@cache
+def _shown_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    last = [key.rpartition(".")[2] for key in keys]
+    count = Counter(last)
+    return tuple(short if count[short] == 1 else key for key, short in zip(keys, last, strict=True))
 
 
 def _file_name(value: object) -> str:
@@ -107,15 +119,33 @@ def _choices(composition: Composition) -> Iterator[_Choice]:
         yield _Choice(label, named, {})
 
 
-def _draft(composition: Composition, choice: _Choice) -> Draft:
-    leaves = {**composition.leaves, **choice.named, **choice.axes}
-    config, failed = build(leaves)
+def _too_many(composition: Composition) -> Diagnostic | None:
+    """What is wrong with the number of points, which is known before they are made."""
+    sweep = composition.sweep
+    limit: object = MOST_POINTS
+    if sweep.max_points is not None:
+        limit = sweep.max_points.value
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            return sweep.max_points.diagnostic(f"expected a whole number above 0, got {spelled(limit)}")
+    combinations = math.prod(map(len, sweep.grid.values())) * max(1, len(sweep.cases))
+    count = combinations + len(sweep.points)
+    if count <= limit:  # type: ignore[operator]
+        return None
+    sizes = " x ".join([f"{len(axis)} {key}" for key, axis in sweep.grid.items()] or ["1"])
+    message = f"{count:,} points ({sizes}) are more than sweep.max_points, {limit:,}"
+    return Diagnostic(str(composition.source), "sweep", message, advice="; sweep fewer values, or set sweep.max_points")
+
+
+def _draft(composition: Composition, builder: Builder[ExperimentConfig], choice: _Choice) -> Draft:
+    own = {**choice.named, **choice.axes}
+    leaves = laid_over(composition.leaves, own)
+    config, failed = builder.build(leaves)
 
     def values(keys: Collection[str]) -> dict[str, object]:
         return {key: leaves[key].value if key in failed else value_at(config, key) for key in keys}
 
     name = point_name(choice.label, values(choice.axes))
-    return Draft(Point(name, config, values([*choice.named, *choice.axes])), leaves, failed)
+    return Draft(Point(name, config, values(own), own), leaves, failed)
 
 
 def _contradictions(composition: Composition) -> Iterator[Diagnostic]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass, replace
 
 from vlrouting.config import ExperimentConfig, Problem
-from vlrouting.experiment.compose import Composition
+from vlrouting.config.effect import IDLE_RULES, IdleRule
+from vlrouting.experiment import schema
+from vlrouting.experiment.compose import STORED, Composition
 from vlrouting.experiment.document import Leaf
 from vlrouting.experiment.errors import Diagnostic
 from vlrouting.experiment.sweep import Draft
+from vlrouting.experiment.typed import value_at
 
 CheckFiles = Callable[[ExperimentConfig], list[Problem]]
 
@@ -25,17 +29,55 @@ def validate(
         check_files: what is wrong with the files that a configuration needs.
     """
     points: dict[Diagnostic, dict[str, None]] = {}
-    holders: dict[Diagnostic, dict[str, set[str]]] = {}
+    about: dict[Diagnostic, dict[str, Counter[int]]] = {}
+    count = Counter(map(id, (leaf for draft in drafts for leaf in draft.leaves.values())))  # of points with a value
     for draft in drafts:
         for diagnostic, leaves in _of_point(composition, draft, check_files):
             points.setdefault(diagnostic, {})[draft.point.name] = None
-            by_key = holders.setdefault(diagnostic, {})
+            by_key = about.setdefault(diagnostic, {})
             for leaf in leaves:
-                by_key.setdefault(leaf.key, set()).update(_holding(leaf, drafts))
+                by_key.setdefault(leaf.key, Counter())[id(leaf)] += 1
     for diagnostic, names in points.items():
         # Where all points with one of the values have the error, the place of that value tells enough.
-        everywhere = not holders[diagnostic] or any(held <= names.keys() for held in holders[diagnostic].values())
+        keys = about[diagnostic].values()
+        everywhere = not keys or any(all(seen[i] == count[i] for i in seen) for seen in keys)
         yield diagnostic if everywhere else replace(diagnostic, points=tuple(names))
+    if composition.source.name != STORED:  # which has every key, also those that have no effect in its point
+        told = {number for by_key in about.values() for seen in by_key.values() for number in seen}
+        yield from _without_effect(composition, drafts, count, told)
+
+
+def _without_effect(
+    composition: Composition, drafts: Sequence[Draft], count: Counter[int], told: Collection[int]
+) -> Iterator[Diagnostic]:
+    """Values that a user gave, that change nothing in any point that has them, and of which nothing is told yet.
+
+    Where a later file decides that, what an earlier one gave for its own purpose is no error.
+    """
+    given = {leaf.key for leaf in composition.every_leaf()}
+    rules = {key: found for key in given if (found := [rule for rule in IDLE_RULES if rule.is_about(key)])}
+    idle: dict[int, tuple[Leaf, IdleRule, list[Draft]]] = {}
+    for draft in drafts:
+        for key in rules.keys() & draft.leaves.keys():
+            rule = next((rule for rule in rules[key] if _is_idle(rule, key, draft)), None)
+            if rule is not None:
+                idle.setdefault(id(draft.leaves[key]), (draft.leaves[key], rule, []))[2].append(draft)
+    for leaf, rule, where in idle.values():
+        if len(where) == count[id(leaf)] and id(leaf) not in told:
+            yield leaf.diagnostic(f"has no effect, because {rule.reason}", "; take it out")
+
+
+def _is_idle(rule: IdleRule, key: str, draft: Draft) -> bool:
+    section, _, name = key.rpartition(".")
+    deciders = {section + decider if decider.startswith(".") else decider for decider in rule.decided_by}
+    if draft.failed.keys() & {key, *deciders}:
+        return False
+    if any(draft.leaves[other].layer > draft.leaves[key].layer for other in deciders & draft.leaves.keys()):
+        return False
+    config = draft.point.config
+    parent = value_at(config, section)
+    is_default = is_dataclass(parent) and getattr(parent, name) == schema.default_of(type(parent), name)
+    return not is_default and rule.is_idle(config, key)
 
 
 def _of_point(
@@ -48,7 +90,9 @@ def _of_point(
     config = draft.point.config
     problems = [*_two_forms(draft.leaves), *config.problems()]
     wrong = {key for problem in problems for key in problem.keys}
-    for problem in [*problems, *(check_files(config) if check_files else [])]:
+    # Without a file that is extended, what it sets is not known: neither is where the data are.
+    files = check_files(config) if check_files and not composition.incomplete else []
+    for problem in [*problems, *files]:
         about = {*problem.keys, *problem.depends_on}
         if about & draft.failed.keys() or wrong & set(problem.depends_on):
             continue  # it follows from another error
@@ -87,8 +131,3 @@ def _given(leaves: Mapping[str, Leaf], keys: Sequence[str]) -> list[Leaf]:
     """The values that are given for some keys; for a section, the first below it."""
     found = (leaves.get(key) or next((leaves[k] for k in leaves if k.startswith(f"{key}.")), None) for key in keys)
     return [leaf for leaf in found if leaf is not None]
-
-
-def _holding(leaf: Leaf, drafts: Sequence[Draft]) -> set[str]:
-    """Names of the points in which a value is in effect."""
-    return {draft.point.name for draft in drafts if draft.leaves.get(leaf.key) is leaf}

@@ -9,6 +9,7 @@ from rich.progress import TaskID
 from vlrouting.experiment import RunDirectory
 from vlrouting.experiment.progress import read_progress
 from vlrouting.progress_bar import LINE_SECONDS, bars
+from vlrouting.verbosity import is_quiet
 
 
 class Display:
@@ -57,4 +58,5 @@ class Display:
         self._print(f"[{self.done}/{self.total}] {name}: {outcome} after {seconds:.0f} s")
 
     def _print(self, text: str) -> None:
-        self.bars.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        if not is_quiet():
+            self.bars.console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, load, to_yaml
+from vlrouting.experiment.compose import run_name
+from vlrouting.progress_bar import say
 
 
 def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> list[Point]:
@@ -21,7 +23,7 @@ def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> l
         directories[point.name].refuse_other_settings(to_yaml(point.config))
     found = [point for point in points if not directories[point.name].is_complete()]
     done = len(points) - len(found)
-    print(f"{experiment.name}: {len(points)} points, {done} complete", file=sys.stderr, flush=True)
+    say(f"{experiment.name}: {len(points)} points, {done} complete")
     return found
 
 
@@ -49,8 +51,9 @@ def known_points(name: str, runs: Path) -> tuple[str, list[str]]:
     try:
         checked = load(name)
     except UserError:
-        stem = Path(name).stem if name.endswith(".yaml") else name
-        if not (runs / stem).is_dir():
-            raise
-        return stem, []
+        with suppress(UserError):
+            stem = run_name(name)
+            if (runs / stem).is_dir():
+                return stem, []
+        raise
     return checked.name, [point.name for point in checked.points]

@@ -25,6 +25,7 @@ from vlrouting.training.point import PointRun, error_text, last_step
 from vlrouting.training.process import set_up_process
 from vlrouting.training.process_rank import ProcessRank, scheduler_job
 from vlrouting.training.user_errors import EXPLAINED, USER_ERRORS, disk_errors_as_user_errors, missing_files_of
+from vlrouting.verbosity import configure_logging
 
 FIRST_WRITES_SECONDS = 2.0
 
@@ -35,6 +36,7 @@ def run_worker(directory: Path) -> int:
     Returns:
         An `ExitStatus`, or 128 + n when signal n cancelled it.
     """
+    configure_logging()
     run, rank = RunDirectory(directory), ProcessRank.from_environment()
     try:
         with catch_signals(scheduled=rank.slurm) as interruption, disk_errors_as_user_errors(directory.name, directory):

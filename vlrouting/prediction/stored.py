@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import TASKS, ExperimentConfig
+from vlrouting.config.fit import check
 from vlrouting.experiment import UserError, config_from_dict, import_plugins, require_trust
 from vlrouting.prediction.location import CONFIG_FILE, TENSOR_FILE, find_artifact
 
@@ -83,7 +84,7 @@ def _config(file: Path, experiment: Mapping[str, Any]) -> ExperimentConfig:
             "data": config.data,
         }
         sections |= config.named_bottlenecks
-        wrong = [problem.below(name) for name, section in sections.items() for problem in section.problems()]
+        wrong = [problem.below(name) for name, section in sections.items() for problem in check(section)]
     except Exception as error:  # of a value with another type, the code that looks at it may raise anything
         raise _damaged(file, f"experiment: {error}") from None
     if wrong:

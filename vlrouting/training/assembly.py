@@ -10,6 +10,7 @@ from typing import Any
 
 from vlrouting.backbones.load import Backbones, load_language
 from vlrouting.config import DATASETS, METRICS, TASKS, ExperimentConfig
+from vlrouting.config.environment import as_written
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
@@ -82,7 +83,7 @@ def build_point(
         **described_backbones(backbones, model, config),
         "visual_shape": visual.shape,
         "images": len(examples[config.data.test][0].images),
-        "experiment": dataclasses.asdict(config),
+        "experiment": as_written(dataclasses.asdict(config)),
         "answers": list(answers),
         **_attached(model),
     }

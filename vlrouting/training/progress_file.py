@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 
 from vlrouting.experiment.progress import Progress, write_progress
-from vlrouting.progress_bar import LINE_SECONDS, bars
+from vlrouting.progress_bar import LINE_SECONDS, bars, say
 
 EVERY_SECONDS = 2.0
 
@@ -90,7 +89,7 @@ class ProgressBar(LightningProgressBar):
         self._bars.update(self._task, description=f"{self.title} ({phase})", completed=step, note=progress.note)
         if self._bars.disable and (step == 0 or self._updated - self._line > LINE_SECONDS):
             self._line = self._updated
-            print(progress, file=sys.stderr, flush=True)
+            say(str(progress))
 
 
 def _test_batches(trainer: Trainer) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.datasets.official_files import missing_sentences, write_world
-from vlrouting.config import DATASETS, DataConfig, SplitConfig
+from vlrouting.config import DATASETS, DataConfig, SplitConfig, check
 from vlrouting.data.datasets.manifest import read_manifest
 from vlrouting.data.datasets.presence import answers_path
 from vlrouting.data.datasets.read import read_splits
@@ -89,9 +89,9 @@ def test_no_torch_is_imported() -> None:
 
 
 def test_the_configuration_knows_the_same_names() -> None:
-    assert not [problem for name in DATASETS for problem in DataConfig(name=name).problems()]
-    assert not [problem for name in RECIPES for problem in DataConfig(prepare=name).problems()]
-    known = [problem.choices for problem in DataConfig(name="?", prepare="?").problems()]
+    assert not [problem for name in DATASETS for problem in check(DataConfig(name=name))]
+    assert not [problem for name in RECIPES for problem in check(DataConfig(prepare=name))]
+    known = [problem.choices for problem in check(DataConfig(name="?", prepare="?"))]
     assert known == [tuple(DATASETS), tuple(RECIPES)]
 
 

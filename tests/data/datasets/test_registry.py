@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from vlrouting.config import DATASETS, METRICS, DataConfig, ExperimentConfig, TrainConfig
+from vlrouting.config import DATASETS, METRICS, DataConfig, ExperimentConfig, TrainConfig, check
 from vlrouting.data.datasets.registry import known_splits, register_dataset
 from vlrouting.metrics.gqa_score import GQAScore
 from vlrouting.metrics.nlvr2_score import NLVR2Score
@@ -26,7 +26,7 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def problems(task: str) -> list[str]:
     config = ExperimentConfig(task=task, data=DataConfig(name="mine"), train=TrainConfig(max_steps=1))
-    return list(map(str, config.problems()))
+    return list(map(str, check(config)))
 
 
 def test_a_registered_dataset_is_known_everywhere() -> None:

@@ -48,9 +48,9 @@ def how_to_fetch(dataset: str, root: Path, relative: str) -> str:
 
 def read_manifest(dataset: str) -> dict[str, Any]:
     """The manifest of a dataset: `homepage`, `licence`, and `sources` with the files that each of them provides."""
-    from omegaconf import OmegaConf  # imported here, because it is rarely needed
+    import yaml  # imported here, because it is rarely needed
 
-    content = OmegaConf.to_container(OmegaConf.create(_manifest(dataset).read_text(encoding="utf-8")))
+    content = yaml.safe_load(_manifest(dataset).read_text(encoding="utf-8"))
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 

@@ -74,11 +74,14 @@ def batch_script(submission: Submission) -> str:
     """The text for sbatch.
 
     Raises:
-        UserError: a path has a % in it, which SLURM would replace.
+        UserError: a path has a % in it, which SLURM would replace, or a line break, which would begin another option.
     """
     for path in (*submission.runs, submission.output):
         if "%" in str(path):
             raise UserError(f"{path}: SLURM reads % in the name of a file as a pattern; use a folder without it")
+    for option in _options(submission):
+        if any(ord(letter) < 32 for letter in option):
+            raise UserError(f"{option!r}: an option of sbatch is one line; use a folder without control characters")
     options = "".join(f"#SBATCH {option}\n" for option in _options(submission))
     runs = "".join(f"  {shlex.quote(str(run))}\n" for run in submission.runs)
     return f"#!/bin/bash\n{options}\nruns=(\n{runs})\n" + _BEGIN.format(after=_after(submission)) + _body(submission)

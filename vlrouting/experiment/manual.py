@@ -1,0 +1,165 @@
+"""What a key means: its documentation, type, default and choices, read off the config dataclasses."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import textwrap
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_args, get_origin
+
+from vlrouting.config import ExperimentConfig
+from vlrouting.config.cluster import ClusterConfig
+from vlrouting.config.fit import describe, hints_of, mark_of, spelled, without_none
+from vlrouting.config.limits import MayUseEnvironment, OneOf, Range
+from vlrouting.experiment import schema
+from vlrouting.experiment.document import MOST_POINTS
+from vlrouting.experiment.errors import UserError
+
+CLUSTER = "cluster"
+"""Keys of a cluster file are asked for with this in front: `cluster.partition`."""
+FILE_KEYS = {
+    "extends": "Files of experiments/ that this one builds on, as a list of names such as base/vqa. A later one is "
+    "laid over an earlier one, and this file over all of them.",
+    "sweep": "The points: every case times every combination of the grid, and the points named one by one. null drops "
+    "what the extended files sweep; so does null for a part of it.",
+    "sweep.grid": "Key -> list of values; the points are all combinations.",
+    "sweep.cases": "Name -> keys that belong together; each case is combined with the whole grid.",
+    "sweep.points": "Name -> keys of one more point, beside the grid.",
+    "sweep.max_points": f"Most points that the sweep may have. Default: {MOST_POINTS:,}.",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The manual of one key, or of a section."""
+
+    key: str
+    text: str
+    facts: dict[str, str]
+    """Type, default, choices and the like, in words."""
+    below: dict[str, str]
+    """Keys of a section, each with the first sentence on it."""
+
+
+def explain(key: str) -> Entry:
+    """The manual of a dotted key. Without a key, of a whole experiment.
+
+    Raises:
+        UserError: there is no such key; the text has a did-you-mean.
+    """
+    if key in FILE_KEYS:
+        return Entry(key, FILE_KEYS[key], {}, _first_sentences(FILE_KEYS, f"{key}."))
+    if not key:
+        return Entry("an experiment", "", {}, _section(ExperimentConfig) | _first_sentences(FILE_KEYS, ""))
+    root, inside = (ClusterConfig, key.removeprefix(CLUSTER)) if key.partition(".")[0] == CLUSTER else (None, key)
+    if root is not None and not inside:
+        return Entry(key, inspect.getdoc(root) or "", {}, _section(root))
+    return _entry(key, inside.removeprefix("."), root or ExperimentConfig)
+
+
+def _entry(key: str, inside: str, root: type) -> Entry:
+    parent, _, name = inside.rpartition(".")
+    hint = schema.hint_of(inside, root)
+    if hint is None:
+        raise UserError(f"{key}: {''.join(schema.unknown_key(inside, root)[:2])}{_as_value(key)}")
+    owners = _owners(schema.section_of(parent, root), name)
+    text = next((docs[name] for owner in owners if name in (docs := documentation(owner))), "")
+    if not schema.is_section(hint):
+        return Entry(key, text, _facts(inside, root, owners), {})
+    section = without_none(hint)
+    named = get_origin(section) is dict
+    inner = get_args(section)[1] if named else section
+    below = _section(inner) if dataclasses.is_dataclass(inner) else {}
+    facts = {"form": "names of your own, each with the keys below"} if named and below else {}
+    return Entry(key, text or inspect.getdoc(inner) or "", facts, below)
+
+
+def _owners(section: type | None, name: str) -> list[type]:
+    """The classes that have a field: the section, or the variants of it."""
+    if section is None:
+        return []
+    return [owner for owner in (section, *schema.variants(section)) if name in hints_of(owner)]
+
+
+def _facts(key: str, root: type, owners: list[type]) -> dict[str, str]:
+    hint, section = schema.hint_of(key, root), schema.section_of(key.rpartition(".")[0], root)
+    allowed = mark_of(hint, Range)
+    facts = {"type": ", ".join(filter(None, (describe(hint), str(allowed or ""))))}
+    facts |= {"choices": ", ".join(choices(key, root))} if choices(key, root) else {}
+    if section in schema.CHOICES and section not in owners:
+        known, chooser = schema.CHOICES[section]  # type: ignore[index]
+        having = [name for name in known if known.facts(name) in owners]
+        facts[f"for {chooser or known.what}"] = ", ".join(having)
+    if owners:
+        default = schema.default_of(owners[0], key.rpartition(".")[2])
+        facts["default"] = "none: it has to be given" if default is dataclasses.MISSING else _shown(default)
+    if mark_of(hint, MayUseEnvironment) is not None:
+        facts["environment"] = "${oc.env:NAME} is read here, and is not written to files"
+    return facts
+
+
+def choices(key: str, root: type = ExperimentConfig) -> tuple[str, ...]:
+    """The values that a key can have, where they can be counted."""
+    hint = schema.hint_of(key, root)
+    registry, fixed = schema.registry_of(key) if root is ExperimentConfig else None, mark_of(hint, OneOf)
+    if registry is not None:
+        return registry.names()
+    if fixed is not None:
+        return fixed.names
+    return ("true", "false") if hint is bool else ()
+
+
+def _shown(value: object) -> str:
+    return '""' if value == "" else spelled(value)
+
+
+def _as_value(word: str) -> str:
+    """What a word is when it is no key: `mul` is a choice of bottleneck.routing."""
+    for key in schema.all_keys():
+        registry = schema.registry_of(key)
+        if registry is not None and word in registry:
+            return f" '{word}' is a value of {key}: vlrouting explain {key}"
+    return ""
+
+
+def _section(section: Any) -> dict[str, str]:
+    """Keys of a section, those of its variants included, with the first sentence on each."""
+    found: dict[str, str] = {}
+    for owner in (section, *schema.variants(section)):
+        docs = documentation(owner)
+        found |= {name: _sentence(docs.get(name, "")) for name in hints_of(owner) if name not in found}
+        for name, hint in hints_of(owner).items():
+            inner = without_none(hint)
+            found[name] = found[name] or _sentence(inspect.getdoc(inner) or "" if isinstance(inner, type) else "")
+    return found
+
+
+@cache
+def documentation(section: type) -> dict[str, str]:
+    """Field -> the text below it in the class's source, base classes included."""
+    found: dict[str, str] = {}
+    for owner in reversed(section.__mro__[:-1]):
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
+        except (OSError, TypeError, SyntaxError):  # a class that was defined in an interpreter has no source
+            continue
+        body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+        for field, after in itertools.pairwise(body):
+            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
+                found[field.target.id] = inspect.cleandoc(str(after.value.value)).replace("\n", " ")  # type: ignore[attr-defined]
+    return found
+
+
+def _first_sentences(texts: dict[str, str], prefix: str) -> dict[str, str]:
+    below = {key.removeprefix(prefix): text for key, text in texts.items() if key.startswith(prefix)}
+    return {key: _sentence(text) for key, text in below.items() if "." not in key}
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    return text.partition(". ")[0].removesuffix(".") + "." if text else ""
