@@ -254,7 +254,7 @@ def test_what_is_said(change: dict[str, Any], said: str, artifact: Path) -> None
 @pytest.mark.parametrize(
     ("name", "keys", "said"),
     [
-        ("text", {"rank": 10**9}, "adapter_model"),
+        ("text", {"rank": 10**9}, "rank: 1000000000 is above"),
         ("text", {"rank": 50_000}, "is larger than those in"),
         ("text", {"kind": ["lora"]}, r"'bottlenecks\.text\.kind': expected a text"),
         ("text", {"kind": "lorra"}, "unknown kind of bottleneck 'lorra'.*Did you mean 'lora'"),
