@@ -51,9 +51,9 @@ def test_a_damaged_checkpoint(tiny: Path, run: RunDirectory, damage: str) -> Non
     middle = len(whole) // 2
     broken = whole[:middle] if damage == "cut" else whole[:middle] + b"doctor" + whole[middle + 6 :]
     run.last.write_bytes(broken)
-    only_problem(findings_of(tiny), "warning", "run directory", "last.ckpt is damaged", "goes on from previous.ckpt")
+    only_problem(findings_of(tiny), "warning", "run directory", "last.ckpt is damaged", "resumes from previous.ckpt")
     run.previous.write_bytes(broken)
-    only_problem(findings_of(tiny), "fault", "run directory", "no other to go on from", f"rm -r '{run.last.parent}'")
+    only_problem(findings_of(tiny), "fault", "run directory", "no other to resume from", f"rm -r '{run.last.parent}'")
     run.last.unlink()
     only_problem(findings_of(tiny), "fault", "run directory", "previous.ckpt is damaged", f"rm -r '{run.last.parent}'")
     run.last.write_bytes(whole)

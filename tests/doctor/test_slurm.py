@@ -44,7 +44,8 @@ def test_tasks_that_lightning_does_not_take(tiny: Path) -> None:
 
 
 def test_gpus_of_the_job(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "gpus", lambda: (Gpu("H100", 2**36, True),) * 2)
+    monkeypatch.setattr(devices, "gpus", lambda: (Gpu("H100", True),) * 2)
+    monkeypatch.setattr("vlrouting.doctor.memory.free_memory", lambda gpus: 2**34)
     wanted = (*TWO, "train.accelerator=gpu")
     findings = findings_of(tiny, *wanted, environment={**JOB, "SLURM_GPUS_ON_NODE": "1"})
     only_problem(findings, "fault", "SLURM", "SLURM_GPUS_ON_NODE is 1", "--gpus-per-node=2")

@@ -45,7 +45,10 @@ def damage(path: Path, kind: str = "flipped") -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
-    return RunDirectory(tmp_path / "runs" / "x" / "default")
+    run = RunDirectory(tmp_path / "runs" / "x" / "default")
+    run.path.mkdir(parents=True)
+    run.config.touch()
+    return run
 
 
 def saved(run: RunDirectory, writer: AtomicCheckpointIO, *steps: int) -> None:
@@ -101,11 +104,6 @@ def test_a_checkpoint_that_lacks_a_key_is_corrupt(run: RunDirectory) -> None:
     torch.save({name: value for name, value in made(1).items() if name != "loops"}, run.path.parent / "no.ckpt")
     with pytest.raises(CorruptCheckpoint, match=r"no\.ckpt is corrupt \(it has no loops\)"):
         read_checkpoint(run.path.parent / "no.ckpt")
-
-
-@pytest.fixture(autouse=True)
-def folder(run: RunDirectory) -> None:
-    run.path.mkdir(parents=True)
 
 
 def test_the_one_before_is_kept(run: RunDirectory, caplog: pytest.LogCaptureFixture) -> None:
@@ -312,3 +310,11 @@ def test_a_better_validation_replaces_corrupt_best_weights(
     damage(run.best)
     assert_ends_like_a_whole_one(point, run, tmp_path)
     assert "Unless a later validation is better" in caplog.text
+
+
+def test_of_equal_scores_the_first_is_the_best(experiment: Callable[..., Experiment], tmp_path: Path) -> None:
+    """Without learning, the validations after 4 and 8 steps score the same."""
+    point = experiment("train.lr=1e-12", "evaluate.checkpoint=best")
+    assert train(point, point.points, tmp_path / "runs") == {}
+    run = RunDirectory(tmp_path / "runs" / point.name / "default")
+    assert steps_in(run.best, run.last) == [4, 10]

@@ -112,7 +112,13 @@ def build_feature_cache(
             unfinished = folder / f"{place.name}.tmp"
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
-            _compute(encoder, paths, unfinished, load_image, batch_size, workers, device)
+            try:
+                _compute(encoder, paths, unfinished, load_image, batch_size, workers, device)
+            except BaseException as error:
+                if isinstance(error, OSError) and error.errno and error.filename is None:
+                    error.filename = str(unfinished)  # which disk it is: that of a full one names no file
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
             shutil.rmtree(place, ignore_errors=True)
             os.replace(unfinished, place)
     return FeatureCache(place)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import tempfile
+from pathlib import Path
 
 from vlrouting.cli import artifacts, datasets, experiments, explore  # noqa: F401 - they add their commands to `app`
 from vlrouting.cli.app import app, fail
@@ -23,4 +25,9 @@ def main() -> None:
             fail(str(error), error.exit_status)  # type: ignore[attr-defined]
         if names & {"UserError", "DataError", "BackboneError", "ArtifactError", "PredictionsError", "NotFinite"}:
             fail(str(error))
+        if isinstance(error, OSError):
+            from vlrouting.experiment.disk import disk_error_text, is_lasting
+
+            if is_lasting(error):
+                fail(disk_error_text(error, [Path.cwd(), Path(tempfile.gettempdir())]))
         raise

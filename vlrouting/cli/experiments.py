@@ -106,7 +106,8 @@ def sweep(
     """
     shape = {"train.nodes": nodes, "train.devices": gpus}
     given = [f"{key}={value}" for key, value in shape.items() if value is not None]
-    checked = _load(experiment, [*(overrides or []), *given])
+    # A dry run may be made where the data are not.
+    checked = _load(experiment, [*(overrides or []), *given], with_files=not dry_run)
     points = _points(checked, point)
     if not (only_missing or dry_run):
         from vlrouting.launch.open_points import set_aside
@@ -199,11 +200,11 @@ def compare(experiment: ExperimentName = "", runs: Runs = RUNS) -> None:
     _compare(run_name(experiment), runs)
 
 
-def _load(name: str, overrides: list[str] | None) -> Experiment:
+def _load(name: str, overrides: list[str] | None, with_files: bool = True) -> Experiment:
     from vlrouting.experiment import load
     from vlrouting.training.user_errors import missing_files_of
 
-    return load(name, overrides or [], check_files=missing_files_of)
+    return load(name, overrides or [], check_files=missing_files_of if with_files else None)
 
 
 def _points(experiment: Experiment, names: list[str] | None) -> list[Point]:
@@ -221,7 +222,7 @@ def _submit(
     config = load_cluster(cluster)
     if at_once is not None:
         config = replace(config, max_points_at_once=at_once)
-    submit(experiment, points, runs, config, dry_run)
+    submit(experiment, points, runs, config, dry_run=dry_run)
 
 
 def _end(experiment: str, points: int, failed: dict[str, str], runs: Path) -> None:

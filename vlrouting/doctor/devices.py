@@ -11,6 +11,8 @@ from vlrouting.doctor.subject import RunContext
 from vlrouting.training.machine import cores
 
 PLACE = "devices"
+AMPERE = 8
+"""Compute capability of the first NVIDIA GPUs that compute in bf16, as in `torch.cuda.is_bf16_supported`."""
 
 
 @dataclass(frozen=True)
@@ -18,25 +20,29 @@ class Gpu:
     """One GPU of this machine."""
 
     name: str
-    free: int
-    """Bytes that nobody uses now."""
     bfloat16: bool
     """Whether it computes in bf16 itself."""
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The GPUs that this process sees."""
+    """The GPUs that this process sees.
+
+    Only their properties are read. That opens no context on a GPU, which would take hundreds of megabytes of each as
+    long as this process runs.
+    """
     import torch
 
     if not torch.cuda.is_available():
         return ()
-    found = []
-    for number in range(torch.cuda.device_count()):
-        free, _ = torch.cuda.mem_get_info(number)
-        with torch.cuda.device(number):
-            bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        found.append(Gpu(torch.cuda.get_device_name(number), free, bfloat16))
-    return tuple(found)
+    properties = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    return tuple(Gpu(each.name, torch.version.hip is not None or each.major >= AMPERE) for each in properties)
+
+
+def free_memory(gpus: int) -> int:
+    """Bytes that nobody uses now, on the GPU that has the fewest. Opens a context on each."""
+    import torch
+
+    return min(torch.cuda.mem_get_info(number)[0] for number in range(gpus))
 
 
 def gpus_for(config: ExperimentConfig, context: RunContext) -> tuple[Gpu, ...]:

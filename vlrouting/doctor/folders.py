@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
+from vlrouting.experiment.disk import free_bytes, nearest
 
-def nearest(folder: Path) -> Path:
-    """The folder, or the first above it that is there."""
-    folder = folder.absolute()
-    return next((place for place in (folder, *folder.parents) if place.exists()), Path(folder.anchor))
+__all__ = ["disk_of", "free_bytes", "nearest", "spelled_bytes", "write_problem"]
 
 
 def write_problem(folder: Path) -> str | None:
@@ -23,11 +20,6 @@ def write_problem(folder: Path) -> str | None:
     except OSError as error:
         return f"nothing can be written to {folder} ({place}: {error.strerror or error})"
     return None
-
-
-def free_bytes(folder: Path) -> int:
-    """Bytes that a user may still write there."""
-    return shutil.disk_usage(nearest(folder)).free
 
 
 def disk_of(folder: Path) -> int:

@@ -52,7 +52,7 @@ def _measured(config: ExperimentConfig, size: ModelSize, sweep: PlannedSweep) ->
     device = choose_device([config])
     has, what = capacity(config, sweep.context)
     said = f"a training step of {_rows(config)} examples x {size.sequence(config)} tokens on {device_name(device)}"
-    reset_peak_memory()
+    reset_peak_memory(device)
     try:
         run_step(config, size, device)
     except torch.OutOfMemoryError:

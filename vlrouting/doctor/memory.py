@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlrouting.config import ExperimentConfig
-from vlrouting.doctor.devices import gpus_for
+from vlrouting.doctor.devices import free_memory, gpus_for
 from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.folders import spelled_bytes
 from vlrouting.doctor.sizes import Misfit, ModelSize, NotKnown, model_size
@@ -55,7 +55,7 @@ def capacity(config: ExperimentConfig, context: RunContext) -> tuple[int | None,
     if context.gpu_memory is not None and config.train.accelerator != "cpu":
         return int(context.gpu_memory * 2**30), f"{context.gpu_memory:g} GiB, as --gpu-memory says"
     if gpus:
-        free = min(gpu.free for gpu in gpus)
+        free = context.once("free memory", lambda: free_memory(len(gpus)))
         return free, f"{spelled_bytes(free)} free of {gpus[0].name}"
     available = None if context.elsewhere or config.train.accelerator == "gpu" else _available(context)
     if available is None:

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = ".tmp"
@@ -22,13 +22,26 @@ def atomically(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
-        yield temporary
-        with temporary.open("r+b") as file:
-            # Else a power cut may leave the new name with nothing behind it.
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with named_errors(path):
+            yield temporary
+            with temporary.open("r+b") as file:
+                # Else a power cut may leave the new name with nothing behind it.
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that is read-only by now
+            temporary.unlink()
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """An OSError of the block that names no file, such as that of a full disk, gets the name of this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and (error.filename is None or str(error.filename).endswith(TEMPORARY)):
+            error.filename = str(path)
+        raise
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,8 +20,8 @@ FAILED = "failed"
 PREEMPTED = "preempted"
 _FIELDS: dict[str, Any] = {
     "event": Annotated[str, OneOf(("begin", "resume", "end", "fail"))],
-    **dict.fromkeys(("time", "host", "job", "group", "outcome", "reason"), str | None),
-    "step": Annotated[int, Range(least=0, most=2**53)] | None,
+    **dict.fromkeys(("time", "host", "job", "group", "outcome", "reason", "signal"), str | None),
+    **dict.fromkeys(("step", "rank"), Annotated[int, Range(least=0, most=2**53)] | None),
 }
 SILENT_DEATHS = 3
 """So many in a row that did not get past the same step are not chance."""
@@ -43,6 +44,10 @@ class Attempt:
     reason: str = ""
     group: str | None = None
     """Names this start to all of its processes."""
+    rank: int | None = None
+    """Of the process that failed or was killed, where another than the first has told it."""
+    signal: str | None = None
+    """That killed it: `SIGKILL`."""
 
 
 class Attempts:
@@ -63,11 +68,32 @@ class Attempts:
         """Note an end."""
         self._append({"event": "end", "outcome": outcome, "step": last_step, "reason": reason})
 
-    def fail(self, host: str, job: str | None, group: str, last_step: int | None, reason: str) -> None:
-        """Note, as one of the other processes of a group, that it fails: the first may not have begun, and will only
-        see that it is alone."""
-        place = {"host": host, "job": job, "group": group}
-        self._append({"event": "fail", **place, "outcome": FAILED, "step": last_step, "reason": reason})
+    def fail(
+        self,
+        host: str,
+        job: str | None,
+        group: str,
+        last_step: int | None,
+        reason: str,
+        *,
+        rank: int | None = None,
+        signal: str | None = None,
+    ) -> None:
+        """Note that one process of a group fails or was killed: the first may not have started, and will only see that
+        it is alone.
+
+        Args:
+            host: of the process that notes it.
+            job: the scheduler's name of the job.
+            group: names the start.
+            last_step: of the training.
+            reason: for the user.
+            rank: of the process.
+            signal: that killed it.
+        """
+        start = {"host": host, "job": job, "group": group}
+        end = {"outcome": KILLED if signal else FAILED, "step": last_step, "reason": reason}
+        self._append({"event": "fail", **start, **end, "rank": rank, "signal": signal})
 
     def read(self) -> list[Attempt]:
         """All of them, in order; a line that a kill left unfinished, or that is damaged, is passed over.
@@ -85,10 +111,10 @@ class Attempts:
                 continue
             if kind == "resume":
                 found[-1]["first_step"] = event.get("step") or 0
-            elif kind in ("end", "fail") and found[-1].get("outcome") != FAILED:
-                # Where one process of a group fails, the others end as if they had been stopped.
+            elif kind in ("end", "fail") and _replaces(event, found[-1]):
                 ending = {"last_step": event.get("step"), "reason": event.get("reason") or ""}
-                found[-1].update(ending, outcome=event.get("outcome") or KILLED)
+                whose = {"rank": event.get("rank"), "signal": event.get("signal")}
+                found[-1].update(ending, outcome=event.get("outcome") or KILLED, **whose)
         return [Attempt(**fields) for fields in found]
 
     def _events(self) -> list[dict[str, Any]]:
@@ -120,6 +146,14 @@ def _event(line: str) -> dict[str, Any] | None:
     if not isinstance(event, dict) or any(objection(event.get(name), hint) for name, hint in _FIELDS.items()):
         return None
     return event
+
+
+def _replaces(event: Mapping[str, object], found: Mapping[str, object]) -> bool:
+    """Whether an end says more than the one that is known: where one process of a group is killed, the others fail; and
+    where one fails, the others end as if they had been stopped."""
+    if found.get("signal"):
+        return False
+    return bool(event.get("signal")) or found.get("outcome") != FAILED
 
 
 def why_not_again(attempts: list[Attempt], limit: int) -> str | None:

@@ -80,3 +80,9 @@ def read_progress(path: Path) -> Progress | None:
         return Progress(**read_object(path, hints_of(Progress)))
     except (UserError, TypeError):  # another version may have written other fields
         return None
+
+
+def last_training_step(path: Path) -> int | None:
+    """The last training step that a progress.json tells of; None outside the training."""
+    progress = read_progress(path)
+    return progress.step if progress is not None and progress.phase == "training" else None

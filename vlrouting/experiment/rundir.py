@@ -58,8 +58,9 @@ _RUN_FIELDS: dict[str, Any] = {
 class RunDirectory:
     """`runs/<experiment>/<point>/`.
 
-    Fields of run.json: `status` (queued, running, complete, failed, cancelled, preempted), `error`, `swept` (the keys
-    that differ over the sweep, with this point's values), `git_commit`, `git_dirty`, `packages`, `python`, `platform`,
+    Fields of run.json: `status` (queued, running, complete, failed, cancelled, preempted), `error`, `failed_rank` and
+    `signal` (of the process of a group that failed or was killed, where that is known), `swept` (the keys that differ
+    over the sweep, with this point's values), `git_commit`, `git_dirty`, `packages`, `python`, `platform`,
     `host`, `device`, `precision`, `seed`, `main_metric` (key in metrics.json), `shown_metrics` (key -> title in a
     table, with the metric's variant), `not_computed` (metric -> why, and what to do), `trained_parameters`,
     `total_parameters`, `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`.

@@ -15,7 +15,7 @@ _TAIL_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class HostProcess:
-    """A process on some machine."""
+    """A process on this machine or another one."""
 
     pid: int
     host: str
@@ -28,15 +28,23 @@ class HostProcess:
     @property
     def is_alive(self) -> bool | None:
         """None for a process on another machine."""
-        if not self.is_local:
-            return None
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
+        return is_running(self.pid) if self.is_local else None
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of this machine exists and has not ended. One that has ended stays as a zombie until its parent
+    asks for its status, for ever where the parent never does."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # no Linux, or it has just gone: the next question will tell
         return True
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def lock_holder(run: RunDirectory) -> HostProcess | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from rich.progress import TaskID
 
 from vlrouting.experiment import RunDirectory
 from vlrouting.experiment.progress import read_progress
+from vlrouting.launch.estimate import SweepEstimate, spelled_seconds
 from vlrouting.progress_bar import LINE_SECONDS, bars
 from vlrouting.verbosity import is_quiet
+
+ESTIMATE_SECONDS = 300.0
+"""Between two estimates in a log file."""
 
 
 class Display:
@@ -17,14 +22,18 @@ class Display:
 
     Args:
         total: number of points to run.
+        at_once: number of points that run at a time.
 
     Attributes:
         bars: the display, a context manager.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, at_once: int = 1) -> None:
         self.total, self.done = total, 0
         self.bars = bars()
+        self._estimate = SweepEstimate(total, at_once)
+        self._estimate_shown = -math.inf
+        self._sweep = self.bars.add_task("all points", total=total, note="", visible=total > 1)
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
         self._line: dict[str, float] = {}
@@ -32,6 +41,7 @@ class Display:
     def started(self, name: str, run: RunDirectory) -> None:
         """A point has started."""
         self._started[name] = self._line[name] = time.monotonic()
+        self._estimate.started(name)
         self._tasks[name] = self.bars.add_task(name, total=None, note="starting")
         if self.bars.disable:
             self._print(f"{name}: started -> {run.path}")
@@ -49,13 +59,27 @@ class Display:
         if self.bars.disable and time.monotonic() - self._line[name] > LINE_SECONDS:
             self._line[name] = time.monotonic()
             self._print(f"{name}: {progress}")
+        self._estimate.progressed(name, progress)
+        self._show_estimate()
 
     def ended(self, name: str, outcome: str) -> None:
         """A point has ended: complete, failed, cancelled, preempted."""
         self.done += 1
+        self._estimate.ended(name, complete=outcome == "complete")
+        self.bars.update(self._sweep, completed=self.done)
         self.bars.remove_task(self._tasks.pop(name))
         seconds = time.monotonic() - self._started[name]
         self._print(f"[{self.done}/{self.total}] {name}: {outcome} after {seconds:.0f} s")
+
+    def _show_estimate(self) -> None:
+        seconds = self._estimate.seconds() if self.total > 1 else None
+        if seconds is None:
+            return
+        text = f"about {spelled_seconds(seconds)} left"
+        self.bars.update(self._sweep, note=f"{text} (from {self._estimate.basis})")
+        if self.bars.disable and time.monotonic() - self._estimate_shown > ESTIMATE_SECONDS:
+            self._estimate_shown = time.monotonic()
+            self._print(f"all points: {self.done}/{self.total} done, {text} (from {self._estimate.basis})")
 
     def _print(self, text: str) -> None:
         if not is_quiet():

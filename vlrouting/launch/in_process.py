@@ -9,12 +9,20 @@ from pathlib import Path
 from vlrouting.config import DATASETS, METRICS, ExperimentConfig
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
 from vlrouting.experiment.exit_status import ExitStatus
+from vlrouting.launch.estimate import SweepEstimate, spelled_seconds
 from vlrouting.launch.open_points import still_open
 from vlrouting.progress_bar import say
 from vlrouting.training.interruption import Cancelled, catch_signals
-from vlrouting.training.point import PointRun, error_text
+from vlrouting.training.out_of_memory import memory_errors_explained
+from vlrouting.training.point import PointRun
 from vlrouting.training.process import set_up_process
-from vlrouting.training.user_errors import EXPLAINED, USER_ERRORS, disk_errors_as_user_errors
+from vlrouting.training.user_errors import (
+    EXPLAINED,
+    USER_ERRORS,
+    disk_errors_as_user_errors,
+    error_text,
+    written_folders,
+)
 
 
 def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[str, str]:
@@ -36,12 +44,15 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
     failed: dict[str, str] = {}
     with catch_signals() as interruption:
         inputs = set_up_process([point.config for point in open_points])
+        estimate = SweepEstimate(len(open_points))
         for number, point in enumerate(open_points, start=1):
             run = RunDirectory(runs / experiment.name / point.name)
-            say(f"[{number}/{len(open_points)}] {point.name} -> {run.path}")
+            left = estimate.seconds()
+            about = f", about {spelled_seconds(left)} left (from {estimate.basis})" if left is not None else ""
+            say(f"[{number}/{len(open_points)}{about}] {point.name} -> {run.path}")
+            estimate.started(point.name)
             try:
-                with disk_errors_as_user_errors(point.name, run.path):
-                    PointRun(point, run, inputs, interruption, experiment.swept(point)).train_and_test()
+                PointRun(point, run, inputs, interruption, experiment.swept(point)).train_and_test()
             except (*USER_ERRORS, Cancelled):
                 raise
             except Exception as error:
@@ -49,6 +60,7 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
                     traceback.print_exc()
                 failed[point.name] = error_text(error)
                 say(f"{point.name} failed: {failed[point.name]}")
+            estimate.ended(point.name, complete=point.name not in failed)
     return failed
 
 
@@ -62,12 +74,13 @@ def prepare(configs: Sequence[ExperimentConfig], threads: int) -> None:
         with catch_signals():
             inputs = set_up_process(configs, threads=threads)
             for config in configs:
-                with disk_errors_as_user_errors(config.data.name, Path(config.data.root)):
+                writing = disk_errors_as_user_errors(config.data.name, written_folders(config))
+                with writing, memory_errors_explained(config):
                     examples = inputs.examples(config.data, images=config.model.visual_input == "image")
                     inputs.visual(config, examples)
     except Cancelled as stop:
         raise SystemExit(int(stop.exit_status)) from None
-    except USER_ERRORS as error:
+    except EXPLAINED as error:
         say(f"vlrouting: {error}")
         raise SystemExit(int(ExitStatus.USER_ERROR)) from None
 

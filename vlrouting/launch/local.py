@@ -7,21 +7,26 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlrouting.config import ExperimentConfig
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_yaml, write_json_atomic
+from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.launch.alive import log_tail
 from vlrouting.launch.display import Display
 from vlrouting.launch.in_process import prepare, warn_of_missing_scores
+from vlrouting.launch.killed import killed_text, oom_kills
 from vlrouting.launch.open_points import still_open
-from vlrouting.launch.process_group import ProcessGroup, run_in_process
+from vlrouting.launch.process_group import GroupEnd, ProcessGroup, run_in_process
 from vlrouting.training.device import choose_device
 from vlrouting.training.interruption import Cancelled, Interruption, catch_signals
 from vlrouting.training.machine import cores
+from vlrouting.training.memory_remedy import memory_remedy
+from vlrouting.training.process_rank import scheduler_job
+from vlrouting.training.user_errors import removed
 
 POLL_SECONDS = 0.2
 
@@ -98,12 +103,14 @@ def run_locally(
     configs = [point.config for point in waiting]
     with catch_signals() as interruption, _launcher_file(folder):
         slots = slots_of(waiting, _gpus(configs), cores(), at_once)
+        kills = oom_kills()
         status = run_in_process(prepare, configs, cores())
         if status > 0:
             raise UserError("the points cannot start, for the reason above")
         if status < 0:
-            killer = signal.Signals(-status).name
-            raise RuntimeError(f"preparing the data was killed by {killer} (out of memory?)")
+            ran_out = (oom_kills() or 0) > (kills or 0)
+            text = killed_text(signal.Signals(-status), 0, 1, memory_ran_out=ran_out, remedy=memory_remedy(configs[0]))
+            raise UserError(f"the process that prepares data and image features was {text}")
         for point in waiting:  # after the preparation: what cannot start is not queued
             _queue(experiment, point, RunDirectory(folder / point.name))
         interruption.patient = True
@@ -118,8 +125,10 @@ class _Launcher:
         self.running: dict[str, tuple[ProcessGroup, Slot]] = {}
         self.failed: dict[str, str] = {}
         self.user_error: str | None = None
-        self.display = Display(len(waiting))
+        self.display = Display(len(waiting), at_once=len(slots))
+        self.configs = {point.name: point.config for point in waiting}
         self._signalled = False
+        self._oom_kills = oom_kills()
 
     def run(self) -> dict[str, str]:
         """Until no point is left."""
@@ -165,26 +174,52 @@ class _Launcher:
 
     def _check(self, name: str) -> None:
         group, slot = self.running[name]
-        run, status = RunDirectory(self.folder / name), group.poll()
-        if status is None:
+        run, end = RunDirectory(self.folder / name), group.poll()
+        if end is None:
             self.display.update(name, run)
             return
         del self.running[name]
         self.free.append(slot)
-        if status and not self._stopping:
-            self._record_failure(name, run, status)
-        self.display.ended(name, run.status() or "ended")
+        if end.status and not self._stopping:
+            self._record_failure(name, run, end)
+        self.display.ended(name, run.status() or "removed")
 
-    def _record_failure(self, name: str, run: RunDirectory, status: int) -> None:
-        stored = run.read_run()
-        reason = str(stored.get("error") or "")
-        if stored.get("status") in ("queued", "running"):  # it was killed before it could write how it ended
-            last_line = "".join(log_tail(run.log, 1)) or "it printed nothing"
-            reason = f"killed by {signal.Signals(-status).name}" if status < 0 else last_line
-            run.update_run(status="failed", error=reason)
-        if status == ExitStatus.USER_ERROR:
-            self.user_error = f"{name}: {reason}"
+    def _record_failure(self, name: str, run: RunDirectory, end: GroupEnd) -> None:
+        if not run.config.is_file():
+            self.failed[name] = removed(run)
+            return
+        if end.killer is not None and run.is_complete():  # it was killed while it ended
+            return
+        reason = self._reason(name, run, end)
+        if end.status == ExitStatus.USER_ERROR:
+            self.user_error = reason if reason.startswith(f"{name}: ") else f"{name}: {reason}"
         self.failed[name] = f"{reason} ({run.log})"
+
+    def _reason(self, name: str, run: RunDirectory, end: GroupEnd) -> str:
+        """Why a point failed; written into run.json where the point has not done it, or could not know."""
+        stored = run.read_run()
+        told = Attempts(run.attempts).read()[-1:]
+        if end.killer is not None:
+            reason, rank, killer = self._killed(name, end), end.rank, end.killer.name
+            attempt = (socket.gethostname(), scheduler_job(), end.group)
+            with suppress(OSError):
+                Attempts(run.attempts).fail(*attempt, None, reason, rank=rank, signal=killer)
+        elif told and told[0].group == end.group and told[0].rank is not None:
+            reason, rank, killer = told[0].reason, told[0].rank, None  # the first saw only that it is alone
+        elif stored.get("status") in ("queued", "running"):  # it ended before it could write how
+            reason, rank, killer = "".join(log_tail(run.log, 1)) or "it printed nothing", end.rank, None
+        else:
+            return str(stored.get("error") or "")
+        with suppress(OSError):  # a full disk
+            run.update_run(status="failed", error=reason, failed_rank=rank, signal=killer)
+        return reason
+
+    def _killed(self, name: str, end: GroupEnd) -> str:
+        before, self._oom_kills = self._oom_kills, oom_kills()
+        ran_out = before is not None and self._oom_kills is not None and self._oom_kills > before
+        assert end.killer is not None
+        remedy = f"{memory_remedy(self.configs[name])}, or fewer points --at-once"
+        return killed_text(end.killer, end.rank, end.processes, memory_ran_out=ran_out, remedy=remedy)
 
 
 def _queue(experiment: Experiment, point: Point, run: RunDirectory) -> None:

@@ -9,12 +9,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from vlrouting.experiment.exit_status import ExitStatus
+from vlrouting.launch.alive import is_running
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
@@ -23,11 +27,32 @@ LOST_STATUS = 255
 """From multiprocessing, of a process whose fork server died."""
 GRACE_SECONDS = 30.0
 """For a process to save after a signal."""
+SETTLE_SECONDS = 1.0
+"""For the cause to show: where one process is killed, another may be seen to fail first."""
 
 # A server that has imported torch once forks every process: a start costs milliseconds instead of seconds, and a GPU
 # is touched by the children only.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["vlrouting.launch.worker", "vlrouting.launch.in_process"])
+_CONTEXT.set_forkserver_preload(["vlrouting.launch.preloaded"])
+
+
+@dataclass(frozen=True)
+class GroupEnd:
+    """How a group ended.
+
+    Attributes:
+        status: exit status of the process that failed first; 0 where all succeeded.
+        rank: of that process.
+        processes: number of them.
+        killer: the signal that killed that process, which was not sent by the launcher.
+        group: names the start.
+    """
+
+    status: int
+    rank: int = 0
+    processes: int = 1
+    killer: signal.Signals | None = None
+    group: str = ""
 
 
 class ProcessGroup:
@@ -46,7 +71,8 @@ class ProcessGroup:
             log: file that their output is appended to.
         """
         self._store = host_store() if processes > 1 else None
-        group = {"WORLD_SIZE": str(processes), "VLROUTING_GROUP": secrets.token_hex(8)}
+        self._group = secrets.token_hex(8)
+        group = {"WORLD_SIZE": str(processes), "VLROUTING_GROUP": self._group}
         if self._store is not None:
             # torchrun's variable: every rank connects to the launcher's store, and none opens a port of its own.
             group |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_ADDR": "127.0.0.1"}
@@ -58,19 +84,33 @@ class ProcessGroup:
             process.start()
             self._processes.append(process)
         self._kill_at: float | None = None
-        self._first = 0
+        self._stop_at: float | None = None
+        self._cause: GroupEnd | None = None
 
-    def poll(self) -> int | None:
-        """None while it runs; else the exit status of the process that failed first, -n where signal n killed it."""
+    def poll(self) -> GroupEnd | None:
+        """None while it runs."""
         statuses = [_status(process) for process in self._processes]
+        if self._kill_at is None:  # what ends later was stopped by the launcher
+            self._cause = self._cause_in(statuses)
         if None not in statuses:
-            return self._first or next((status for status in statuses if status), 0)
-        if any(statuses) and self._kill_at is None:
-            self._first = next(status for status in statuses if status)
-            self.stop(signal.SIGTERM)
+            return self._cause or self._cause_in(statuses) or GroupEnd(0)
+        if self._cause is not None and self._kill_at is None:
+            self._stop_at = self._stop_at or time.monotonic() + SETTLE_SECONDS
+            if time.monotonic() >= self._stop_at:
+                self.stop(signal.SIGTERM)
         if self._kill_at is not None and time.monotonic() > self._kill_at:
             self.stop(signal.SIGKILL)
         return None
+
+    def _cause_in(self, statuses: Sequence[int | None]) -> GroupEnd | None:
+        """The process that was killed, or else the one with the status that says most."""
+        failed = [(status, rank) for rank, status in enumerate(statuses) if status]
+        if not failed:
+            return None
+        order: dict[int, int] = {ExitStatus.USER_ERROR: 1, ExitStatus.FAILED: 2}
+        status, rank = min(failed, key=lambda each: 0 if each[0] < 0 else order.get(each[0], 3))
+        killer = signal.Signals(-status) if status < 0 else None
+        return GroupEnd(status, rank, len(statuses), killer, self._group)
 
     def stop(self, number: int) -> None:
         """Send a signal to all; those that do not end within 30 s are killed."""
@@ -84,11 +124,7 @@ class ProcessGroup:
 def _status(process: BaseProcess) -> int | None:
     """Its exit status; None while it runs, even when the fork server has been killed."""
     status = process.exitcode
-    if status == LOST_STATUS and process.pid is not None:
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, 0)
-            return None
-    return status
+    return None if status == LOST_STATUS and process.pid is not None and is_running(process.pid) else status
 
 
 def warm_up() -> None:

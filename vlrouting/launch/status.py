@@ -139,10 +139,10 @@ def _complete(row: Row | None) -> tuple[str, str]:
 def _in_queue(run: RunDirectory, task: Task, status: str, error: str) -> tuple[str, str]:
     """Of a point that the scheduler knows."""
     if task.waits:
-        place = f"{task.id}: {task.reason}"
+        waiting = f"{task.id}: {task.reason}"
         if status == "preempted":
-            return status, ", ".join(filter(None, (_at_step(run), f"queued again as {place}")))
-        return "queued", f"{place}; {error}" if error else place
+            return status, ", ".join(filter(None, (_at_step(run), f"queued again as {waiting}")))
+        return "queued", f"{waiting}; {error}" if error else waiting
     if status == "running":
         return _running(run, task.id)
     return "running", f"{task.id}: {'starting' if task.state in ('RUNNING', 'CONFIGURING') else task.state.lower()}"

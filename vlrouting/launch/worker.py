@@ -1,7 +1,8 @@
 """One point as one process of its group: `python -m vlrouting.launch.worker runs/EXPERIMENT/POINT`.
 
 Launchers start it, srun and the local one, with the same arguments on every rank. Everything it needs is in the run
-directory. Its exit status tells its launcher what to do next.
+directory. Its exit status tells its launcher what to do next. It installs its signal handlers before it imports
+torch, which takes seconds: a scheduler's notice that comes meanwhile is kept until the first step is done.
 """
 
 from __future__ import annotations
@@ -12,20 +13,18 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from vlrouting.doctor import network, node_findings
-from vlrouting.doctor.finding import FAULT
-from vlrouting.experiment import Point, RunDirectory, UserError, import_plugins, load
+from vlrouting.experiment import RunDirectory, UserError
 from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.exit_status import ExitStatus
-from vlrouting.training.interruption import Cancelled, catch_signals
-from vlrouting.training.point import PointRun, error_text, last_step
-from vlrouting.training.process import set_up_process
+from vlrouting.experiment.progress import last_training_step
+from vlrouting.training.interruption import Cancelled, Interruption, catch_signals
 from vlrouting.training.process_rank import ProcessRank, scheduler_job
-from vlrouting.training.user_errors import EXPLAINED, USER_ERRORS, disk_errors_as_user_errors, missing_files_of
 from vlrouting.verbosity import configure_logging
+
+if TYPE_CHECKING:
+    from vlrouting.experiment import Point
 
 FIRST_WRITES_SECONDS = 2.0
 
@@ -39,12 +38,9 @@ def run_worker(directory: Path) -> int:
     configure_logging()
     run, rank = RunDirectory(directory), ProcessRank.from_environment()
     try:
-        with catch_signals(scheduled=rank.slurm) as interruption, disk_errors_as_user_errors(directory.name, directory):
-            point = point_of(run)
-            _check_group(point, rank)
-            _check_node(point, run, rank)
-            inputs = set_up_process([point.config], local_rank=rank.local_rank if rank.world_size > 1 else 0)
-            PointRun(point, run, inputs, interruption, point.differing, rank).train_and_test()
+        with catch_signals(scheduled=rank.slurm) as interruption:
+            interruption.setting_up = True
+            _run_point(run, rank, interruption)
     except Cancelled as stop:
         print(f"vlrouting: {stop}", file=sys.stderr, flush=True)
         if not rank.is_first:  # srun kills the others as soon as one has ended, and the first is still writing
@@ -53,9 +49,24 @@ def run_worker(directory: Path) -> int:
     except Exception as error:
         return _record_failure(run, rank, error)
     finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        _leave_group()
     return ExitStatus.COMPLETE
+
+
+def _run_point(run: RunDirectory, rank: ProcessRank, interruption: Interruption) -> None:
+    from vlrouting.training.quick_imports import quick_imports
+
+    quick_imports()
+    from vlrouting.training.point import PointRun
+    from vlrouting.training.process import set_up_process
+    from vlrouting.training.user_errors import disk_errors_as_user_errors
+
+    with disk_errors_as_user_errors(run.path.name, [run.path], run):
+        point = point_of(run)
+        _check_group(point, rank)
+        _check_node(point, run, rank)
+        inputs = set_up_process([point.config], local_rank=rank.local_rank if rank.world_size > 1 else 0)
+        PointRun(point, run, inputs, interruption, point.differing, rank).train_and_test()
 
 
 def point_of(run: RunDirectory) -> Point:
@@ -64,8 +75,11 @@ def point_of(run: RunDirectory) -> Point:
     Raises:
         UserError: its config.yaml is missing or invalid, or a file that it names is missing.
     """
+    from vlrouting.experiment import Point, import_plugins, load
+    from vlrouting.training.user_errors import missing_files_of
+
     if not run.config.is_file():
-        raise UserError(f"{run.config} is not there; start the point through `vlrouting sweep` or `vlrouting train`")
+        raise UserError(f"{run.config} is missing; start the point through `vlrouting sweep` or `vlrouting train`")
     config = load(str(run.config), check_files=missing_files_of).points[0].config
     import_plugins(config.plugins)
     swept = run.read_run().get("swept", {})
@@ -84,6 +98,8 @@ def _check_group(point: Point, rank: ProcessRank) -> None:
 
 def _check_node(point: Point, run: RunDirectory, rank: ProcessRank) -> None:
     """What the doctor finds on this machine, before anything expensive starts."""
+    from vlrouting.doctor import FAULT, network, node_findings
+
     if rank.local_rank > 0:
         return
     faults = [finding for finding in node_findings(point.config, run.path) if finding.level == FAULT]
@@ -95,17 +111,28 @@ def _check_node(point: Point, run: RunDirectory, rank: ProcessRank) -> None:
 
 
 def _record_failure(run: RunDirectory, rank: ProcessRank, error: Exception) -> ExitStatus:
-    is_user_error = isinstance(error, USER_ERRORS)
+    from vlrouting.training.user_errors import EXPLAINED, USER_ERRORS, error_text
+
     if isinstance(error, EXPLAINED):
         print(f"vlrouting: {error}", file=sys.stderr, flush=True)
     else:
         traceback.print_exception(error)
-    if not rank.is_first:
+    if not rank.is_first and run.config.is_file():
         # The first process only sees that its group breaks, or a signal; the reason is known here.
         with suppress(OSError):
             attempt = (socket.gethostname(), scheduler_job(), rank.group)
-            Attempts(run.attempts).fail(*attempt, last_step(run), f"rank {rank.rank}: {error_text(error)}")
-    return ExitStatus.USER_ERROR if is_user_error else ExitStatus.FAILED
+            reason = f"rank {rank.rank}: {error_text(error)}"
+            Attempts(run.attempts).fail(*attempt, last_training_step(run.progress), reason, rank=rank.rank)
+    return ExitStatus.USER_ERROR if isinstance(error, USER_ERRORS) else ExitStatus.FAILED
+
+
+def _leave_group() -> None:
+    """Leave the process group, if torch was imported and there is one."""
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def main() -> None:

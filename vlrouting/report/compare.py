@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from vlrouting.experiment.disk import disk_error_text, is_lasting
 from vlrouting.report.console import standard_output
 from vlrouting.report.rows import Row, collect
 from vlrouting.report.table import render_console, write_comparison
@@ -28,14 +29,27 @@ def compare(experiment_runs: Path, metrics: Sequence[str] | None = None, console
     console = console or standard_output()
     rows = collect(experiment_runs)
     render_console(rows, metrics, console)
+    try:
+        written = _written(experiment_runs, rows)
+    except OSError as error:
+        if not is_lasting(error):
+            raise
+        text = f"The comparison is not written to files: {disk_error_text(error, [experiment_runs])}"
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+        return rows
+    # `soft_wrap`, because rich would break a long path in two, and users copy it.
+    console.print(f"Runs:       {experiment_runs}/<variant>/", soft_wrap=True, markup=False, highlight=False)
+    names = ", ".join(path.name for path in written)
+    console.print(f"Comparison: {experiment_runs}/  ({names})", soft_wrap=True, markup=False, highlight=False)
+    return rows
+
+
+def _written(experiment_runs: Path, rows: list[Row]) -> list[Path]:
+    """Write the comparison; the files."""
     written = write_comparison(experiment_runs, rows)
     if any(row.main is not None for row in rows if row.complete):
         # Imported here, because matplotlib takes a second to load.
         from vlrouting.report.plots import comparison_plot
 
         written.append(comparison_plot(rows, experiment_runs / PLOT))
-    # `soft_wrap`, because rich would break a long path in two, and users copy it.
-    console.print(f"Runs:       {experiment_runs}/<variant>/", soft_wrap=True, markup=False, highlight=False)
-    names = ", ".join(path.name for path in written)
-    console.print(f"Comparison: {experiment_runs}/  ({names})", soft_wrap=True, markup=False, highlight=False)
-    return rows
+    return written

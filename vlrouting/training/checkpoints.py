@@ -9,6 +9,7 @@ import io
 import os
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from vlrouting.backbones.unreadable import why_unreadable
 from vlrouting.experiment import RunDirectory, UserError, atomically
 from vlrouting.tasks.scored import TaskModule
 from vlrouting.training.interruption import Interruption
+from vlrouting.training.user_errors import require_run_directory
 
 BATCHES_DONE = "vlrouting_batches_done"
 SCORES = "vlrouting_scores"
@@ -47,7 +49,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
         Raises:
             OSError: the disk is full or the folder is read-only; the file stays as it was.
+            PointFailure: the run directory was removed.
         """
+        require_run_directory(self.run)
         content = io.BytesIO()  # torch's own writer reports a full disk as an unspecific RuntimeError
         torch.save(checkpoint, content)
         is_last = Path(path) == self.run.last
@@ -55,7 +59,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             temporary.write_bytes(content.getbuffer())
             if is_last and self._last_is_valid:
                 # A kill right here leaves the previous one alone, from which the run resumes just as well.
-                os.replace(self.run.last, self.run.previous)
+                with suppress(FileNotFoundError):  # someone has removed it
+                    os.replace(self.run.last, self.run.previous)
         self._last_is_valid |= is_last
 
     def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
@@ -68,7 +73,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class RunCheckpoints(Callback):
     """Writes last.ckpt every few steps and after every validation, best.ckpt when the monitored score rises.
 
-    A step that is followed by a validation is saved after it, so that a resumed run has the validation's score.
+    Of several validations with the same score the first one is the best: fewer steps led to it. A step that is followed
+    by a validation is saved after it, so that a resumed run has the validation's score.
 
     Args:
         last: file to write.
@@ -104,11 +110,18 @@ class RunCheckpoints(Callback):
         """Start the clock, and install the handlers again that Lightning has just replaced."""
         self._since = time.perf_counter()
         self.interruption.install()
-        self.interruption.patient = True
+        self.interruption.patient, self.interruption.setting_up = True, False
 
     def on_test_start(self, trainer: Trainer, task: TaskModule) -> None:
-        """Install the handlers again: Lightning's for TERM broadcasts, and would wait for the other ranks for ever."""
+        """Install the handlers again: Lightning's for TERM broadcasts, and would wait for the other ranks for ever.
+
+        Stops after a notice during the set-up of a run that is trained already.
+        """
         self.interruption.install()
+        self.interruption.setting_up = False
+        stop = self._agreed_signal(trainer)
+        if stop is not None:
+            raise self.interruption.stop(stop)
 
     def on_train_batch_end(self, trainer: Trainer, task: TaskModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Save every few steps, and stop here after a signal."""

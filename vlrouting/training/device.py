@@ -49,10 +49,10 @@ def device_name(device: torch.device, processes: int = 1) -> str:
     return f"{group}{device.type}: {platform.machine()}, {torch.get_num_threads()} threads"
 
 
-def reset_peak_memory() -> None:
+def reset_peak_memory(device: torch.device) -> None:
     """Count again from here, where the system can: points of a sweep share a process."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

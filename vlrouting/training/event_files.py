@@ -9,12 +9,14 @@ further training is shown twice by every reader: its step is not after the check
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
-from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from vlrouting.experiment.atomic import TEMPORARY
@@ -23,8 +25,18 @@ OF_THE_TEST = ("test/", "final/", "_hparams_/")
 """Prefixes of tags that are logged after the training. They always go: a resumed run is tested again."""
 
 
+def _quiet(arguments: threading.ExceptHookArgs, original: Any = threading.excepthook) -> None:
+    """Print no traceback of an error of the thread that writes events: the next value that is logged raises it."""
+    if not (isinstance(arguments.thread, _AsyncWriterThread) and isinstance(arguments.exc_value, OSError)):
+        original(arguments)
+
+
 class EventLogger(TensorBoardLogger):
     """Writes event files and nothing else: Lightning's hparams.yaml is empty here, and a kill may truncate it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        threading.excepthook = _quiet
 
     def save(self) -> None:
         """Flush everything that was logged to the disk."""
@@ -42,6 +54,8 @@ def keep_until(folder: Path, step: int) -> None:
         step: the optimizer step that the run is resumed at; 0 for one that starts.
     """
     files = sorted(folder.glob("*tfevents*"))  # their names begin with the time of their creation
+    if not files:
+        return
     events = _kept(files, step)
     if events:
         # Readers take every file with `tfevents` in its name, so the unfinished one has another.
@@ -55,6 +69,9 @@ def keep_until(folder: Path, step: int) -> None:
 
 def _kept(files: Sequence[Path], step: int) -> list[Event]:
     """An event per value, in the order of their steps."""
+    # Imported here: it takes a while, and a run that starts has no files.
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
     kept: dict[tuple[str, int], Event] = {}
     for file in files:
         for event in LegacyEventFileLoader(str(file)).Load():  # ends before the first truncated record

@@ -1,4 +1,7 @@
-"""Signals: a training run finishes its step and saves; anything else stops at once."""
+"""Signals: a training run finishes its step and saves; anything else stops at once.
+
+Imports no torch: a process installs the handlers before anything that takes long.
+"""
 
 from __future__ import annotations
 
@@ -41,14 +44,20 @@ class Preempted(Cancelled):
 
 
 class Interruption:
-    """The signals that this process got. While `patient`, the first is only recorded; a second one stops at once.
+    """The signals that this process got.
 
     Args:
         scheduled: a scheduler started this process, so that its TERM is a preemption and not a user's wish.
+
+    Attributes:
+        setting_up: set before the first step. A scheduler's notice is then only recorded: the run stops after its first
+            step, so that a start that takes long makes some progress. TERM, which follows in the end, stops at once.
+        patient: set while a step is being computed. The first signal is only recorded; a second one stops at once.
+        requested: the first signal.
     """
 
     def __init__(self, scheduled: bool = False) -> None:
-        self.patient = False
+        self.setting_up = self.patient = False
         self.requested: int | None = None
         self._preempting = (*PREEMPTION_SIGNALS, *([signal.SIGTERM] if scheduled else []))
 
@@ -61,7 +70,8 @@ class Interruption:
         # A scheduler's notice is followed by its TERM: the run is stopping already, and needs the time to save.
         first = self.requested is None or (self.requested in self._preempting and number in self._preempting)
         self.requested = number if self.requested is None else self.requested
-        if not (self.patient and first):
+        waits = (self.patient and first) or (self.setting_up and number in PREEMPTION_SIGNALS)
+        if not waits:
             raise self.stop(self.requested)
 
     def stop(self, number: int) -> Cancelled:

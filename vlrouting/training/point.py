@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,20 +22,27 @@ from vlrouting.experiment import (
     write_json_atomic,
     write_text_atomic,
 )
+from vlrouting.experiment.atomic import sweep_temporary
 from vlrouting.experiment.attempts import Attempts
-from vlrouting.experiment.progress import Progress, read_progress, write_progress
-from vlrouting.report.panel import panel
+from vlrouting.experiment.progress import Progress, last_training_step, write_progress
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.checkpoints import RunCheckpoints
 from vlrouting.training.device import device_name, peak_memory, reset_peak_memory
 from vlrouting.training.event_files import keep_until
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import Cancelled, Interruption
+from vlrouting.training.out_of_memory import memory_errors_explained
 from vlrouting.training.process_rank import SINGLE_PROCESS, ProcessRank, scheduler_job
+from vlrouting.training.reserved_space import reserved_space
 from vlrouting.training.resume import Resume
 from vlrouting.training.selected import SelectionFile
 from vlrouting.training.trainer import make_trainer
-from vlrouting.training.user_errors import EXPLAINED
+from vlrouting.training.user_errors import (
+    disk_errors_as_user_errors,
+    error_text,
+    require_run_directory,
+    written_folders,
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,20 @@ class PointRun:
 
         Raises:
             Cancelled: stopped by a signal; the directory's status is `cancelled`, or `preempted`.
-            UserError, DataError, BackboneError: what the user can fix; the status is `failed`.
+            UserError, DataError, BackboneError: what the user can fix, a full disk among them; the status is `failed`.
+            PointFailure: out of memory, or the run directory was removed.
         """
-        with self._attempt() if self.rank.is_first else nullcontext():
+        # Inside the attempt, so that run.json has the explanation; around it, because its own files may fail as well.
+        with (
+            self._disk_errors(),
+            self._attempt() if self.rank.is_first else nullcontext(),
+            self._disk_errors(),
+            memory_errors_explained(self.point.config),
+        ):
             self._train_and_test()
+
+    def _disk_errors(self) -> AbstractContextManager[None]:
+        return disk_errors_as_user_errors(self.point.name, written_folders(self.point.config), self.run)
 
     @contextmanager
     def _attempt(self) -> Iterator[None]:
@@ -74,29 +91,41 @@ class PointRun:
         run, attempts = self.run, Attempts(self.run.attempts)
         with run.lock():
             run.prepare(to_yaml(self.point.config))
-            facts = {"seed": self.point.config.seed, "swept": dict(self.hyper_parameters), **environment()}
-            run.update_run(status="running", error=None, **facts)
-            write_progress(run.progress, Progress("preparing", updated=time.time()))
-            attempts.begin(socket.gethostname(), scheduler_job(), self.rank.group or None)
-            try:
-                yield
-            except (Cancelled, KeyboardInterrupt, SystemExit) as stop:
-                self.interruption.patient = True  # a scheduler may repeat its signal while the end is written
-                self._record_end(attempts, stop.status if isinstance(stop, Cancelled) else "cancelled", str(stop))
-                raise
-            except Exception as error:
-                with suppress(OSError):  # a full disk
-                    self._record_end(attempts, "failed", error_text(error))
-                raise
-            self._record_end(attempts, "complete", None)
+            with reserved_space(run.path) as free_reserve:
+                yield from self._recorded(attempts, free_reserve)
+
+    def _recorded(self, attempts: Attempts, free_reserve: Callable[[], None]) -> Iterator[None]:
+        """Record the start, and the end on space that is freed for it."""
+        run = self.run
+        facts = {"seed": self.point.config.seed, "swept": dict(self.hyper_parameters), **environment()}
+        run.update_run(status="running", error=None, failed_rank=None, signal=None, **facts)
+        write_progress(run.progress, Progress("preparing", updated=time.time()))
+        attempts.begin(socket.gethostname(), scheduler_job(), self.rank.group or None)
+        try:
+            yield
+        except (Cancelled, KeyboardInterrupt, SystemExit) as stop:
+            self.interruption.patient = True  # a scheduler may repeat its signal while the end is written
+            free_reserve()
+            self._record_end(attempts, stop.status if isinstance(stop, Cancelled) else "cancelled", str(stop))
+            raise
+        except Exception as error:
+            free_reserve()
+            with suppress(OSError):
+                sweep_temporary(run.path)
+                self._record_end(attempts, "failed", error_text(error))
+            raise
+        free_reserve()
+        self._record_end(attempts, "complete", None)
 
     def _record_end(self, attempts: Attempts, outcome: str, reason: str | None) -> None:
+        if not self.run.config.is_file():  # the directory was removed; a few files of it would look like a run
+            return
         self.run.update_run(status=outcome, error=reason)
-        attempts.end(outcome, last_step(self.run), reason or "")
+        attempts.end(outcome, last_training_step(self.run.progress), reason or "")
 
     def _train_and_test(self) -> None:
         config, run = self.point.config, self.run
-        reset_peak_memory()
+        self.interruption.setting_up = True
         lightning.seed_everything(config.seed, verbose=False)
         built = build_point(config, self.inputs, selection_file=SelectionFile(run.selection, self.rank.is_first))
         best = config.evaluate.checkpoint == "best"
@@ -108,6 +137,7 @@ class PointRun:
             keep_until(run.tensorboard, resume.steps_done)
         built.task.scores = dict(resume.scores)
         trainer = self._trainer(built, resume)
+        reset_peak_memory(self.inputs.device)
         batches = built.task.total_steps * config.train.accumulate
         if resume.batches_done < batches:
             built.data.plan_run(batches, resume.batches_done)
@@ -119,6 +149,7 @@ class PointRun:
         built.task.load_state_dict(tested["state_dict"], strict=False)
         trainer.test(built.task, built.data, verbose=False)
         if self.rank.is_first:
+            require_run_directory(run)
             self._write_results(built, trainer, resume.train_seconds)
             resume.keep_only(run)
         trainer.strategy.barrier("results")
@@ -142,6 +173,7 @@ class PointRun:
         records = write_predictions(built, run, task.scores)
         self._log_results(built, trainer.logger, records)
         examples = task.total_steps * task.config.batch_size
+        require_run_directory(run)
         run.update_run(
             **described_scores(built),
             device=device_name(device, trainer.world_size),
@@ -161,22 +193,13 @@ class PointRun:
         final = {f"final/{name}": value for name, value in tested.items() if "/" not in name}
         logger.log_hyperparams({key: str(value) for key, value in self.hyper_parameters.items()}, final)
         if count := self.point.config.evaluate.panel:
+            from vlrouting.report.panel import panel  # matplotlib takes a while to import, and a run ends only once
+
             figure = panel(records, count)
             with atomically(self.run.panel) as temporary:
                 figure.savefig(temporary, format="png", dpi=100)
             logger.experiment.add_figure("test/panel", figure, global_step=built.task.total_steps)
         logger.finalize("success")
-
-
-def error_text(error: Exception) -> str:
-    """An explained error's own text; of another exception the class too."""
-    return str(error) if isinstance(error, EXPLAINED) else f"{type(error).__name__}: {error}"
-
-
-def last_step(run: RunDirectory) -> int | None:
-    """The last training step that progress.json tells of; None outside the training."""
-    progress = read_progress(run.progress)
-    return progress.step if progress is not None and progress.phase == "training" else None
 
 
 def write_predictions(built: Built, run: RunDirectory, scores: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from vlrouting.backbones.location import BackboneError, missing_backbones
 from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.example import DataError
-from vlrouting.experiment import UserError
+from vlrouting.experiment import RunDirectory, UserError
+from vlrouting.experiment.disk import disk_error_text, is_lasting
 from vlrouting.models.not_finite import NotFinite
 
 USER_ERRORS = (UserError, DataError, BackboneError)
@@ -24,17 +25,11 @@ class PointFailure(Exception):
 
 EXPLAINED = (*USER_ERRORS, PointFailure, NotFinite)
 """Errors whose text says everything."""
-_LASTING = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EFBIG,
-}
-"""What a user must fix; a network disk that does not answer may do so the next time."""
+
+
+def error_text(error: Exception) -> str:
+    """An explained error's own text; of another exception the class too."""
+    return str(error) if isinstance(error, EXPLAINED) else f"{type(error).__name__}: {error}"
 
 
 def missing_files_of(config: ExperimentConfig) -> list[Problem]:
@@ -42,17 +37,55 @@ def missing_files_of(config: ExperimentConfig) -> list[Problem]:
     return missing_files(config.data, images=config.model.visual_input == "image") + missing_backbones(config)
 
 
+def written_folders(config: ExperimentConfig) -> list[Path]:
+    """Where a point writes, beside its run directory."""
+    root = Path(config.data.root)
+    return [root, Path(config.vision.cache_dir or root / "features"), Path(tempfile.gettempdir())]
+
+
+def require_run_directory(run: RunDirectory) -> None:
+    """Check, before something is saved, that nobody has removed the directory of a point that runs.
+
+    Raises:
+        PointFailure: it is gone, or another one is in its place.
+    """
+    if not run.config.is_file():
+        raise PointFailure(removed(run))
+
+
+def removed(run: RunDirectory) -> str:
+    """What to say of a run directory that was removed while its point was running."""
+    return f"{run.path} was removed while the point was running, with all that was saved; train the point again"
+
+
 @contextmanager
-def disk_errors_as_user_errors(point: str, folder: Path) -> Iterator[None]:
+def disk_errors_as_user_errors(name: str, folders: Iterable[Path], run: RunDirectory | None = None) -> Iterator[None]:
     """A full or read-only disk is a user error.
+
+    Args:
+        name: of the point or dataset.
+        folders: that the block writes to.
+        run: of the point.
 
     Raises:
         UserError: in place of an OSError.
+        PointFailure: the run directory was removed.
     """
+    started = run is not None and run.config.is_file()
     try:
         yield
     except OSError as error:
-        if error.errno not in _LASTING:
+        if not is_lasting(error):
             raise
-        where = error.filename or folder
-        raise UserError(f"{point}: {error.strerror or error}: {where}; what was saved is kept") from error
+        if run is None:
+            raise UserError(f"{name}: {disk_error_text(error, folders)}") from error
+        if started:
+            require_run_directory(run)
+        text = disk_error_text(error, [run.path, *folders])
+        raise UserError(f"{name}: {text}; {_what_is_kept(run)}") from error
+
+
+def _what_is_kept(run: RunDirectory) -> str:
+    if run.last.is_file() or run.previous.is_file():
+        return "the same command then resumes from the last checkpoint"
+    return "nothing was saved yet, and the same command starts the point from step 0"

@@ -123,7 +123,7 @@ def test_a_mistake_before_the_attempt_is_read_from_the_log(run: RunDirectory, fa
 
 def test_what_never_began_is_not_started_for_ever(run: RunDirectory, fake: FakeScheduler) -> None:
     run.log.write_text("an old line\n== start 1\nset-up failed with status 1: module load x\n")
-    reason = "ended with status 1 before the training began: set-up failed with status 1: module load x"
+    reason = "ended with status 1 before the training started: set-up failed with status 1: module load x"
     after(run.path, 1, 0, ENVIRONMENT)
     assert stored(run) == ("queued", f"started again after: {reason}")
     after(run.path, 1, 1, ENVIRONMENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,8 @@ def test_a_dry_run_prints_the_script_and_writes_nothing(tiny: Path) -> None:
     assert "#SBATCH --nodes=2\n" in printed and "runs/tiny/routing=none\n" in printed
     assert typed("sweep", "tiny.yaml", "--dry-run", "-p", "routing=mul").splitlines()[-1] == "routing=mul"
     assert sorted(tiny.rglob("*")) == before
+    shutil.rmtree(tiny / "data")  # where a script is looked at, the data need not be
+    assert typed("sweep", "tiny.yaml", *SLURM, "--nodes", "2", "--dry-run") == printed
 
 
 def test_mistakes(tiny: Path) -> None:

@@ -155,7 +155,30 @@ def test_a_container_in_either_form(tmp_path: Path) -> None:
     job = Job(tmp_path, "exit 0", cluster)
     job.ends()
     worker = ["-m", "vlrouting.launch.worker", str(job.runs[0])]
-    assert job.srun[-7:] == ["--container-image=/nowhere/my image", "wrap", "--nv", "py 3", *worker]
+    assert job.srun[-6:] == ["wrap", "--nv", "py 3", *worker]
+    assert job.srun.index("--container-image=/nowhere/my image") < job.srun.index("bash")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_rank_that_a_signal_kills_is_noted(tmp_path: Path, number: signal.Signals) -> None:
+    """The fake srun runs what it is given, as rank 1 of 2."""
+    ranks = "export SLURM_PROCID=1 SLURM_NTASKS=2 SLURM_STEP_ID=0 SLURMD_NODENAME=n2 SLURM_JOB_ID=9"
+    srun = f'{ranks}\nwhile [ "$1" != bash ]; do shift; done\n"$@"'
+    cluster = replace(CPU, python="./dies")
+    (tmp_path / "dies").write_text(f"#!/bin/bash\nkill -{number.value} $$\n")
+    (tmp_path / "dies").chmod(0o755)
+    job = Job(tmp_path, srun, cluster)
+    assert job.ends()[1] == str(128 + number)
+    attempts = Attempts(tmp_path / job.runs[0] / "attempts.jsonl").read()
+    if number == signal.SIGTERM:  # which a worker that saves has as its status too
+        assert attempts == []
+    else:
+        (attempt,) = attempts
+        assert (attempt.outcome, attempt.rank, attempt.signal, attempt.host, attempt.job) == (
+            *("killed", 1, number.name, "n2"),
+            "7_0",
+        )
+        assert attempt.reason == f"rank 1 of 2 was killed by {number.name}"
 
 
 def test_modules_are_loaded_before_the_set_up_lines() -> None:

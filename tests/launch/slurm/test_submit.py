@@ -29,7 +29,7 @@ def run_of(name: str) -> RunDirectory:
 
 def send(experiment: Experiment, *names: str, dry_run: bool = False) -> str | None:
     points = [experiment.point(name) for name in names] or list(experiment.points)
-    return submit(experiment, points, RUNS, CLUSTER, dry_run)
+    return submit(experiment, points, RUNS, CLUSTER, dry_run=dry_run)
 
 
 def refused(experiment: Experiment, *names: str) -> str:
@@ -87,6 +87,11 @@ def test_a_dry_run_writes_nothing_and_asks_nobody(
     printed = capsys.readouterr().out
     assert printed.startswith("#!/bin/bash\n") and "runs/x/routing=mul\n" in printed
     assert not RUNS.exists()
+    for name in ("routing=none", "routing=mul"):
+        complete(experiment, name)
+    assert send(experiment, dry_run=True) is None
+    told = capsys.readouterr()
+    assert told.out == printed and "every point is complete" in told.err
 
 
 def test_what_is_queued_or_running_is_not_submitted_again(experiment: Experiment, fake: FakeScheduler) -> None:

@@ -13,6 +13,7 @@ from filelock import FileLock
 from vlrouting.config import Problem
 from vlrouting.data.datasets.json_records import read_json
 from vlrouting.data.example import DataError
+from vlrouting.experiment.atomic import named_errors
 
 STAMP = "prepared.json"
 Stamp = Mapping[str, object]
@@ -67,9 +68,14 @@ def make_once(root: Path, wanted: Stamp, make: Callable[[Path], Stamp]) -> None:
         unfinished = root.with_name(f"{root.name}.unfinished")
         if unfinished.exists():
             shutil.rmtree(unfinished)
-        stamp = {**wanted, **make(unfinished)}
-        (unfinished / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
-        os.replace(unfinished, root)
+        try:
+            with named_errors(root):
+                stamp = {**wanted, **make(unfinished)}
+                (unfinished / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+                os.replace(unfinished, root)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)  # on a full disk, nobody should have to
+            raise
 
 
 def folder_problems(root: Path, wanted: Stamp, paths: Iterable[str]) -> list[Problem]:

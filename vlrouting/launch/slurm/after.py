@@ -1,4 +1,4 @@
-"""Decides about a point when srun has ended: `python -m vlrouting.launch.slurm.after RUN STATUS BEGUN`.
+"""Decides about a point when srun has ended: `python -m vlrouting.launch.slurm.after RUN STATUS ATTEMPTS_BEFORE`.
 
 The batch script runs it when no process of the point runs any more. Imports no torch.
 """
@@ -88,8 +88,8 @@ def decide(ended: Ended, retries: int) -> Decision:
         if _fruitless(ended.attempts):
             return Decision(
                 FAILED,
-                f"preempted {FRUITLESS_PREEMPTIONS} times in a row without getting past step {last.first_step} "
-                "(is the time limit too short?)",
+                f"preempted {FRUITLESS_PREEMPTIONS} times in a row without getting past step {last.first_step}: "
+                "a start and one step take longer than the time limit allows; raise `time` in the cluster file",
             )
         return Decision(PREEMPTED, requeue=True)
     why_not = why_not_again(ended.attempts, retries)
@@ -105,22 +105,22 @@ def _fruitless(attempts: list[Attempt]) -> bool:
     )
 
 
-def note_end(run: RunDirectory, status: int, begun: int, job: str | None) -> None:
+def note_end(run: RunDirectory, status: int, earlier: int, job: str | None) -> None:
     """Record what the point's processes could not: that they never started, or were killed.
 
     Args:
         run: the point's.
         status: of srun.
-        begun: number of attempts before this start.
+        earlier: number of attempts before this start.
         job: the scheduler's id of it.
     """
     attempts = Attempts(run.attempts)
     known = attempts.read()
     early = status in (ExitStatus.PREEMPTED, *EARLY_NOTICE_STATUSES)
-    if len(known) <= begun:
+    if len(known) <= earlier:
         reason = _last_line(run).removeprefix("vlrouting: ")
         if status != ExitStatus.USER_ERROR:
-            reason = f"ended with status {_spelled(status)} before the training began: {reason}"
+            reason = f"ended with status {_spelled(status)} before the training started: {reason}"
         attempts.begin(socket.gethostname(), job)
         attempts.end(PREEMPTED if early else FAILED, 0, "" if early else reason)
     elif status in EARLY_NOTICE_STATUSES and known[-1].outcome == KILLED:
@@ -149,7 +149,7 @@ def _spelled(status: int) -> str:
         return str(status)
 
 
-def after(directory: Path, status: int, begun: int, environment: Mapping[str, str] = os.environ) -> int:
+def after(directory: Path, status: int, earlier: int, environment: Mapping[str, str] = os.environ) -> int:
     """Decide, write the decision into run.json, and requeue the job where that was decided.
 
     Returns:
@@ -162,9 +162,9 @@ def after(directory: Path, status: int, begun: int, environment: Mapping[str, st
     complete = run.is_complete()
     attempts = Attempts(run.attempts)
     if not complete and job.restarts <= restarts:
-        note_end(run, status, begun, name)
+        note_end(run, status, earlier, name)
     elif not complete and job.state != "RUNNING":
-        new = attempts.read()[begun:]
+        new = attempts.read()[earlier:]
         if new and new[-1].outcome == KILLED:  # the scheduler requeued the job before the point could save: no failure
             attempts.end(PREEMPTED, new[-1].first_step)
     own = [attempt for attempt in attempts.read() if attempt.job == name]

@@ -84,7 +84,12 @@ def batch_script(submission: Submission) -> str:
             raise UserError(f"{option!r}: an option of sbatch is one line; use a folder without control characters")
     options = "".join(f"#SBATCH {option}\n" for option in _options(submission))
     runs = "".join(f"  {shlex.quote(str(run))}\n" for run in submission.runs)
-    return f"#!/bin/bash\n{options}\nruns=(\n{runs})\n" + _BEGIN.format(after=_after(submission)) + _body(submission)
+    return (
+        f"#!/bin/bash\n{options}\nruns=(\n{runs})\n"
+        + _BEGIN.format(after=_after(submission))
+        + _WATCHED
+        + _body(submission)
+    )
 
 
 _BEGIN = """\
@@ -101,6 +106,27 @@ decide() {{
   trap '' TERM USR2
   exec {after} "$run" "$1" "${{begun:-0}}"
 }}
+"""
+_WATCHED = """\
+# Runs one rank, and notes which signal killed it: no other process can tell. The line is that of `Attempts.fail`.
+watched=$(cat <<'END'
+trap : INT TERM USR1 USR2
+"$@"
+status=$?
+case $status in
+132 | 134 | 135 | 136 | 137 | 139)
+  signal=SIG$(kill -l "$status")
+  start=$(printf '"host": "%s", "job": "%s", "group": "%s"' "$SLURMD_NODENAME" "$task" \\
+    "$SLURM_JOB_ID.$SLURM_RESTART_COUNT.$SLURM_STEP_ID")
+  end=$(printf '"outcome": "killed", "step": null, "rank": %s, "signal": "%s"' "$SLURM_PROCID" "$signal")
+  reason="rank $SLURM_PROCID of $SLURM_NTASKS was killed by $signal"
+  printf '\\n{"event": "fail", %s, %s, "reason": "%s"}\\n' "$start" "$end" "$reason" >>"${@: -1}/attempts.jsonl"
+  ;;
+esac
+exit "$status"
+END
+)
+export task
 """
 _ON_SET_UP_ERROR = """\
 trap 'status=$?; echo "set-up failed with status $status: $BASH_COMMAND"; decide "$status"' ERR"""
@@ -151,6 +177,7 @@ def _body(submission: Submission) -> str:
         f"--cpus-per-task={cluster.cpus_per_task}",  # from 22.05 on, srun does not take it from the job
         '--output="$run/log.txt" --open-mode=append',
         *([cluster.srun_options] if cluster.srun_options else []),
+        'bash -c "$watched" rank',
         *([cluster.command_prefix] if cluster.command_prefix else []),
         f'{python} -m vlrouting.launch.worker "$run"',
     ]

@@ -36,16 +36,17 @@ from vlrouting.progress_bar import say
 
 
 def submit(
-    experiment: Experiment, points: Sequence[Point], runs: Path, cluster: ClusterConfig, dry_run: bool = False
+    experiment: Experiment, points: Sequence[Point], runs: Path, cluster: ClusterConfig, *, dry_run: bool = False
 ) -> str | None:
     """Queue every point that is neither complete nor queued already, as one job array.
 
     Args:
-        experiment: checked.
+        experiment: validated.
         points: of it.
         runs: folder of the run directories.
-        cluster: where to.
-        dry_run: print the script; nothing is written, and no scheduler asked.
+        cluster: settings of the scheduler.
+        dry_run: print the script; nothing is written, and no scheduler asked. Where every point is complete, the script
+            is that of all points.
 
     Returns:
         The job's id; None when every point is complete, and of a dry run.
@@ -57,8 +58,9 @@ def submit(
     folder = runs / experiment.name
     if dry_run:
         waiting = still_open(experiment, points, runs)
-        if waiting:
-            print(batch_script(_submission(experiment, waiting, folder, cluster)), end="")
+        if not waiting:
+            say("every point is complete, so nothing would be submitted; the script if they were not:")
+        print(batch_script(_submission(experiment, waiting or list(points), folder, cluster)), end="")
         return None
     if (launcher := local_launcher(folder)) is not None:
         raise UserError(f"{experiment.name} runs already as a local sweep (process {launcher.pid} on {launcher.host})")
