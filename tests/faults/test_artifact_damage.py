@@ -157,6 +157,13 @@ def test_fingerprints_of_precisions_layouts_and_quantised_models() -> None:
     assert other_weights(whole, weight_fingerprint(quantised(biased)))
 
 
+def test_one_changed_value_of_a_large_matrix_shows() -> None:
+    large = nn.Linear(300, 301).requires_grad_(False)
+    before = weight_fingerprint(large)
+    large.weight[7, 11] += 1e-6
+    assert other_weights(before, weight_fingerprint(large))
+
+
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every key and index of a JSON value."""
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -247,7 +254,7 @@ def test_what_is_said(change: dict[str, Any], said: str, artifact: Path) -> None
 @pytest.mark.parametrize(
     ("name", "keys", "said"),
     [
-        ("text", {"rank": 10**9}, "adapter_model"),
+        ("text", {"rank": 10**9}, "rank: 1000000000 is above"),
         ("text", {"rank": 50_000}, "is larger than those in"),
         ("text", {"kind": ["lora"]}, r"'bottlenecks\.text\.kind': expected a text"),
         ("text", {"kind": "lorra"}, "unknown kind of bottleneck 'lorra'.*Did you mean 'lora'"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.command_line import REPOSITORY
 from tests.experiment.writing import error_lines, write
+from tests.faults.test_run_directory_files import edited
 from vlrouting.experiment import UserError, load, safe_yaml
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -131,3 +134,37 @@ def test_a_points_name_that_is_not_safe_is_refused(experiments: Path, name: str)
     write(experiments, "x", f"train.max_steps: 1\nsweep: {{points: {{{quoted}: {{}}}}}}\n")
     (line,) = error_lines()
     assert line.startswith("x.yaml:2: sweep.points.") and "letters, digits" in line
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "data.prompt: '{text:>9999999999}'",
+        "data.prompt: '{text.__class__}'",
+        "data.prompt: '{text[0]}'",
+        "data.prompt: '{0}'",
+        "data.splits.val.images: '{image_id:0999999999d}'",
+        "data.splits.val.images: '{image_id.__class__}'",
+        "data.splits.val.images: '{'",
+    ],
+)
+def test_a_template_that_reads_attributes_or_fills_the_memory(experiments: Path, given: str) -> None:
+    write(experiments, "x", f"train.max_steps: 1\n{given}\n")
+    (line,) = error_lines()
+    assert line.startswith(f"x.yaml:2: {given.partition(':')[0]}: ") and "template" in line
+
+
+@pytest.mark.parametrize("name", ["demo_vqa", "coco_gpt2_routing", "demo_two_towers", "base/vqa"])
+def test_random_edits_of_a_shipped_experiment(experiments: Path, name: str) -> None:
+    original = (REPOSITORY / "experiments" / f"{name}.yaml").read_bytes()
+    shutil.copytree(REPOSITORY / "experiments" / "base", experiments / "base", dirs_exist_ok=True)
+    ended: set[bool] = set()
+    for seed in range(50):
+        (experiments / "x.yaml").write_bytes(edited(original, seed))
+        try:
+            load("x")
+            ended.add(True)
+        except UserError as error:
+            assert "x" in str(error)
+            ended.add(False)
+    assert False in ended

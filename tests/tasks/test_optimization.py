@@ -70,7 +70,7 @@ def one_step(config: TrainConfig, start: float, gradient: float) -> float:
     optimizer, _ = make_optimizer([parameter], config, 10)
     parameter.grad = torch.tensor([gradient], dtype=torch.float64)
     optimizer.step()
-    return float(parameter)
+    return float(parameter.detach())
 
 
 @pytest.mark.parametrize(("weight_decay", "eps"), [(0.0, 1e-6), (0.25, 1e-6), (0.0, 2.0), (0.25, 2.0)])

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import timm
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file, save_model
 
+from vlrouting.bottleneck import ArtifactError
 from vlrouting.config import SELECTORS, SelectConfig
 from vlrouting.experiment import Experiment, RunDirectory
 from vlrouting.prediction.predictor import Predictor
@@ -110,6 +112,28 @@ def test_a_selector_decides_before_anything_is_attached_and_draws_nothing(
         assert torch.equal(parameter, parameters[name]), name  # the same initialisation
     trained = {name for name, p in selected.task.model.named_parameters() if p.requires_grad}
     assert {name for name in trained if "pooler" in name} == {"language.pooler.dense.bias"}
+
+
+@pytest.mark.parametrize("tower", ["language", "vision"])
+def test_an_artifact_on_other_backbones_is_refused(tower: str, experiment: Make, run: Run, tmp_path: Path) -> None:
+    """The same names and shapes, and weights that somebody has replaced since."""
+    weights = tmp_path / "vit.safetensors"
+    encoder = timm.create_model("vit_tiny_patch16_224", img_size=32)
+    save_model(encoder, str(weights))
+    made = experiment(vision={"weights": str(weights)}, train={"max_steps": 2})
+    done = run(made)
+    file, name = (weights, "blocks.3.norm1.bias") if tower == "vision" else (
+        tmp_path / "roberta" / "model.safetensors", "encoder.layer.1.output.dense.bias"
+    )  # fmt: skip
+    tensors = load_file(file)
+    tensors[name] += 0.1
+    save_file(tensors, file, metadata={"format": "pt"})
+    before = done.predictions.read_bytes()
+    with pytest.raises(ArtifactError, match=r"frozen weights of .* are not the same"):
+        Predictor(done.artifact)
+    with pytest.raises(ArtifactError, match=r"frozen weights of .* are not the same"):
+        evaluate(made, made.points, done.path.parents[1])
+    assert done.predictions.read_bytes() == before
 
 
 def test_an_artifact_of_version_1_is_read(experiment: Make, run: Run) -> None:

@@ -60,7 +60,7 @@ def test_the_seed_decides_the_initialisation_and_nothing_else_does(experiment: M
 def loss_on_rank(built: Built, rank: int, monkeypatch: pytest.MonkeyPatch) -> float:
     monkeypatch.setattr(TaskModule, "global_rank", property(lambda self: rank))
     batch = next(iter(built.data.first_batches(1)))
-    return float(built.task.training_step(batch, 0))
+    return float(built.task.training_step(batch, 0).detach())
 
 
 def test_ranks_draw_dropout_of_their_own(experiment: Make, monkeypatch: pytest.MonkeyPatch) -> None:

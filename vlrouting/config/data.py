@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from string import Formatter
 from typing import Annotated
 
 from vlrouting.config.limits import Count, LocalPath, OneOf, Range
@@ -94,9 +96,21 @@ class DataConfig:
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
-        try:
-            self.prompt.format(text="")
-        except (ValueError, KeyError, IndexError, AttributeError) as error:
-            message = f"'{self.prompt}' is no valid template ({error})"
-            return [Problem(("prompt",), message, "its one placeholder is {text}")]
-        return []
+        found = _template_problems("prompt", self.prompt, ("text",), "its one placeholder is {text}")
+        for name, split in self.splits.items():
+            found += _template_problems(f"splits.{name}.images", split.images, None, "see its placeholders")
+        return found
+
+
+def _template_problems(key: str, template: str, known: tuple[str, ...] | None, remedy: str) -> list[Problem]:
+    """Why a template cannot be filled in, or should not be: placeholders that read attributes, or gigabytes wide."""
+    try:
+        fields = [(name, spec or "") for _, name, spec, _ in Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        return [Problem((key,), f"'{template}' is no valid template ({error})", remedy)]
+    for name, spec in fields:
+        wrong = name not in known if known is not None else not name.isidentifier()
+        if wrong or re.search(r"[0-9]{4}|[{}]", spec):
+            placeholder = f"{name}:{spec}" if spec else name
+            return [Problem((key,), f"'{template}' is no valid template ({{{placeholder}}})", remedy)]
+    return []

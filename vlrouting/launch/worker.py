@@ -21,6 +21,7 @@ from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.experiment.progress import last_training_step
 from vlrouting.training.interruption import Cancelled, Interruption, catch_signals
 from vlrouting.training.process_rank import ProcessRank, scheduler_job
+from vlrouting.verbosity import configure_logging
 
 if TYPE_CHECKING:
     from vlrouting.experiment import Point
@@ -34,6 +35,7 @@ def run_worker(directory: Path) -> int:
     Returns:
         An `ExitStatus`, or 128 + n when signal n cancelled it.
     """
+    configure_logging()
     run, rank = RunDirectory(directory), ProcessRank.from_environment()
     try:
         with catch_signals(scheduled=rank.slurm) as interruption:
