@@ -211,3 +211,17 @@ def test_a_damaged_configuration_is_told_before_anything_starts(tmp_path: Path) 
         still_open(experiment, [point], tmp_path)
     shutil.rmtree(run.path)
     assert still_open(experiment, [point], tmp_path) == [point]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("status", 3), ("status", "done"), ("swept", []), ("wall_seconds", "1"), ("wall_seconds", -1), ("seed", 1.5),
+     ("main_metric", ["a"]), ("shown_metrics", {"a": 1}), ("not_computed", "x"), ("error", {})],
+)  # fmt: skip
+def test_a_field_of_another_type_is_named(tmp_path: Path, field: str, value: Any) -> None:
+    run = make_run(tmp_path)
+    write_json_atomic(run.run_json, {**RUN, field: value})
+    with pytest.raises(UserError, match=rf"run\.json is damaged: '{field}': "):
+        run.read_run()
+    assert not run.is_complete()
+    assert [row.status for row in collect(run.path.parent)] == ["unreadable"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,8 +20,7 @@ PREEMPTED = "preempted"
 _FIELDS: dict[str, Any] = {
     "event": Annotated[str, OneOf(("begin", "resume", "end", "fail"))],
     **dict.fromkeys(("time", "host", "job", "group", "outcome", "reason", "signal"), str | None),
-    "rank": Annotated[int, Range(least=0, most=2**31)] | None,
-    "step": Annotated[int, Range(least=0, most=2**53)] | None,
+    **dict.fromkeys(("step", "rank"), Annotated[int, Range(least=0, most=2**53)] | None),
 }
 SILENT_DEATHS = 3
 """So many in a row that did not get past the same step are not chance."""
@@ -114,8 +112,8 @@ class Attempts:
                 found[-1]["first_step"] = event.get("step") or 0
             elif kind in ("end", "fail") and _replaces(event, found[-1]):
                 ending = {"last_step": event.get("step"), "reason": event.get("reason") or ""}
-                ending |= {"rank": event.get("rank"), "signal": event.get("signal")}
-                found[-1].update(ending, outcome=event.get("outcome") or KILLED)
+                killed = {"rank": event.get("rank"), "signal": event.get("signal")}
+                found[-1].update(ending, outcome=event.get("outcome") or KILLED, **killed)
         return [Attempt(**fields) for fields in found]
 
     def _events(self) -> list[dict[str, Any]]:
@@ -149,7 +147,7 @@ def _event(line: str) -> dict[str, Any] | None:
     return event
 
 
-def _replaces(event: dict[str, object], found: dict[str, object]) -> bool:
+def _replaces(event: dict[str, Any], found: dict[str, Any]) -> bool:
     """Whether an end says more than the one that is known: where one process of a group is killed, the others fail; and
     where one fails, the others end as if they had been stopped."""
     if found.get("signal"):

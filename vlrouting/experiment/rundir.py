@@ -47,10 +47,12 @@ STATUSES = ("queued", "running", COMPLETE, "failed", "cancelled", "preempted")
 _Number = Annotated[int, Range(least=0, most=2**63 - 1)]
 _RUN_FIELDS: dict[str, Any] = {
     "status": Annotated[str, OneOf(STATUSES)] | None,
-    **dict.fromkeys(("error", "main_metric", "device", "precision"), str | None),
+    **dict.fromkeys(("error", "main_metric", "device", "precision", "signal"), str | None),
     "swept": dict[str, Any],
     **dict.fromkeys(("shown_metrics", "not_computed"), dict[str, str] | None),
-    **dict.fromkeys(("seed", "trained_parameters", "total_parameters", "peak_memory_bytes"), _Number | None),
+    **dict.fromkeys(
+        ("seed", "failed_rank", "trained_parameters", "total_parameters", "peak_memory_bytes"), _Number | None
+    ),
     **dict.fromkeys(("wall_seconds", "samples_per_second"), NotNegative | None),
 }
 """Fields of run.json that are relied on."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import TASKS, ExperimentConfig
-from vlrouting.config.fit import check
 from vlrouting.experiment import UserError, config_from_dict, import_plugins, require_trust
 from vlrouting.prediction.location import CONFIG_FILE, TENSOR_FILE, find_artifact
 
