@@ -8,12 +8,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := $(BIN)/vlrouting
+FLOOR := .venv-floor
+FLOOR_PIP := VIRTUAL_ENV=$(FLOOR) $(FLOOR)/bin/uv pip
 
 SWEEP = $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(if $(NODES),--nodes $(NODES)) \
 	$(if $(GPUS),--gpus $(GPUS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help install list train sweep status cancel evaluate compare validate doctor tensorboard test test-gpu test-slurm lint format clean
+.PHONY: help install list train sweep status cancel evaluate compare validate doctor tensorboard test test-floor test-gpu test-slurm lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET [EXP=demo_vqa] [POINT=routing=mul] [ARGS=\"train.lr=1e-3 seed=7\"]"
@@ -24,6 +26,14 @@ $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@
+
+$(FLOOR)/pins.txt: pyproject.toml
+	test -x $(FLOOR)/bin/python || $(PYTHON) -m venv $(FLOOR)
+	$(FLOOR)/bin/python -m pip install --quiet uv
+	$(FLOOR_PIP) compile --quiet --resolution lowest-direct --extra dev pyproject.toml --output-file $(FLOOR)/wanted.txt
+	$(FLOOR_PIP) install --quiet --requirement $(FLOOR)/wanted.txt
+	$(FLOOR_PIP) install --quiet --no-deps --editable .
+	mv $(FLOOR)/wanted.txt $@
 
 install: $(READY)  ## make .venv with everything in it
 list: $(READY)  ## the experiments; `make train` without EXP names them too
@@ -50,6 +60,8 @@ tensorboard: $(READY)  ## curves, HPARAMS and test images of EXP
 	$(BIN)/tensorboard --logdir runs/$(EXP)
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+test-floor: $(FLOOR)/pins.txt  ## tests with the lowest versions that pyproject.toml allows, in .venv-floor (6 GB)
+	$(FLOOR)/bin/python -m pytest -m "not slow and not gpu and not slurm"
 test-gpu: $(READY)  ## tests on an NVIDIA GPU; without one they are skipped
 	$(BIN)/python -m pytest -m gpu -rs
 test-slurm: $(READY)  ## tests on a real SLURM cluster, which they start on this machine (as root, Debian or Ubuntu)
@@ -62,4 +74,4 @@ lint: $(READY)  ## ruff, mypy, import contracts
 format: $(READY)  ## let ruff format everything
 	$(BIN)/ruff format .
 clean:  ## remove .venv and caches; data and runs stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) $(FLOOR) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist *.egg-info

@@ -166,6 +166,18 @@ def test_adding_a_task(tmp_path: Path) -> None:
     assert plugin is not None and len(plugin[1].splitlines()) <= 40
 
 
+@pytest.mark.slow
+def test_predicting(tmp_path: Path) -> None:
+    one, several, notebook = follow("predicting.md", tmp_path)
+    assert len(re.findall(r"^ *\d+\.\d%  \w+$", one, re.MULTILINE)) == 3
+    found = [json.loads(line) for line in several.splitlines()]
+    assert [each["question"] for each in found] == ["Is there a circle?", "What color is the square?"] * 2
+    shown, first, *answers = notebook.splitlines()
+    assert "runs/colors/default" in shown and "vqa_classification" in shown
+    assert first.split()[0] == answers[0] == found[0]["answer"] and answers[1] == found[3]["answer"]
+    assert len((REPOSITORY / "docs" / "predicting.md").read_text().splitlines()) <= 60
+
+
 def test_every_file_that_a_guide_names_is_there() -> None:
     for guide in (REPOSITORY / "docs").glob("*.md"):
         for path in re.findall(r"`((?:vlrouting|experiments)/[\w/.]+)`", guide.read_text(encoding="utf-8")):

@@ -19,8 +19,8 @@ from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import missing_files
 from vlrouting.experiment import Experiment, Point, RunDirectory, known_experiments, load
 from vlrouting.launch.in_process import train
+from vlrouting.prediction.predictor import Predictor
 from vlrouting.shapes import SPLITS
-from vlrouting.training.predictor import load_trained
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 NAMES = known_experiments(FOLDER)
@@ -126,11 +126,11 @@ def assert_scored(run: RunDirectory) -> None:
 
 
 def assert_the_artifact_predicts_the_same(run: RunDirectory, records: list[dict[str, Any]]) -> None:
-    trained = load_trained(run.artifact)
+    trained = Predictor(run.artifact)
     for record in records:
         images = [Path(path) for path in record.get("images") or [record["image"]]]
         if "question" in record:
-            said = trained.answer(images, record["question"])[0][0]
+            said = trained.answer(images, record["question"]).text
         else:
             (said,) = trained.caption(images)
         assert said == record["prediction"]

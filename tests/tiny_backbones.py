@@ -1,5 +1,6 @@
 """Tiny random backbones of the real classes, saved as a hub would have them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,9 +21,9 @@ WORDS = ["what", "color", "is", "it", "?", "the", "picture", "a", "red", "green"
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
-def word_tokenizer() -> PreTrainedTokenizerFast:
+def word_tokenizer(words: Sequence[str] = WORDS) -> PreTrainedTokenizerFast:
     """One token per word, with RoBERTa's special tokens."""
-    vocabulary = {token: index for index, token in enumerate([*SPECIAL, *WORDS])}
+    vocabulary = {token: index for index, token in enumerate([*SPECIAL, *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))

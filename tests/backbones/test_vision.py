@@ -163,3 +163,19 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "vit" / "model.safetensors").write_bytes(b"cut")
     with pytest.raises(BackboneError, match=r"vision\.name: timm cannot load the model in"):
         load_vision_encoder(VisionConfig(str(tmp_path / "vit")))
+
+
+@pytest.mark.parametrize(("name", "channels_first"), [("resnet18", True), ("swin_tiny_patch4_window7_224", False)])
+def test_a_visual_token_is_one_place_of_the_grid_with_all_its_channels(name: str, channels_first: bool) -> None:
+    size = {} if channels_first else {"image_size": 224}
+    encoder = load_vision_encoder(VisionConfig(name, weights="random", features="tokens", **size))
+    pixels = torch.randn(2, 3, 224, 224)
+    with torch.inference_mode():
+        grid = encoder.model.forward_features(pixels)
+        tokens = encoder(pixels)
+    places = [(row, column) for row in range(7) for column in range(7)]
+    assert grid.shape == ((2, encoder.width, 7, 7) if channels_first else (2, 7, 7, encoder.width))
+    assert tokens.shape == (2, 49, encoder.width)
+    for number, (row, column) in enumerate(places):
+        expected = grid[:, :, row, column] if channels_first else grid[:, row, column]
+        assert torch.equal(tokens[:, number], expected)

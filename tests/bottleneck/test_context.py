@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 
 from tests.tiny_models import WIDTH, images, inputs, tiny
 from vlrouting.bottleneck import BottleneckConfig, ForwardContext, Routed, attach
@@ -31,6 +32,7 @@ def gradients(routed: Routed, family: str, inside: bool) -> dict[str, Tensor]:
     return {**found, "visual": visual.grad}
 
 
+@pytest.mark.parametrize("reentrant", [False, True])
 @pytest.mark.parametrize("family", ["bert", "gpt2", "bart", "t5", "llama"])
 @pytest.mark.parametrize(
     "config",
@@ -40,7 +42,7 @@ def gradients(routed: Routed, family: str, inside: bool) -> dict[str, Tensor]:
     ],
     ids=["lora", "adapter"],
 )
-def test_gradients_with_and_without_checkpointing(family: str, config: BottleneckConfig) -> None:
+def test_gradients_with_and_without_checkpointing(family: str, config: BottleneckConfig, reentrant: bool) -> None:
     routed = trained(family, config)
     for module in routed.model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -49,12 +51,15 @@ def test_gradients_with_and_without_checkpointing(family: str, config: Bottlenec
             module.dropout = 0.0
     routed.model.train()
     plain = gradients(routed, family, inside=True)
-    routed.model.gradient_checkpointing_enable()
+    routed.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": reentrant})
     for inside in (True, False):  # the backward pass may run after look_at has ended
         recomputed = gradients(routed, family, inside)
         assert recomputed.keys() == plain.keys()
         for name, gradient in plain.items():
-            torch.testing.assert_close(recomputed[name], gradient, msg=lambda text, name=name: f"{name}: {text}")
+            # A norm's scale under a loss of squares has a gradient of nearly zero.
+            torch.testing.assert_close(
+                recomputed[name], gradient, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+            )
 
 
 def test_checkpointing_recomputes_with_the_image_of_its_own_forward() -> None:
@@ -120,6 +125,38 @@ def test_the_image_is_projected_anew_for_every_training_forward(projections: lis
     assert len(set(losses)) == 3
 
 
+@pytest.mark.parametrize("moved", ["down.weight", "down.bias", "image_down.weight"])
+def test_after_the_weights_have_moved_the_image_is_projected_anew(moved: str) -> None:
+    """Whatever part of the projection has moved, the outputs are those of a new `look_at`."""
+    config = BottleneckConfig("adapter", rank=RANK, routing="mul", shared_down=not moved.startswith("image"))
+    routed = trained("bert", config)
+    with torch.no_grad(), routed.look_at(images()):
+        before = routed.model(**inputs("bert"))[0]
+        for bottleneck in routed.bottlenecks.values():
+            bottleneck.get_parameter(moved).add_(0.5)
+        inside = routed.model(**inputs("bert"))[0]
+    with torch.no_grad(), routed.look_at(images()):
+        anew = routed.model(**inputs("bert"))[0]
+    assert torch.equal(inside, anew)
+    assert (inside - before).abs().max() > 0.1
+
+
+def test_two_passes_in_one_look_at_have_the_gradients_of_both() -> None:
+    routed = trained("bert", BottleneckConfig("lora", rank=RANK, routing="mul"))
+
+    def passes(count: int) -> dict[str, Tensor]:
+        routed.model.zero_grad()
+        with routed.look_at(images()):
+            for _ in range(count):
+                routed.model(**inputs("bert"))[0].pow(3).mean().backward()  # frees its graph
+        return {name: p.grad.clone() for name, p in routed.model.named_parameters() if p.grad is not None}
+
+    once, twice = passes(1), passes(2)
+    assert once.keys() == twice.keys() and max(float(gradient.abs().max()) for gradient in once.values()) > 1e-3
+    for name, gradient in once.items():
+        torch.testing.assert_close(twice[name], 2 * gradient)
+
+
 def test_a_forward_with_gradients_after_one_without_still_trains_through_the_image() -> None:
     routed = trained("bert", BottleneckConfig("lora", rank=RANK, routing="mul"))
     visual = images().requires_grad_()
@@ -162,13 +199,20 @@ def test_bf16_model_with_float32_bottlenecks_and_autocast() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_torch_compile_gives_the_same_outputs() -> None:
-    routed = trained("bert", BottleneckConfig("lora", rank=RANK, routing="mul"))
-    compiled = torch.compile(routed.model, backend="eager")
-    for seed in (7, 8):
+@pytest.mark.parametrize("kind", ["lora", "adapter"])
+def test_torch_compile_gives_the_same_outputs_in_two_graphs(kind: str) -> None:
+    """One for the image and one for the model, however many images follow each other."""
+    keys = {"position": "parallel"} if kind == "adapter" else {}
+    routed = trained("bert", BottleneckConfig(kind, rank=RANK, routing="mul", **keys))
+    torch.compiler.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(routed.model, backend=counter)
+    for seed in range(4):
         with torch.no_grad(), routed.look_at(images(seed=seed)):
             plain = routed.model(**inputs("bert"))[0]
             torch.testing.assert_close(compiled(**inputs("bert"))[0], plain)
+    if hasattr(torch._dynamo.source, "ContextVarGetSource"):  # older versions break the graph at every bottleneck
+        assert counter.frame_count == 2
 
 
 def test_the_image_changes_the_text() -> None:

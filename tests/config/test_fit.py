@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -102,12 +102,11 @@ def test_no_steps_are_not_blamed_on_the_warm_up(experiments: Path) -> None:
     assert error_lines() == ["x.yaml:3: train.max_steps: 0 is below 1"]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class BareKind(BottleneckConfig):
     """A plug-in's kind that declares nothing of its numbers."""
 
-    kind: str = "bare"
-    _: KW_ONLY
+    kind: str = field(default="bare", kw_only=False)
     strength: float = 1.0
     count: int = 1
     mode: Literal["fast", "slow"] = "fast"

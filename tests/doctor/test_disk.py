@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.doctor.checking import findings_of, only_problem, problems
+from vlrouting.experiment import RunDirectory
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -36,6 +37,13 @@ def test_it_takes_all_points_and_the_features(tiny: Path, monkeypatch: pytest.Mo
     text = (tiny / "tiny.yaml").read_text()
     (tiny / "tiny.yaml").write_text(text + "sweep: {grid: {seed: [1, 2]}}\n")
     assert "about 8.8 MiB will be written" in wanted(), wanted()
+    complete = RunDirectory(tiny / "runs" / "tiny" / "seed=1")
+    complete.artifact.mkdir(parents=True)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (complete.artifact / name).touch()
+    complete.metrics.write_text('{"test/vqa_accuracy": 1.0}')
+    complete.update_run(status="complete")
+    assert one in wanted(), wanted()
 
 
 def test_runs_that_cannot_be_written(tiny: Path) -> None:

@@ -43,6 +43,10 @@ def test_damaged(tiny: Path) -> None:
     whole = array.read_bytes()
     array.write_bytes(whole[:-100])
     only_problem(findings_of(tiny), "fault", "features", "features.npy cannot be read", f"rm -r '{cache}'")
+    flipped = bytearray(whole)
+    flipped[-1000] ^= 4
+    array.write_bytes(flipped)
+    only_problem(findings_of(tiny), "fault", "features", "not what was computed", f"rm -r '{cache}'")
     array.write_bytes(whole)
     assert problems(findings_of(tiny)) == []
     index.write_text(json.dumps(json.loads(index.read_text()))[:-5])

@@ -112,12 +112,11 @@ def test_names_of_every_plugin_count(folder: Path) -> None:
 
 
 KIND = """
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from vlrouting.config import KINDS, BottleneckConfig
 @dataclass
 class MyConfig(BottleneckConfig):
     kind: str = "my_kind"
-    _: KW_ONLY
     strength: float = 1.0
 KINDS.register("my_kind", MyConfig, "my_kind")
 """

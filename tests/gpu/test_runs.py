@@ -19,17 +19,17 @@ from tests.training.event_curves import curve
 from vlrouting.experiment import RunDirectory, load
 from vlrouting.launch.in_process import train
 from vlrouting.launch.local import run_locally
-from vlrouting.training.predictor import Trained, load_trained
+from vlrouting.prediction.predictor import Predictor
 
 GPU = [pytest.mark.gpu, pytest.mark.slow]
 DEVICES = {"cpu": "cpu: ", "gpu": "cuda: "}
 """`train.accelerator` -> how the device is called in run.json."""
 
 
-def predicted(trained: Trained, record: dict[str, str]) -> str:
+def predicted(trained: Predictor, record: dict[str, str]) -> str:
     """What the artifact says to a test example."""
     image = Path(record["image"])
-    return trained.answer([image], record["question"])[0][0] if "question" in record else trained.caption([image])[0]
+    return trained.answer(image, record["question"]).text if "question" in record else trained.caption(image)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_loss_falls_and_a_cpu_predicts_the_same(
     assert len(losses) == 60 and all(map(math.isfinite, losses))
     assert sum(losses[-10:]) < sum(losses[:10])
     records = [json.loads(line) for line in run.predictions.read_text().splitlines()]
-    trained = load_trained(run.artifact)
-    assert next(trained.module.parameters()).device.type == "cpu"
+    trained = Predictor(run.artifact, device="cpu")
+    assert next(trained.task_model.model.parameters()).device.type == "cpu"
     same = sum(predicted(trained, record) == record["prediction"] for record in records)
     assert same >= alike * len(records)
 

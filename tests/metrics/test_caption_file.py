@@ -14,7 +14,7 @@ from vlrouting.metrics.caption_scores import score
 RECORDS: list[dict[str, Any]] = [
     {"id": 391895, "prediction": "a red circle", "references": ["one red circle", "a circle"], "image": "1.jpg"},
     {"id": "007", "prediction": "a blue square", "references": ["the blue square is left of a star"]},
-    {"references": ["a star"], "id": 7, "prediction": "", "question": "?"},
+    {"references": ["a star"], "id": 7, "prediction": "", "cluster": "?"},
 ]
 
 
@@ -75,6 +75,8 @@ def test_unicode_line_separators_in_a_caption_do_not_split_a_line(tmp_path: Path
         ('{"id": 1, "prediction": "a", "references": "a"}', "'references' must be a list of strings, not 'a'"),
         ('{"id": 1, "prediction": "a", "references": ["a", null]}', "'references' must be a list of strings"),
         ('{"id": 1, "prediction": "a", "references": []}', "has no references to score against"),
+        ('{"id": 1, "question": "?", "prediction": "a", "references": ["a"]}', "is the answer to a question"),
+        ("[" * 100_000, "invalid JSON"),
         ('{"id": "007", "prediction": "a", "references": ["a"]}', "id '007' occurs in line 2 already; remove one"),
     ],
 )

@@ -24,9 +24,18 @@ def test_all_numbers_equal_those_computed_by_hand() -> None:
     assert evaluate(RECORDS, RIGHT) == {"accuracy": 1.0, "consistency": 1.0}
     predictions = RIGHT | {"dev-850-2-0": "False"}  # one pair of the first statement
     assert evaluate(RECORDS, predictions) == {"accuracy": 5 / 6, "consistency": 3 / 4}
+    for pair in "012":  # whichever pair of the statement is wrong
+        wrong = RIGHT | {f"dev-850-{pair}-0": {"True": "False", "False": "True"}[RIGHT[f"dev-850-{pair}-0"]]}
+        assert evaluate(RECORDS, wrong) == {"accuracy": 5 / 6, "consistency": 3 / 4}
     predictions |= {"dev-850-1-0": "False", "dev-851-0-0": "False"}
     assert evaluate(RECORDS, predictions) == {"accuracy": 3 / 6, "consistency": 2 / 4}
     assert evaluate(RECORDS, {identifier: "maybe" for identifier in RIGHT}) == {"accuracy": 0.0, "consistency": 0.0}
+
+
+@pytest.mark.parametrize("wrong", ["dev-850-0-0", "dev-850-1-0", "dev-850-2-0"])
+def test_one_wrong_pair_makes_its_statement_inconsistent_wherever_it_stands(wrong: str) -> None:
+    other = {"True": "False", "False": "True"}[RIGHT[wrong]]
+    assert evaluate(RECORDS, RIGHT | {wrong: other}) == {"accuracy": 5 / 6, "consistency": 3 / 4}
 
 
 def test_case_does_not_matter() -> None:

@@ -37,6 +37,14 @@ def test_numbers_of_the_split_and_of_each_question() -> None:
     assert "legacy" in legacy.titles(legacy.compute(PREDICTIONS))["vqa_accuracy"]
 
 
+def test_the_variant_decides_the_numbers() -> None:
+    question = Example(0, (Path("0.jpg"),), "?", {}, ("a dog",) * 9 + ("cat",), answer_type="other")
+    for variant, value in (("official", 100.0), ("legacy", 0.0)):  # legacy leaves the references their articles
+        scores = VQAScore([question], EvaluateConfig(vqa_variant=variant)).compute({0: "dog"})
+        assert scores.values["vqa_accuracy"] == value
+        assert scores.per_example == {"vqa_accuracy": {0: value}}
+
+
 def test_a_split_without_answers_is_handed_in() -> None:
     scores = VQAScore(EXAMPLES[3:], EvaluateConfig()).compute(PREDICTIONS)
     assert scores.values == {} and "hand vqa_results.json in" in scores.not_computed["vqa_accuracy"]

@@ -13,8 +13,9 @@ from rich.console import Console
 from vlrouting.config import BottleneckConfig, ExperimentConfig, ModelConfig, TrainConfig
 from vlrouting.experiment import RunDirectory, UserError, to_yaml, write_json_atomic
 from vlrouting.report import by_setting, collect, compare, metric_keys, to_csv, to_markdown, write_comparison
+from vlrouting.report.console_table import render_console
 from vlrouting.report.plots import comparison_plot
-from vlrouting.report.table import grids, render_console
+from vlrouting.report.table import grids
 
 METRIC = "VQA accuracy (official)"
 
@@ -219,6 +220,48 @@ def test_narrow_console_keeps_names_and_numbers_whole(runs: Path) -> None:
     compare(runs, console=Console(file=stream, width=80))
     line = next(line for line in stream.getvalue().split("\n") if "routing=mul" in line)
     assert "2,500 (2.50%)" in line and "98.01" in line and "1 min 15 s" in line and "complete" in line
+
+
+LONG = "VQA accuracy (official evaluation code, 2021 variant), 2,000 of 9,673 examples"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_heading_has_more_than_two_lines_and_every_value_is_there(tmp_path: Path, width: int) -> None:
+    titles = {"test/vqa_accuracy": LONG, "test/CIDEr": "CIDEr", "test/METEOR": "METEOR", "test/BLEU-4": "BLEU-4"}
+    for routing in ("none", "mul"):
+        run = make(tmp_path, f"routing={routing},lr=0.0003", 98.0, routing=routing, shown_metrics=titles)
+        scores = {"test/vqa_accuracy": 98.0, "test/CIDEr": 385.72, "test/METEOR": 51.34, "test/BLEU-4": 72.88}
+        write_json_atomic(run.metrics, scores)
+    stream = io.StringIO()
+    render_console(collect(tmp_path), console=Console(file=stream, width=width))
+    lines = stream.getvalue().split("\n")
+    assert f"Metric:     {LONG}" in lines
+    table = [line for line in lines if not line.startswith("Metric:")]
+    assert max(map(len, table)) <= width
+    for number, line in enumerate(table):
+        if "─" in line:  # above it the heading, and above that a blank line
+            heading = number - next(back for back in range(1, number + 1) if not table[number - back].strip())
+            assert number - heading - 1 <= 2, table[heading:number]
+    rows = [line for line in table if line.lstrip().startswith("routing=none,lr=0.0003")]
+    shown = " ".join(rows)
+    for value in ("98.00", "385.72", "51.34", "72.88", "2,500 (2.50%)", "1 min 15 s", "complete"):
+        assert shown.count(value) == 1, value
+    assert (len(rows) == 1) == (width == 120)
+
+
+def test_variants_are_sorted_by_value(tmp_path: Path) -> None:
+    expected = ["lr=1e-05", "lr=0.0003", "lr=0.001", "lr=0.01", "lr=1", "rank=8", "rank=64", "vit_8", "vit_16"]
+    assert [float(name[3:]) for name in expected[:5]] == sorted(float(name[3:]) for name in expected[:5])
+    for name in [*expected[::2], *expected[1::2]]:
+        make(tmp_path, f"{name},routing=add", 1.0)
+    assert [row.variant for row in collect(tmp_path)] == [f"{name},routing=add" for name in expected]
+
+
+def test_an_empty_folder_is_an_error_and_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "x" / "notes").mkdir(parents=True)
+    with pytest.raises(UserError, match="x/ holds no runs; train the experiment: vlrouting train x"):
+        compare(tmp_path / "x")
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["notes"]
 
 
 def test_notes_below_the_table_explain_missing_scores(tmp_path: Path) -> None:

@@ -63,3 +63,19 @@ def test_only_what_trains_is_optimised() -> None:
     frozen, trained = torch.nn.Parameter(torch.zeros(2), requires_grad=False), torch.nn.Parameter(torch.zeros(3))
     optimizer, _ = make_optimizer([frozen, trained], TrainConfig(max_steps=1), 1)
     assert [p.shape for group in optimizer.param_groups for p in group["params"]] == [(3,)]
+
+
+def one_step(config: TrainConfig, start: float, gradient: float) -> float:
+    parameter = torch.nn.Parameter(torch.tensor([start], dtype=torch.float64))
+    optimizer, _ = make_optimizer([parameter], config, 10)
+    parameter.grad = torch.tensor([gradient], dtype=torch.float64)
+    optimizer.step()
+    return float(parameter.detach())
+
+
+@pytest.mark.parametrize(("weight_decay", "eps"), [(0.0, 1e-6), (0.25, 1e-6), (0.0, 2.0), (0.25, 2.0)])
+def test_a_step_is_adamws_formula_with_its_weight_decay_and_epsilon(weight_decay: float, eps: float) -> None:
+    """x - lr · wd · x - lr · g / (|g| + eps): after one step both of Adam's averages, corrected, are those of g."""
+    config = TrainConfig(max_steps=10, lr=0.1, schedule="constant", weight_decay=weight_decay, eps=eps)
+    expected = 3.0 - 0.1 * weight_decay * 3.0 - 0.1 * 0.5 / (0.5 + eps)
+    assert one_step(config, 3.0, 0.5) == pytest.approx(expected, abs=1e-9)

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import timm
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file, save_model
 
+from vlrouting.bottleneck import ArtifactError
 from vlrouting.config import SELECTORS, SelectConfig
 from vlrouting.experiment import Experiment, RunDirectory
+from vlrouting.prediction.predictor import Predictor
 from vlrouting.selection import Selection, SelectionProblem, register_selector
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.evaluation import evaluate
 from vlrouting.training.inputs import SharedInputs
-from vlrouting.training.predictor import load_trained
 
 Make = Callable[..., Experiment]
 Run = Callable[[Experiment], RunDirectory]
@@ -46,8 +48,8 @@ def agrees_with_its_artifact(experiment: Experiment, run: RunDirectory) -> None:
     evaluate(experiment, experiment.points, run.path.parents[1])
     assert run.predictions.read_text() == before
     record = json.loads(before.splitlines()[0])
-    found = load_trained(run.artifact).answer([Path(record["image"])], record["question"])
-    assert found[0][0] == record["prediction"]
+    found = Predictor(run.artifact).answer([Path(record["image"])], record["question"])
+    assert found.text == record["prediction"]
 
 
 def test_bottlenecks_in_both_towers_train_without_the_feature_cache(
@@ -112,6 +114,28 @@ def test_a_selector_decides_before_anything_is_attached_and_draws_nothing(
     assert {name for name in trained if "pooler" in name} == {"language.pooler.dense.bias"}
 
 
+@pytest.mark.parametrize("tower", ["language", "vision"])
+def test_an_artifact_on_other_backbones_is_refused(tower: str, experiment: Make, run: Run, tmp_path: Path) -> None:
+    """The same names and shapes, and weights that somebody has replaced since."""
+    weights = tmp_path / "vit.safetensors"
+    encoder = timm.create_model("vit_tiny_patch16_224", img_size=32)
+    save_model(encoder, str(weights))
+    made = experiment(vision={"weights": str(weights)}, train={"max_steps": 2})
+    done = run(made)
+    file, name = (weights, "blocks.3.norm1.bias") if tower == "vision" else (
+        tmp_path / "roberta" / "model.safetensors", "encoder.layer.1.output.dense.bias"
+    )  # fmt: skip
+    tensors = load_file(file)
+    tensors[name] += 0.1
+    save_file(tensors, file, metadata={"format": "pt"})
+    before = done.predictions.read_bytes()
+    with pytest.raises(ArtifactError, match=r"frozen weights of .* are not the same"):
+        Predictor(done.artifact)
+    with pytest.raises(ArtifactError, match=r"frozen weights of .* are not the same"):
+        evaluate(made, made.points, done.path.parents[1])
+    assert done.predictions.read_bytes() == before
+
+
 def test_an_artifact_of_version_1_is_read(experiment: Make, run: Run) -> None:
     done = run(experiment())
     file = done.artifact / "adapter_config.json"
@@ -123,5 +147,5 @@ def test_an_artifact_of_version_1_is_read(experiment: Make, run: Run) -> None:
     model = {key: value for key, value in stored["experiment"]["model"].items() if key != "unfreeze"}
     experiment_section = {**stored["experiment"], "bottleneck": keys, "model": model}
     file.write_text(json.dumps({**old, "schema_version": 1, "experiment": experiment_section}))
-    found = load_trained(done.artifact).answer([Path(record["image"])], record["question"])
-    assert found[0][0] == record["prediction"]
+    found = Predictor(done.artifact).answer([Path(record["image"])], record["question"])
+    assert found.text == record["prediction"]

@@ -17,9 +17,9 @@ from vlrouting.data.example import DataError
 from vlrouting.experiment import Experiment, RunDirectory, load
 from vlrouting.launch.in_process import train
 from vlrouting.metrics.nlvr2_evaluation import evaluate
+from vlrouting.prediction.predictor import Predictor
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.inputs import SharedInputs
-from vlrouting.training.predictor import load_trained
 
 
 @pytest.fixture
@@ -106,10 +106,10 @@ def test_the_same_run_by_features_and_by_pixels(experiment: Experiment, tmp_path
     assert metrics["test/accuracy"] == pytest.approx(sum(record["score"] for record in said[0]) / len(said[0]))
     lines = (runs[0].path / "nlvr2_results.csv").read_text().splitlines()
     assert lines == [f"{record['id']},{record['prediction']}" for record in said[0]]
-    trained = load_trained(runs[1].artifact)
+    trained = Predictor(runs[1].artifact)
     for record in said[0]:
         images = [Path(image) for image in record["images"]]
-        assert trained.answer(images, record["question"])[0][0] == record["prediction"]
+        assert trained.answer(images, record["question"]).text == record["prediction"]
 
 
 @pytest.mark.parametrize("cache", ["true", "false"])

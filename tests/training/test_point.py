@@ -11,9 +11,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from vlrouting.config import ROUTINGS
 from vlrouting.experiment import Experiment, RunDirectory, UserError
 from vlrouting.launch.in_process import train
+from vlrouting.prediction.predictor import Predictor
 from vlrouting.training.checkpoints import read_checkpoint
 from vlrouting.training.evaluation import evaluate
-from vlrouting.training.predictor import load_trained
 
 Make = Callable[..., Experiment]
 Run = Callable[..., RunDirectory]
@@ -138,11 +138,12 @@ def test_evaluate_gives_the_scores_of_training(experiment: Make, run: Run, tmp_p
 def test_predict_answers_like_the_test(experiment: Make, run: Run, tmp_path: Path) -> None:
     done = run(experiment(model={"standardize_visual": True}))
     records = [json.loads(line) for line in done.predictions.read_text().splitlines()]
-    predictor = load_trained(done.artifact)
+    predictor = Predictor(done.artifact)
     for record in records[:6]:
         top = predictor.answer([Path(record["image"])], record["question"], top=3)
-        assert top[0][0] == record["prediction"]
-        assert [p for _, p in top] == sorted((p for _, p in top), reverse=True)
+        assert top.text == record["prediction"]
+        probabilities = [probability for _, probability in top.ranked]
+        assert len(probabilities) == 3 and probabilities == sorted(probabilities, reverse=True)
 
 
 def test_other_settings_in_the_same_place_are_refused(experiment: Make, run: Run, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from vlrouting.data.example import DataError
 from vlrouting.experiment import Experiment, RunDirectory, UserError, load
 from vlrouting.launch.in_process import train
 from vlrouting.metrics.caption_scores import score
+from vlrouting.prediction.predictor import Predictor
 from vlrouting.training.evaluation import evaluate
 from vlrouting.training.interruption import Cancelled
-from vlrouting.training.predictor import load_trained
 
 Run = Callable[..., RunDirectory]
 
@@ -74,10 +74,10 @@ def test_evaluated_again_and_captioned_from_the_artifact_alike(
     metrics, found = run.read_metrics(), records(run)
     evaluate(experiment, experiment.points, run.path.parents[1])
     assert run.read_metrics() == metrics and records(run) == found
-    trained = load_trained(run.artifact)
+    trained = Predictor(run.artifact)
     texts = trained.caption([Path(str(record["image"])) for record in found])
     assert texts == [record["prediction"] for record in found]
-    with pytest.raises(UserError, match="trained for the task captioning; use `vlrouting caption`"):
+    with pytest.raises(UserError, match="trained for the task captioning; use: vlrouting caption"):
         trained.answer([Path(str(found[0]["image"]))], "what?")
     (tmp_path / "cut.png").write_bytes(Path(str(found[0]["image"])).read_bytes()[:40])
     with pytest.raises(DataError, match=r"cut\.png"):
@@ -116,8 +116,9 @@ def test_answers_are_learnt_and_written_after_their_questions(tmp_path: Path) ->
     found = records(run)
     # A random model that spells its answers letter by letter: untrained it hits none, and a few seconds teach it some.
     assert run.read_metrics()["test/vqa_accuracy"] > 15
-    trained = load_trained(run.artifact)
-    assert trained.answer([Path(str(found[0]["image"]))], str(found[0]["question"])) == [(found[0]["prediction"], None)]
+    trained = Predictor(run.artifact)
+    answer = trained.answer(Path(str(found[0]["image"])), str(found[0]["question"]))
+    assert answer.ranked == ((found[0]["prediction"], None),) and answer.probability is None
 
 
 def test_a_limit_scores_evenly_spaced_examples_and_says_so(tmp_path: Path) -> None:

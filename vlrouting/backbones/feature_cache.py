@@ -1,17 +1,16 @@
 """Visual features of a frozen encoder, computed once per image and shared by every point of a sweep.
 
-A cache is a folder named after everything that its numbers depend on: the encoder's weights, the preprocessing, the
-images (path, size, time of change). `features.npy` is (N, V, Dv) float32, mapped into memory, so that worker processes
-share it; `index.json` names its rows.
+A cache is a folder (see `feature_file`) named after everything that its numbers depend on: the encoder's weights, the
+preprocessing, the images (path, size, time of change), the version of what reads and stores them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,14 @@ import torch
 from filelock import FileLock
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
+from vlrouting.backbones.feature_file import FORMAT, INDEX, FeatureFile, write_features
 from vlrouting.backbones.frozen import fingerprint
+from vlrouting.backbones.loading_workers import WorkerLoader, lost_workers_as
+from vlrouting.backbones.location import BackboneError
 from vlrouting.backbones.vision import VisionEncoder
+from vlrouting.config.names import listed
 from vlrouting.progress_bar import progress_bar
 
 ImageLoader = Callable[[Path], Image.Image]
@@ -41,44 +44,36 @@ class PixelSource:
 
 
 class FeatureCache:
-    """A VisualSource that reads computed features: (V, Dv) float32."""
+    """A VisualSource that reads computed features: (V, Dv) float32, verified when a process first reads them."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        rows = json.loads((folder / "index.json").read_text(encoding="utf-8"))["images"]
-        self._row = {path: row for row, path in enumerate(rows)}
-        self._features: np.ndarray | None = None
+        """
+        Raises:
+            BackboneError: the folder is damaged; names it and the remedy, as all methods do.
+        """
+        self.folder, self._file = folder, FeatureFile(folder)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(V, Dv)."""
-        _, visual_tokens, width = self._mapped().shape
+        _, visual_tokens, width = self._file.array().shape
         return visual_tokens, width
 
     def __call__(self, images: Sequence[Path]) -> Tensor:
         """Features of an example's images, one after the other: (V, Dv)."""
-        rows = [self._row[str(path)] for path in images]
-        return torch.from_numpy(np.concatenate([self._mapped()[row] for row in rows]))
+        return torch.from_numpy(np.concatenate(self._file.read([self._file.row[str(path)] for path in images])))
 
     def statistics(self, images: Iterable[Path]) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation per channel over these images' features, (Dv,) each."""
-        rows = sorted({self._row[str(path)] for path in images})
+        rows = sorted({self._file.row[str(path)] for path in images})
         total, squares, count = 0.0, 0.0, 0
         for start in range(0, len(rows), 1024):  # in parts: tokens of a large dataset do not fit into memory
-            part = self._mapped()[rows[start : start + 1024]].astype(np.float64)  # (n, V, Dv)
+            part = np.stack(self._file.read(rows[start : start + 1024])).astype(np.float64)  # (n, V, Dv)
             total, squares = total + part.sum(axis=(0, 1)), squares + (part**2).sum(axis=(0, 1))
             count += part.shape[0] * part.shape[1]
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
         return torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32)
-
-    def _mapped(self) -> np.ndarray:
-        if self._features is None:  # opened in the process that reads, a mapping cannot travel to a worker
-            self._features = np.load(self.folder / "features.npy", mmap_mode="r")
-        return self._features
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_features": None}
 
 
 def build_feature_cache(
@@ -102,34 +97,53 @@ def build_feature_cache(
         load_image: opens a file as RGB; its errors about broken files pass through.
 
     Raises:
-        FileNotFoundError: an image is missing.
+        BackboneError: the cache is damaged, a feature is not finite, or a process that loads images was killed.
+        OSError: the folder cannot be written; its `filename` lies there.
     """
     paths = sorted(set(map(str, images)))
-    place = folder / _key(encoder, paths)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{place.name}.lock"):
-        if not (place / "index.json").is_file():
-            unfinished = folder / f"{place.name}.tmp"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir()
-            try:
-                _compute(encoder, paths, unfinished, load_image, batch_size, workers, device)
-            except BaseException as error:
-                if isinstance(error, OSError) and error.errno and error.filename is None:
-                    error.filename = str(unfinished)  # which disk it is: that of a full one names no file
+    place = folder / cache_key(encoder, paths, load_image)
+    with _names_the_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{place.name}.lock"):
+            if not (place / INDEX).is_file():
+                unfinished = folder / f"{place.name}.tmp"
                 shutil.rmtree(unfinished, ignore_errors=True)
-                raise
-            shutil.rmtree(place, ignore_errors=True)
-            os.replace(unfinished, place)
+                unfinished.mkdir()
+                try:
+                    _compute(encoder, paths, unfinished, load_image, batch_size, workers, device)
+                    shutil.rmtree(place, ignore_errors=True)
+                    os.replace(unfinished, place)
+                except BaseException:
+                    shutil.rmtree(unfinished, ignore_errors=True)
+                    raise
     return FeatureCache(place)
 
 
-def _key(encoder: VisionEncoder, paths: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    digest.update(f"{encoder.name}|{fingerprint(encoder)}|{encoder.features}|{encoder.preprocessing}".encode())
-    digest.update(encoder.transforms.encode())
+@contextmanager
+def _names_the_disk(folder: Path) -> Iterator[None]:
+    """An OSError names the folder of the caches where it names no file: a full disk is not that of the run."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(folder)
+        raise
+
+
+def cache_key(encoder: VisionEncoder, paths: Sequence[str], load_image: ImageLoader) -> str:
+    """Name of the folder: it changes with everything that the features depend on.
+
+    Raises:
+        Exception: what `load_image` raises for an image that is not there.
+    """
+    digest = hashlib.sha256(f"{FORMAT}|{encoder.name}|{fingerprint(encoder)}|{encoder.features}|".encode())
+    digest.update(f"{encoder.preprocessing}|{encoder.transforms}".encode())
     for path in paths:
-        stat = os.stat(path)
+        try:
+            stat = os.stat(path)
+        except (OSError, ValueError):
+            load_image(Path(path))  # says what is wrong
+            raise
         digest.update(f"{path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
     name = encoder.name.rpartition("/")[2].split(".")[0]  # of a folder its last part
     return f"{name}-{encoder.features}-{digest.hexdigest()[:12]}"
@@ -155,24 +169,41 @@ def _compute(
     workers: int,
     device: torch.device | str,
 ) -> None:
-    loader = DataLoader(_Images(paths, encoder, load_image), batch_size=batch_size, num_workers=workers)
+    loader: WorkerLoader[Tensor] = WorkerLoader(
+        _Images(paths, encoder, load_image), batch_size=batch_size, num_workers=workers
+    )
     # Convolutions on a CPU run faster with the channels last (benchmarks/feature_cache.py).
     encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    # Written as a plain file: writing through a memory map kills the process when the disk is full.
+
+    def batches(advance: Callable[[int], None]) -> Iterator[np.ndarray]:
+        done = 0
+        for pixels in loader:
+            features = encoder(pixels.to(device, memory_format=torch.channels_last)).float().cpu()  # (B, V, Dv)
+            _require_finite(features, paths[done : done + len(features)], encoder)
+            done += len(features)
+            yield features.numpy()
+            advance(len(features))
+
     with (
-        (folder / "features.npy").open("wb") as file,
         progress_bar("visual features", len(paths), "images") as advance,
         torch.inference_mode(),
         torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # the key does not say which device computed
+        lost_workers_as(BackboneError, [loader]),
     ):
-        for pixels in loader:
-            features = encoder(pixels.to(device, memory_format=torch.channels_last)).float().cpu().numpy()  # (B, V, Dv)
-            if file.tell() == 0:
-                shape = (len(paths), *features.shape[1:])
-                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-            file.write(np.ascontiguousarray(features, dtype="<f4").tobytes())
-            advance(len(features))
+        write_features(folder, paths, batches(advance), encoder=encoder.name, revision=encoder.revision)
     encoder.to("cpu")  # a GPU's memory is for training
-    index = {"encoder": encoder.name, "revision": encoder.revision, "images": paths}
-    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _require_finite(features: Tensor, paths: Sequence[str], encoder: VisionEncoder) -> None:
+    """Check the features (B, V, Dv) of a batch.
+
+    Raises:
+        BackboneError: one is NaN or infinite; names the images.
+    """
+    finite = features.isfinite().flatten(1).all(dim=1).tolist()
+    wrong = [path for path, good in zip(paths, finite, strict=True) if not good]
+    if wrong:
+        raise BackboneError(
+            f"vision.name: {encoder.name} gives features that are NaN or infinite for {listed(wrong)}; its weights may "
+            "be damaged (fetch them again), or these images: remove them from the data"
+        )

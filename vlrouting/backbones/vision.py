@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
 from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
+from vlrouting.backbones.unreadable import SAFETENSORS, why_unreadable
 from vlrouting.backbones.weight_names import efficientnet_to_timm, is_efficientnet_pytorch
 from vlrouting.config import VisionConfig
 from vlrouting.config.names import nearest_names
@@ -109,7 +110,9 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
         model = _create(config.name if folder is None else f"local-dir:{folder}", hub, config.image_size)
     except Exception as error:
         if folder is not None:
-            raise BackboneError(f"vision.name: timm cannot load the model in {folder} ({_first_line(error)})") from None
+            raise BackboneError(
+                f"vision.name: timm cannot load the model in {folder} ({why_unreadable(error, SAFETENSORS)})"
+            ) from None
         if config.name.split(".")[0] not in timm.list_models():
             near = nearest_names(config.name.split(".")[0], timm.list_models(), 3)
             raise BackboneError(
@@ -118,9 +121,9 @@ def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:
         if not hub:
             raise
         raise BackboneError(
-            f"vision.name: the weights of '{config.name}' cannot be fetched from the hub ({_first_line(error)}); on "
-            f"a machine with internet run `hf download timm/{config.name} model.safetensors` and set vision.weights to "
-            "that file"
+            f"vision.name: the weights of '{config.name}' cannot be fetched from the hub "
+            f"({why_unreadable(error, SAFETENSORS)}); on a machine with internet run "
+            f"`hf download timm/{config.name} model.safetensors` and set vision.weights to that file"
         ) from None
     if hub and folder is not None:
         return model, package_version(config.name) if config.name.startswith(PACKAGE) else None
@@ -164,7 +167,7 @@ def _load_file_into(model: nn.Module, file: Path, config: VisionConfig) -> None:
     try:
         weights = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
     except Exception as error:
-        raise BackboneError(f"vision.weights: {file} cannot be read ({_first_line(error)})") from None
+        raise BackboneError(f"vision.weights: {file} cannot be read ({why_unreadable(error, SAFETENSORS)})") from None
     weights = weights.get("state_dict", weights)
     if is_efficientnet_pytorch(weights):
         weights = efficientnet_to_timm(weights, model.state_dict())
@@ -186,7 +189,3 @@ def _hub_revision(model: nn.Module) -> str | None:
         if isinstance(found, str):
             return f"{repository}@{Path(found).parent.name}"
     return repository
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"[:200]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 import torch
@@ -26,9 +28,15 @@ class ImageReader(Protocol):
 
     def project_image(self, visual: Tensor) -> Tensor: ...
 
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
 
 class ForwardContext:
     """The facts of one forward pass, or of one `generate` call.
+
+    It belongs to the thread or async task that opened it with `Routed.look_at`: others open their own, also on the same
+    model at the same time. A task that is started inside of `look_at` (`asyncio.create_task`, `asyncio.to_thread`) sees
+    it; a plain thread does not, and a routed bottleneck then raises.
 
     Attributes:
         visual: (B, V, D) visual features; None without an image.
@@ -65,6 +73,12 @@ class ForwardContext:
             self._project()
         self._used = True
 
+    def with_projected(self, tensors: Sequence[Tensor]) -> ForwardContext:
+        """The same facts with other tensors for `projected`, in its order."""
+        twin = copy.copy(self)
+        twin.projected = dict(zip(self.projected, tensors, strict=True))
+        return twin
+
     def image_for(self, key: str, rows: int) -> tuple[Tensor, Tensor | None]:
         """The projected image and its mask, one row per row of text: (rows, V, R), (rows, V).
 
@@ -75,7 +89,9 @@ class ForwardContext:
         """
         x_v = self.projected[key]
         if rows % len(x_v):
-            raise ValueError(f"{key}: {rows} rows of text but {len(x_v)} images; give one image per row")
+            raise ValueError(
+                f"{key}: {rows} rows of text but {len(x_v)} images; give one image per row, or per group of beams"
+            )
         return _repeated(x_v, rows), None if self.mask is None else _repeated(self.mask, rows)
 
     def modality_for(self, rows: int, tokens: int) -> Tensor | None:
@@ -91,7 +107,9 @@ class ForwardContext:
         return {key: layer for key, layer in found.items() if layer is not None}
 
     def _weight_versions(self) -> tuple[int, ...]:
-        return tuple(layer.weight._version for layer in self._linear_projections().values())
+        """Changes when a parameter that projects the image does."""
+        parts = [bottleneck.image_projection or bottleneck for bottleneck in self._routed.values()]
+        return tuple(parameter._version for part in parts for parameter in part.parameters())
 
     def _project(self) -> None:
         """Project the image for every bottleneck; the linear projections are one product with stacked weights."""
@@ -101,7 +119,7 @@ class ForwardContext:
         if self.visual is None:
             return
         layers = self._linear_projections()
-        self.projected = {
+        projected = {
             key: bottleneck.project_image(self.visual) for key, bottleneck in self._routed.items() if key not in layers
         }
         if layers:
@@ -109,7 +127,8 @@ class ForwardContext:
             stacked = functional.linear(self.visual.to(weight.dtype), weight)  # (B, V, ΣR)
             widths = [layer.out_features for layer in layers.values()]
             for (key, layer), part in zip(layers.items(), torch.split(stacked, widths, dim=-1), strict=True):
-                self.projected[key] = part if layer.bias is None else part + layer.bias.to(part.dtype)
+                projected[key] = part if layer.bias is None else part + layer.bias.to(part.dtype)
+        self.projected = projected
 
 
 def _repeated(tensor: Tensor, rows: int) -> Tensor:
@@ -117,16 +136,27 @@ def _repeated(tensor: Tensor, rows: int) -> Tensor:
 
 
 class ContextSlot:
-    """Holds the current `ForwardContext` of one model, or None."""
+    """Holds the current `ForwardContext` of one model, or None, for every thread and async task by itself.
+
+    A copy of a slot, deep or by pickling, is empty: the copied model has forward passes of its own.
+    """
 
     def __init__(self) -> None:
-        self.current: ForwardContext | None = None
+        self._current: ContextVar[ForwardContext | None] = ContextVar("forward_context", default=None)
+
+    @property
+    def current(self) -> ForwardContext | None:
+        """What this thread or task has entered."""
+        return self._current.get()
 
     @contextmanager
     def holding(self, context: ForwardContext | None) -> Iterator[None]:
         """Make `context` the current one inside the block."""
-        before, self.current = self.current, context
+        before = self._current.set(context)
         try:
             yield
         finally:
-            self.current = before
+            self._current.reset(before)
+
+    def __reduce__(self) -> tuple[type[ContextSlot], tuple[()]]:
+        return type(self), ()

@@ -111,7 +111,7 @@ class LowRankBottleneck(Bottleneck):
         if context is None or context.visual is None:
             raise RuntimeError(
                 f"{self.key}: routing '{self.config.routing}' needs the image; "
-                "run the model inside `with routed.look_at(visual):`"
+                "run the model inside `with routed.look_at(visual):`, in the same thread"
             )
         x_v, mask = context.image_for(self.key, x_t.shape[0])
         x_v = x_v.to(x_t.dtype)

@@ -13,12 +13,17 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from vlrouting.bottleneck.activation_checkpointing import carry_context, drop_context
+from vlrouting.bottleneck.argument_types import require_type
 from vlrouting.bottleneck.artifact import write_artifact
 from vlrouting.bottleneck.base import Bottleneck, Site
 from vlrouting.bottleneck.context import ContextSlot, ForwardContext
+from vlrouting.bottleneck.fingerprint import weight_fingerprint
+from vlrouting.bottleneck.table import share_of, table_of
 from vlrouting.bottleneck.targets import Target
 from vlrouting.config import KINDS, BottleneckConfig
 from vlrouting.config.experiment import SINGLE
+
+_DETACHED, _MERGED = "detached", "merged into the weights"
 
 
 class Routed:
@@ -41,6 +46,7 @@ class Routed:
         self._owners: dict[str, tuple[str, str]] = {}  # key -> (module name, attribute) of a bottleneck
         self._slot = ContextSlot()
         self._handles: list[RemovableHandle] = [model.register_forward_pre_hook(self._begin_forward)]
+        self._taken_out = ""  # how the bottlenecks left the model
         self._values_before: dict[str, Tensor] = {}
         self._required_grad = {name for name, p in model.named_parameters() if p.requires_grad}
 
@@ -48,6 +54,18 @@ class Routed:
     def trainable_parameters(self) -> int:
         """Number of trainable parameters: bottlenecks and what was unfrozen."""
         return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+
+    @property
+    def unfrozen_parameters(self) -> int:
+        """Number of parameters of the model itself that `attach` unfroze."""
+        return sum(before.numel() for before in self._values_before.values())
+
+    def __repr__(self) -> str:
+        return f"Routed({type(self.model).__name__}, {self._taken_out})" if self._taken_out else table_of(self)
+
+    def print_trainable_parameters(self) -> None:
+        """Print how many parameters train, and their share of all."""
+        print(share_of(self))
 
     @contextmanager
     def look_at(
@@ -60,6 +78,9 @@ class Routed:
     ) -> Iterator[ForwardContext]:
         """Every bottleneck reads this image, and the other facts, inside the block.
 
+        Each thread and each async task has blocks of its own; see `ForwardContext`. In `model.generate(num_beams=…,
+        num_return_sequences=…)` all rows of an example read its image: give it once.
+
         Args:
             visual: (B, V, D), one image for each row of the batch, or for several rows that stand next to each other
                 (beams). None where there is no image.
@@ -69,7 +90,14 @@ class Routed:
 
         Raises:
             ValueError: the image or its mask is not of that shape.
+            TypeError: an argument has the wrong type.
+            RuntimeError: the bottlenecks have been detached.
         """
+        if self._taken_out == _DETACHED:
+            raise RuntimeError(f"look_at: the bottlenecks are {_DETACHED}; attach them again")
+        for argument, value in {"visual": visual, "mask": mask, "modality": modality}.items():
+            require_type("look_at", argument, value, (Tensor, type(None)))
+        require_type("look_at", "task", task, (str, type(None)))
         if visual is not None and (visual.dim() != 3 or visual.shape[-1] != self.visual_width):
             raise ValueError(
                 f"look_at takes visual features (B, V, {self.visual_width}), not {tuple(visual.shape)}; "
@@ -83,17 +111,35 @@ class Routed:
             yield context
 
     def save(self, directory: str | Path) -> None:
-        """Write the trained tensors and what was attached where; `vlrouting.bottleneck.load` reads them."""
-        backbone = getattr(self.model, "config", None)
-        config = {
-            "backbone": {
-                "name": getattr(backbone, "_name_or_path", "") or type(self.model).__name__,
-                "revision": getattr(backbone, "_commit_hash", None),
-            },
-            "visual_width": self.visual_width,
-            **self.attached(),
+        """Write the trained tensors and what was attached where; `vlrouting.bottleneck.load` reads them.
+
+        Raises:
+            ValueError: a tensor holds NaN or an infinity, or something that was unfrozen has been frozen since.
+            TypeError: `directory` is no path.
+            RuntimeError: the bottlenecks have been detached or merged.
+        """
+        require_type("save", "directory", directory, (str, Path))
+        if self._taken_out:
+            raise RuntimeError(f"save: the bottlenecks are {self._taken_out}, so there is nothing to save")
+        frozen = [name for name in self._values_before if not self.model.get_parameter(name).requires_grad]
+        if frozen:
+            raise ValueError(
+                f"save: {frozen[0]} was unfrozen by attach and has requires_grad=False now; set it to True"
+            )
+        write_artifact(
+            Path(directory),
+            self.model,
+            {"backbone": self.backbone(), "visual_width": self.visual_width, **self.attached()},
+        )
+
+    def backbone(self) -> dict[str, Any]:
+        """Name, revision and fingerprint of the frozen weights, as adapter_config.json has them."""
+        config = getattr(self.model, "config", None)
+        return {
+            "name": getattr(config, "_name_or_path", "") or type(self.model).__name__,
+            "revision": getattr(config, "_commit_hash", None),
+            "fingerprint": weight_fingerprint(self.model),
         }
-        write_artifact(Path(directory), self.model, config)
 
     def attached(self) -> dict[str, Any]:
         """Configurations, targets and unfrozen parameters, as adapter_config.json has them."""
@@ -104,7 +150,17 @@ class Routed:
         }
 
     def detach(self) -> nn.Module:
-        """Take the bottlenecks out and give the model back as it was before `attach`, unfrozen parameters included."""
+        """Take the bottlenecks out and give the model back as it was before `attach`, unfrozen parameters included. A
+        second call changes nothing.
+
+        Raises:
+            RuntimeError: the bottlenecks have been merged into the weights.
+        """
+        if self._taken_out == _MERGED:
+            raise RuntimeError(f"detach: the bottlenecks are {_MERGED}, which cannot be undone; load the model again")
+        if self._taken_out:
+            return self.model
+        self._taken_out = _DETACHED
         with torch.no_grad():
             for name, before in self._values_before.items():
                 self.model.get_parameter(name).copy_(before)
@@ -118,11 +174,15 @@ class Routed:
 
         Raises:
             ValueError: a bottleneck that no weight can stand for; the text says why. Nothing is changed then.
+            RuntimeError: the bottlenecks have been detached or merged.
         """
+        if self._taken_out:
+            raise RuntimeError(f"merge: the bottlenecks are {self._taken_out}; attach them again")
         for bottleneck in self.bottlenecks.values():
             bottleneck.check_mergeable()
         for key, bottleneck in self.bottlenecks.items():
             bottleneck.merge_into(self.model.get_submodule(self._owners[key][0]))
+        self._taken_out = _MERGED
         self._remove_bottlenecks()
         return self.model
 
@@ -136,7 +196,10 @@ class Routed:
         if hasattr(owner, child):
             raise ValueError(f"the model has bottlenecks already ({target.name}.{child}); call detach() first")
         site = Site(key, target, base_layers, self.model, self.visual_width, self._slot)
-        bottleneck: Bottleneck = KINDS.load(config.kind)(config, site)
+        try:
+            bottleneck: Bottleneck = KINDS.load(config.kind)(config, site)
+        except TypeError as error:  # a kind of bottleneck on a module that it is not for
+            raise ValueError(f"{target.name}: {error}") from error
         self._handles += bottleneck.install(base_layers)
         bottleneck.to(next(base_layers[0].parameters()).device)
         bottleneck.train(owner.training)

@@ -222,6 +222,25 @@ def match(pattern: str, names: Sequence[str], what: str = "targets", thing: str 
     raise ValueError(f"{what}: '{pattern}' matches no {thing} of the model{hint}")
 
 
+def require_on_model(model: nn.Module, target: Target) -> None:
+    """
+    Raises:
+        ValueError: the target names a module, or output columns, that the model does not have.
+    """
+    modules = dict(model.named_modules())
+    for layer in (target.name, *target.base_layers):
+        if not layer or layer not in modules:
+            raise ValueError(f"places: the model has no module '{layer}'")
+    if not target.base_layers:
+        raise ValueError(f"places: {target.name} has no base layers")
+    columns = len(output_columns(model, target.base_layers[0])) if target.columns else 0
+    for group in target.columns:
+        if not 0 <= group.start < group.stop <= columns:
+            raise ValueError(
+                f"places: {target.name} has output columns 0 to {columns}, not {group.start} to {group.stop}"
+            )
+
+
 def refuse_bypassed(model: nn.Module, name: str) -> None:
     """Some timm attentions (BEiT, EVA with a fused qkv) read the weight of `qkv` without calling the module.
 

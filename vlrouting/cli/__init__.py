@@ -23,7 +23,7 @@ def main() -> None:
         names = {base.__name__ for base in type(error).__mro__}
         if "Cancelled" in names:
             fail(str(error), error.exit_status)  # type: ignore[attr-defined]
-        if names & {"UserError", "DataError", "BackboneError", "ArtifactError", "PredictionsError"}:
+        if names & {"UserError", "DataError", "BackboneError", "ArtifactError", "PredictionsError", "NotFinite"}:
             fail(str(error))
         if isinstance(error, OSError):
             from vlrouting.experiment.disk import disk_error_text, is_lasting

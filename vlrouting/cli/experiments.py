@@ -10,6 +10,7 @@ import typer
 
 from vlrouting.cli.app import app, fail
 from vlrouting.cli.arguments import RUNS, DryRun, ExperimentName, Overrides, PointNames, Runs
+from vlrouting.cli.loading import loading
 
 if TYPE_CHECKING:
     from vlrouting.experiment import Experiment, Point
@@ -31,8 +32,10 @@ def validate(experiment: ExperimentName = "", overrides: Overrides = None) -> No
     vlrouting validate demo_vqa
     vlrouting validate demo_vqa bottleneck.rank=16 "sweep.grid.seed=[0, 1, 2]"
     """
+    from vlrouting.config.names import counted
+
     checked = _load(experiment, overrides)
-    typer.echo(f"{checked.source}: {len(checked.points)} points")
+    typer.echo(f"{checked.source}: {counted(len(checked.points), 'point')}")
     for point in checked.points:
         typer.echo(f"  {point.name}")
     for name in checked.left_out:
@@ -51,7 +54,8 @@ def train(
     """
     checked = _load(experiment, overrides)
     points = _points(checked, point)
-    from vlrouting.launch.in_process import train as train_points
+    with loading("torch"):
+        from vlrouting.launch.in_process import train as train_points
 
     _end(checked.name, len(points), train_points(checked, points, runs), runs)
 
@@ -180,9 +184,12 @@ def evaluate(
     vlrouting evaluate demo_vqa
     vlrouting evaluate coco_gpt2_routing evaluate.spice=true
     """
+    from vlrouting.training.complete_points import complete_points
+
     checked = _load(experiment, overrides)
-    points = _points(checked, point)
-    from vlrouting.training.evaluation import evaluate as evaluate_points
+    points = [point for point, _ in complete_points(checked, _points(checked, point), runs)]
+    with loading("torch"):
+        from vlrouting.training.evaluation import evaluate as evaluate_points
 
     evaluate_points(checked, points, runs)
     _compare(checked.name, runs)
@@ -229,10 +236,12 @@ def _end(experiment: str, points: int, failed: dict[str, str], runs: Path) -> No
     """The comparison, and what failed."""
     _compare(experiment, runs)
     if failed:
+        from vlrouting.config.names import counted
+
         listed = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
         from vlrouting.experiment.exit_status import ExitStatus
 
-        fail(f"{len(failed)} of {points} points failed:\n{listed}", ExitStatus.FAILED)
+        fail(f"{len(failed)} of {counted(points, 'point')} failed:\n{listed}", ExitStatus.FAILED)
 
 
 def _compare(experiment: str, runs: Path) -> None:

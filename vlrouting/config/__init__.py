@@ -19,7 +19,7 @@ from vlrouting.config.registry import Registry
 from vlrouting.config.routings import ROUTINGS, RoutingFacts
 from vlrouting.config.selection import SELECTORS, SelectConfig
 from vlrouting.config.tasks import ARCHITECTURES, TASKS, ArchitectureFacts, TaskFacts
-from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
+from vlrouting.config.training import EarlyStoppingConfig, EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
 from vlrouting.config.transforms import TRANSFORMS, TransformConfig
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "BottleneckConfig",
     "DataConfig",
     "DatasetFacts",
+    "EarlyStoppingConfig",
     "EvaluateConfig",
     "ExperimentConfig",
     "Form",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from vlrouting.config.limits import OneOf, Range
@@ -14,7 +14,7 @@ TOWERS = ("language", "vision")
 LAYER_NORMS, BIASES, EVERYTHING = "layer_norms", "biases", "all"
 
 
-@dataclass
+@dataclass(kw_only=True)  # a field `_: KW_ONLY` is an error for typing.get_type_hints in Python 3.10
 class BottleneckConfig:
     """The bottleneck that every target module gets (arXiv 2403.09377, section 3).
 
@@ -25,9 +25,8 @@ class BottleneckConfig:
         ValueError: no such kind, or a key that it does not have; the text has a did-you-mean.
     """
 
-    kind: str = "lora"
+    kind: str = field(default="lora", kw_only=False)
     """A name of the registry of kinds: `none` (no bottleneck), `lora`, `adapter`, `ia3`, or a plug-in's."""
-    _: KW_ONLY
     tower: Annotated[str, OneOf(TOWERS)] = "language"
     """The backbone that it adapts: `language` or `vision`. The vision tower can do without routing only: there is no
     image to route by before the tower has run."""

@@ -108,6 +108,9 @@ class ExperimentConfig:
         if self.evaluate.checkpoint == "best" and self.data.validation is None:
             keys = ("evaluate.checkpoint", "data.validation")
             found.append(Problem(keys, "best needs a validation split", "set data.validation"))
+        if self.train.early_stopping is not None and self.data.validation is None:
+            keys = ("train.early_stopping", "data.validation")
+            found.append(Problem(keys, "early stopping needs a validation split", "set data.validation"))
         fitting = [name for name in DATASETS if self.task in DATASETS.facts(name).tasks]
         fitting += TASKS.facts(self.task).datasets
         if self.data.name not in fitting:

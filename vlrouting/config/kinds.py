@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from vlrouting.config.bottleneck import KINDS, BottleneckConfig
@@ -23,11 +23,10 @@ class NoBottleneckConfig(BottleneckConfig):
     no_routing: ClassVar[str] = "it attaches nothing"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LowRankConfig(BottleneckConfig):
     """What the kinds with a down- and an up-projection share."""
 
-    _: KW_ONLY
     rank: Annotated[int, Range(least=1, most=100_000)] = 64
     """Width R of the bottleneck."""
     place: Annotated[str, OneOf(PLACES)] = "bottleneck"
@@ -55,25 +54,23 @@ class LowRankConfig(BottleneckConfig):
         return found
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LoraConfig(LowRankConfig):
     """LoRA (arXiv 2106.09685): base(x) + scale · up(route(down(x), down(v)))."""
 
-    kind: str = "lora"
-    _: KW_ONLY
+    kind: str = field(default="lora", kw_only=False)
     alpha: Positive | None = None
     """The update is scaled by alpha / rank. Default: rank, a scale of 1."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class AdapterConfig(LowRankConfig):
     """Adapter (arXiv 1902.00751): x + up(activation(route(down(x), down(v)))).
 
     `position: parallel` reads the sub-layer's input and adds to its output (arXiv 2110.04366).
     """
 
-    kind: str = "adapter"
-    _: KW_ONLY
+    kind: str = field(default="adapter", kw_only=False)
     position: Annotated[str, OneOf(POSITIONS)] = "post_module"
     """Where it stands: after the sub-layer's last module, before its norm, after its norm, or `parallel` to it."""
     shared: bool = False

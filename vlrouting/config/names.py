@@ -39,3 +39,8 @@ def listed(names: Iterable[object], most: int = LISTED) -> str:
     """`a, b, c, d, e and 3 more`."""
     every = list(map(str, names))
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 point`, `1,203 points`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

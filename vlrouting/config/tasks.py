@@ -15,6 +15,8 @@ class TaskFacts:
     """The language model generates text; else a head classifies."""
     datasets: tuple[str, ...] = ()
     """Datasets that it is for, beside those that name it among their tasks."""
+    command: str = "predict"
+    """The command that uses a trained artifact: `predict` (a question about an image) or `caption`."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,10 @@ TASKS: Registry[TaskFacts] = Registry(
     {
         "vqa_classification": (TaskFacts(generates=False), "vlrouting.tasks.vqa_classification:TASK"),
         "vqa_generation": (TaskFacts(generates=True), "vlrouting.tasks.text_generation:VQA_GENERATION"),
-        "captioning": (TaskFacts(generates=True), "vlrouting.tasks.text_generation:CAPTIONING"),
+        "captioning": (
+            TaskFacts(generates=True, command="caption"),
+            "vlrouting.tasks.text_generation:CAPTIONING",
+        ),
     },
 )
 """`task` -> facts and `vlrouting.tasks.Task`."""

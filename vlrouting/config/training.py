@@ -17,6 +17,7 @@ STRATEGIES = ("ddp", "fsdp")
 VQA_VARIANTS = ("official", "legacy")
 CHECKPOINTS = ("last", "best")
 ACCELERATORS = ("auto", "cpu", "gpu")
+LOGGERS = ("tensorboard", "csv", "wandb", "mlflow")
 
 
 @dataclass
@@ -38,6 +39,20 @@ class ModelConfig:
     standardize_visual: bool = False
     """Take each channel's mean and deviation over the training images out of the features, before the projector.
     Needs `vision.cache`. Only real images are: noise and ones stay as they are."""
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with the section, keys relative to it."""
+        return []
+
+
+@dataclass
+class EarlyStoppingConfig:
+    """When the training ends before its last step: the main score of the validation no longer rises."""
+
+    patience: Annotated[int, Range(least=1, most=1_000_000)] = 3
+    """Validations in a row without a better score."""
+    min_delta: NotNegative = 0.0
+    """How much a score must rise to be better, in the metric's unit."""
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
@@ -90,6 +105,11 @@ class TrainConfig:
     """Batches between two validations, where there is a validation split. Default: every epoch."""
     log_every_steps: Steps = 10
     """Steps between two points of the training curves."""
+    logger: list[Annotated[str, OneOf(LOGGERS)]] = field(default_factory=lambda: ["tensorboard"])
+    """Where the curves go: `tensorboard`, `csv` (csv/metrics.csv in the run directory), `wandb` (Weights & Biases,
+    `pip install "vlrouting[wandb]"`), `mlflow` (`vlrouting[mlflow]`); several, or [] for none."""
+    early_stopping: EarlyStoppingConfig | None = None
+    """End the training when the validation no longer gets better. Default: train to the last step."""
     accelerator: Annotated[str, OneOf(ACCELERATORS)] = "auto"
     """Lightning's accelerator: `auto` takes a GPU when there is one; `cpu`, `gpu`."""
 
@@ -112,6 +132,8 @@ class TrainConfig:
                 f"(accumulate {self.accumulate} x devices {self.devices} x nodes {self.nodes})"
             )
             found.append(Problem(("batch_size", "accumulate", "devices", "nodes"), message))
+        if len(set(self.logger)) < len(self.logger):
+            found.append(Problem(("logger",), f"a logger is given twice: {', '.join(self.logger)}"))
         if (self.epochs is None) == (self.max_steps is None):
             found.append(Problem(("epochs", "max_steps"), "give exactly one of the two"))
         if self.warmup_steps is not None and self.warmup_fraction:

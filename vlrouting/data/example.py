@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlrouting.config import Problem
+from vlrouting.config.sentence_error import SentenceError
 
 
-class DataError(ValueError):
+class DataError(SentenceError):
     """Invalid or missing data. The message names the file, the record and the remedy; users need no traceback."""
 
     problem: Problem | None = None
     """The error as an object, where it is about a key of the configuration."""
-
-    def __init__(self, message: str) -> None:
-        # A DataLoader re-raises a worker's error with the formatted traceback as message; keep only the last part.
-        super().__init__(message.rpartition(f"\n{__name__}.{type(self).__name__}: ")[2].rstrip("\n"))
 
     @classmethod
     def about(cls, key: str, message: str, remedy: str = "") -> DataError:

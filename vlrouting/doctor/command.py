@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from vlrouting.config.names import counted
 from vlrouting.doctor.examine import examine
 from vlrouting.doctor.finding import FAULT
 from vlrouting.doctor.show import show
@@ -43,5 +44,5 @@ def look(
     experiment = load(name, overrides)  # files that are missing are findings here
     points = [experiment.point(point) for point in names] if names else list(experiment.points)
     findings = examine(experiment.name, points, RunContext(runs, launcher, gpu_memory, measure=measure))
-    show(findings, f"{experiment.name}: {len(points)} point{'' if len(points) == 1 else 's'}")
+    show(findings, f"{experiment.name}: {counted(len(points), 'point')}")
     return any(finding.level == FAULT for finding in findings)

@@ -24,7 +24,7 @@ def run_directories(sweep: PlannedSweep) -> Iterator[Finding]:
         intact += [] if findings else [point.name]
     if intact:
         complete = len(sweep.points) - len(sweep.open_points())
-        yield Finding(OK, PLACE, f"{len(intact)} of {len(sweep.points)} intact, {complete} points are complete")
+        yield Finding(OK, PLACE, f"{len(intact)} of {len(sweep.points)} intact, {complete} complete")
 
 
 def _of_point(point: Point, run: RunDirectory) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -44,7 +43,7 @@ def features(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]
     if found is None:
         yield Finding(OK, PLACE, "how many will be computed is known once the data can be read")
     elif found.problem:
-        remedy = f"remove it, and it is computed anew: rm -r '{found.folder}'"
+        remedy = f"remove it, and it is computed again: rm -r '{found.folder}'"
         yield Finding(FAULT, PLACE, f"{found.folder}: {found.problem}", remedy)
     elif found.folder is not None:
         same = "if weights, image size and images are as they were then"
@@ -78,28 +77,24 @@ def cached(config: ExperimentConfig, context: RunContext) -> Cached | None:
 
 
 def _find_cache(config: ExperimentConfig, images: set[str]) -> Cached:
+    from vlrouting.backbones.feature_file import (
+        INDEX,
+        DamagedFeatures,
+        FeatureFile,
+    )  # numpy is imported when it is needed
+
     folder = cache_folder(config)
     assert folder is not None
     encoder = config.vision.name.rpartition("/")[2].split(".")[0]  # as `feature_cache` names its folders
     for place in sorted(folder.glob(f"{encoder}-{config.vision.features}-*")):
-        index = place / "index.json"
-        if not index.is_file():
+        if not (place / INDEX).is_file():
             continue
         try:
-            listed = json.loads(index.read_text(encoding="utf-8"))["images"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            return Cached(len(images), place, f"index.json cannot be read ({type(error).__name__})")
-        if set(listed) == images:
-            return Cached(len(images), place, _array_problem(place / "features.npy", len(images)))
+            found = FeatureFile(place)
+            if found.row.keys() == images:
+                found.verify()
+                return Cached(len(images), place)
+        except DamagedFeatures as error:
+            if not error.old:
+                return Cached(len(images), place, error.what)
     return Cached(len(images))
-
-
-def _array_problem(file: Path, rows: int) -> str:
-    """What is wrong with the array of the features; empty for nothing."""
-    import numpy as np
-
-    try:
-        array = np.load(file, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        return f"features.npy cannot be read ({error})"
-    return "" if len(array) == rows else f"features.npy has {len(array)} rows for {rows} images"

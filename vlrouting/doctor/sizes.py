@@ -112,7 +112,7 @@ def build(
         Misfit: the bottlenecks do not fit the language model.
     """
     from vlrouting.backbones.load import Backbones
-    from vlrouting.training.assembly import build_model
+    from vlrouting.tasks.joint import build_model
 
     try:
         return build_model(config, Backbones(language, encoder), visual_shape, answers)

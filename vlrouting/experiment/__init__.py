@@ -4,7 +4,7 @@ from vlrouting.experiment.atomic import atomically, write_json_atomic, write_tex
 from vlrouting.experiment.check import Experiment, load
 from vlrouting.experiment.compose import find, known_experiments
 from vlrouting.experiment.errors import Diagnostic, ExperimentErrors, UserError
-from vlrouting.experiment.plugins import import_plugins
+from vlrouting.experiment.plugins import import_plugins, require_trust
 from vlrouting.experiment.provenance import environment
 from vlrouting.experiment.resolve import to_yaml
 from vlrouting.experiment.rundir import RunDirectory
@@ -25,6 +25,7 @@ __all__ = [
     "import_plugins",
     "known_experiments",
     "load",
+    "require_trust",
     "to_yaml",
     "write_json_atomic",
     "write_text_atomic",

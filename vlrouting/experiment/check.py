@@ -16,7 +16,7 @@ from vlrouting.experiment import schema
 from vlrouting.experiment.compose import EXPERIMENTS, Composition, compose
 from vlrouting.experiment.document import Leaf
 from vlrouting.experiment.errors import Diagnostic, ExperimentErrors, UserError
-from vlrouting.experiment.plugins import import_plugins, is_there
+from vlrouting.experiment.plugins import STORED_CONFIG, import_plugins, is_there, refuse_stored_plugins
 from vlrouting.experiment.sweep import Point, expand
 from vlrouting.experiment.typed import value_at
 from vlrouting.experiment.validation import CheckFiles, validate
@@ -84,6 +84,7 @@ def load(
     overrides: Sequence[str] = (),
     experiments_dir: Path = EXPERIMENTS,
     check_files: CheckFiles | None = None,
+    trust_plugins: bool = False,
 ) -> Experiment:
     """Reads, composes, expands and checks an experiment.
 
@@ -92,12 +93,16 @@ def load(
         overrides: `key=value`, each holding for every point.
         experiments_dir: where names and `extends` are looked up.
         check_files: what is wrong with the files that a configuration needs, empty when all are there.
+        trust_plugins: import the plug-ins that the config.yaml of a run directory names; those of an experiment's own
+            file are imported in any case.
 
     Raises:
         ExperimentErrors: all errors, each with file, line and YAML path.
-        UserError: there is no such experiment.
+        UserError: there is no such experiment, or its plug-ins are not trusted.
     """
     composition = compose(name, overrides, experiments_dir)
+    if composition.source.name == STORED_CONFIG and not trust_plugins:
+        refuse_stored_plugins(_plugins_of(composition), composition.source)
     plugin_diagnostics = register_plugins(composition)
     expansion = expand(composition)
     diagnostics = [*composition.diagnostics, *plugin_diagnostics, *expansion.diagnostics]
@@ -115,6 +120,11 @@ def load(
         tuple(overrides),
         experiments_dir,
     )
+
+
+def _plugins_of(composition: Composition) -> list[str]:
+    named = [leaf.value for leaf in composition.every_leaf() if leaf.key == "plugins"]
+    return [str(name) for value in named for name in (value if isinstance(value, list) else [value])]
 
 
 def register_plugins(composition: Composition) -> list[Diagnostic]:

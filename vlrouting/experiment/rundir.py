@@ -32,6 +32,7 @@ RESULT_NEUTRAL = frozenset(
         "train.strategy",
         "train.checkpoint_every_steps",
         "train.log_every_steps",
+        "train.logger",
         "language.attention",
         "vision.cache",
         "vision.cache_dir",
@@ -65,7 +66,8 @@ class RunDirectory:
     over the sweep, with this point's values), `git_commit`, `git_dirty`, `packages`, `python`, `platform`,
     `host`, `device`, `precision`, `seed`, `main_metric` (key in metrics.json), `shown_metrics` (key -> title in a
     table, with the metric's variant), `not_computed` (metric -> why, and what to do), `trained_parameters`,
-    `total_parameters`, `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`.
+    `total_parameters`, `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`,
+    `stopped_early` (why, where `train.early_stopping` ended the training; else null).
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,6 +89,8 @@ class RunDirectory:
         self.tensorboard = self.path / "tensorboard"
         self.log = self.path / "log.txt"
         """What the point's processes printed, where they are started by a launcher."""
+        self.selection = self.path / "selection.json"
+        """What `select` has chosen, where the experiment has a selector."""
         self.progress = self.path / "progress.json"
         self.attempts = self.path / "attempts.jsonl"
 

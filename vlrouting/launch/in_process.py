@@ -19,7 +19,6 @@ from vlrouting.training.process import set_up_process
 from vlrouting.training.user_errors import (
     EXPLAINED,
     USER_ERRORS,
-    PointFailure,
     disk_errors_as_user_errors,
     error_text,
     written_folders,
@@ -57,7 +56,7 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
             except (*USER_ERRORS, Cancelled):
                 raise
             except Exception as error:
-                if not isinstance(error, PointFailure):
+                if not isinstance(error, EXPLAINED):
                     traceback.print_exc()
                 failed[point.name] = error_text(error)
                 say(f"{point.name} failed: {failed[point.name]}")

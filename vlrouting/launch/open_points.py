@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from vlrouting.config.names import counted
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, load, to_yaml
 from vlrouting.experiment.compose import run_name
 from vlrouting.progress_bar import say
@@ -23,7 +24,7 @@ def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> l
         directories[point.name].refuse_other_settings(to_yaml(point.config))
     found = [point for point in points if not directories[point.name].is_complete()]
     done = len(points) - len(found)
-    say(f"{experiment.name}: {len(points)} points, {done} complete")
+    say(f"{experiment.name}: {counted(len(points), 'point')}, {done} complete")
     return found
 
 

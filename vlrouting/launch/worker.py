@@ -80,7 +80,8 @@ def point_of(run: RunDirectory) -> Point:
 
     if not run.config.is_file():
         raise UserError(f"{run.config} is missing; start the point through `vlrouting sweep` or `vlrouting train`")
-    config = load(str(run.config), check_files=missing_files_of).points[0].config
+    # A launcher has just written the file, from an experiment of the user's own.
+    config = load(str(run.config), check_files=missing_files_of, trust_plugins=True).points[0].config
     import_plugins(config.plugins)
     swept = run.read_run().get("swept", {})
     return Point(run.path.name, config, dict(swept) if isinstance(swept, dict) else {})

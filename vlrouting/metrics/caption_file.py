@@ -63,8 +63,15 @@ def _parse(line: str, where: str) -> dict[str, Any]:
         raise PredictionsError(
             f"{where}: invalid JSON ({error.msg} at column {error.colno}); repair or remove the line"
         ) from error
+    except (ValueError, RecursionError) as error:  # a number of too many digits, too deep a nesting
+        raise PredictionsError(f"{where}: invalid JSON ({error}); remove the line") from error
     if type(record) is not dict:
         raise PredictionsError(f"{where}: no JSON object but {record!r:.60}; repair or remove the line")
+    if "question" in record:
+        raise PredictionsError(
+            f"{where}: is the answer to a question, and the scores here are those of captions; the scores of answers "
+            "are in metrics.json: make them again with `vlrouting evaluate`"
+        )
     for key, (kinds, expected) in _FIELDS.items():
         if key not in record:
             present = ", ".join(map(str, record))

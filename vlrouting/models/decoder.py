@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessorList
 
 from vlrouting.config import GenerateConfig
+from vlrouting.models.finite import NanWatch
 from vlrouting.models.joint_model import JointModel, ModelInputs
 
 
@@ -50,6 +51,9 @@ class Decoder(JointModel):
 
         Returns:
             (B, N) new tokens, N at most `config.max_new_tokens`.
+
+        Raises:
+            NotFinite: the visual features hold NaN or an infinity, or the logits NaN.
         """
         # Every row's padding moves to its front, since the next token is read from the last position.
         order = batch["attention_mask"].sort(dim=1, stable=True).indices
@@ -57,9 +61,14 @@ class Decoder(JointModel):
         text = text.gather(1, order.unsqueeze(-1).expand_as(text))
         embeddings, mask = self.with_prefix(visual, text, batch["attention_mask"].gather(1, order))
         with self.look_at(visual, mask, batch):
+            watch = NanWatch(len(mask))
             generated: Tensor = self.language.generate(  # type: ignore[operator]
-                inputs_embeds=embeddings, attention_mask=mask, generation_config=_decoding(config, end_token)
+                inputs_embeds=embeddings,
+                attention_mask=mask,
+                generation_config=_decoding(config, end_token),
+                logits_processor=LogitsProcessorList([watch]),
             )
+        watch.check()
         return generated
 
 

@@ -13,6 +13,7 @@ from vlrouting.backbones.vision import VisionEncoder
 from vlrouting.bottleneck import Bottleneck, ForwardContext, Routed
 from vlrouting.bottleneck.context import IMAGE
 from vlrouting.config import ModelConfig
+from vlrouting.models.finite import require_finite
 from vlrouting.models.standardize import Standardize
 
 
@@ -103,10 +104,13 @@ class JointModel(nn.Module):
 
         Raises:
             ValueError: the batch has no `visual`.
+            NotFinite: the features hold NaN or an infinity.
         """
         if self.visual_shape is None or self.projector is None:
             return None
         features = self._features(batch, self.visual_shape)  # (B, V, Dv)
+        if not (self.training and features.is_cuda):  # there the loss tells, without waiting for the GPU
+            require_finite(features, "the visual features")
         if self.standardize is not None:
             features = self.standardize(features)
         visual: Tensor = self.projector(features)  # (B, V, D)

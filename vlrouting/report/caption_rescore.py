@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from vlrouting.config.names import counted
 from vlrouting.experiment.atomic import write_json_atomic
 from vlrouting.metrics.caption_file import score_file
 from vlrouting.report.console import standard_output
@@ -26,7 +27,7 @@ def score_captions(predictions: Path, per_image: Path | None = None, console: Co
     """
     console = console or standard_output()
     scores = score_file(predictions)
-    table = Table(title=f"{len(scores.per_image):,} images", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=counted(len(scores.per_image), "image"), title_justify="left", box=SIMPLE_HEAD)
     table.add_column("score")
     table.add_column("times 100", justify="right")
     for name, value in scores.corpus.items():

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from vlrouting.experiment.disk import disk_error_text, is_lasting
 from vlrouting.report.console import standard_output
+from vlrouting.report.console_table import render_console
 from vlrouting.report.rows import Row, collect
-from vlrouting.report.table import render_console, write_comparison
+from vlrouting.report.table import write_comparison
 
 PLOT = "comparison.png"
 

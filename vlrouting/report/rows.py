@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vlrouting.config.names import did_you_mean
 from vlrouting.experiment.errors import UserError
 from vlrouting.experiment.rundir import COMPLETE, RESULT_NEUTRAL, UNREADABLE, RunDirectory
 from vlrouting.experiment.sweep import DEFAULT_POINT
 
 NOT_STARTED = "not started"
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _TOP_LEVEL = re.compile(r"test/[^/]+")
 
 
@@ -97,14 +99,22 @@ def collect(experiment_runs: Path) -> list[Row]:
     """Read `runs/<experiment>/`: complete rows first, each part sorted by name.
 
     Raises:
-        UserError: the directory does not exist.
+        UserError: it holds none, or is not there.
     """
-    if not experiment_runs.is_dir():
-        raise UserError(f"{experiment_runs}/ holds no runs: train the experiment first.")
-    folders = [path for path in experiment_runs.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    runs = [RunDirectory(path) for path in folders]
+    runs = [RunDirectory(path) for path in _folders(experiment_runs)]
     rows = [_row(run) for run in runs if run.config.exists() or run.run_json.exists()]
-    return sorted(rows, key=lambda row: (not row.complete, _natural(row.variant)))
+    if not rows:
+        hint = did_you_mean(experiment_runs.name, (path.name for path in _folders(experiment_runs.parent)))
+        name = experiment_runs.name
+        raise UserError(f"{experiment_runs}/ holds no runs; train the experiment: vlrouting train {name}.{hint}")
+    return sorted(rows, key=lambda row: (not row.complete, _by_value(row.variant)))
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders in a folder; none where it is not there."""
+    if not path.is_dir():
+        return []
+    return [inside for inside in path.iterdir() if inside.is_dir() and not inside.name.startswith(".")]
 
 
 def by_setting(rows: Iterable[Row]) -> list[Group]:
@@ -199,10 +209,18 @@ def _measured(values: list[float | None]) -> Measured | None:
     return Measured(statistics.fmean(present), statistics.stdev(present) if len(present) > 1 else None)
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sorts `rank=8` before `rank=64`."""
-    parts = re.split(r"(\d+)", name)
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
+def _by_value(name: str) -> list[tuple[int, float, str]]:
+    """Sorts `lr=0.0003` before `lr=0.001`, `rank=8` before `rank=64`, and `vit_8` before `vit_16`."""
+    found: list[tuple[int, float, str]] = []
+    for part in name.split(","):
+        key, _, value = part.rpartition("=")
+        found += _digits(key) + ([(0, float(value), "")] if _NUMBER.fullmatch(value) else _digits(value))
+    return found
+
+
+def _digits(text: str) -> list[tuple[int, float, str]]:
+    parts = re.split(r"(\d+)", text)
+    return [(0, float(part), "") if part.isdecimal() else (1, 0.0, part) for part in parts if part]
 
 
 def _number(value: object) -> float | None:

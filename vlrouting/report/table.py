@@ -1,28 +1,21 @@
-"""The comparison table of an experiment's points: on the console, in Markdown and in CSV."""
+"""The comparison table of an experiment's points, in Markdown and in CSV; `console_table` prints it."""
 
 from __future__ import annotations
 
 import csv
 import io
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from vlrouting.config.names import did_you_mean
 from vlrouting.experiment.atomic import write_text_atomic
 from vlrouting.experiment.errors import UserError
-from vlrouting.report.console import standard_output
 from vlrouting.report.rows import Group, Measured, Row, by_setting, has_seeds, metric_keys, titled_keys
 
 MARKDOWN = "comparison.md"
 CSV = "comparison.csv"
+PARAMETERS, TIME = "trainable parameters", "training time"
 
 
 @dataclass(frozen=True)
@@ -48,27 +41,6 @@ class Grid:
     def numbered_notes(self) -> list[str]:
         """`[1] METEOR not computed: …`"""
         return [f"[{number}] {note}" for number, note in enumerate(self.notes, start=1)]
-
-
-def render_console(rows: Sequence[Row], metrics: Sequence[str] | None = None, console: Console | None = None) -> None:
-    """Print the comparison; `metrics` as in `grids`."""
-    console = console or standard_output()
-    for grid in grids(rows, metrics):
-        table = Table(title=grid.title, title_justify="left", box=SIMPLE_HEAD)
-        for column, name in enumerate(grid.header):
-            # Headers wrap between words, so that a narrow console does not split names and numbers.
-            width = max([len(word) for word in name.split()] + [len(line[column].text) for line in grid.lines])
-            justify: Literal["left", "right"] = "left" if name in grid.text_columns else "right"
-            table.add_column(textwrap.fill(name, width, break_on_hyphens=False), justify=justify, overflow="fold")
-        for line in grid.lines:
-            # Text, not str: rich would parse a reference such as [1] as markup.
-            table.add_row(*(Text(cell.text, style="bold" if cell.best else "") for cell in line))
-        console.print(table)
-        for note in grid.numbered_notes:
-            # Not wrapped by rich, because a note may contain a command that users copy.
-            console.print(note, soft_wrap=True, markup=False, highlight=False)
-        if grid.notes:
-            console.print()
 
 
 def to_markdown(rows: Sequence[Row], metrics: Sequence[str] | None = None) -> str:
@@ -135,7 +107,7 @@ def _metric_titles(rows: Sequence[Row], shown: Sequence[str]) -> tuple[list[str]
 
 def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
     titles, mixed = _metric_titles(rows, shown)
-    header = ["variant", "trainable parameters", *titles, *(["metric"] if mixed else []), "training time", "status"]
+    header = ["variant", PARAMETERS, *titles, *(["metric"] if mixed else []), TIME, "status"]
     # Numbers of different evaluation variants cannot be compared: none is marked as the best.
     compared = [] if mixed else titled_keys(rows)
     best = {key: _best([row.metrics.get(key) for row in rows if row.complete]) for key in compared}
@@ -160,7 +132,7 @@ def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
 
 def _means(groups: Sequence[Group], shown: Sequence[str]) -> Grid:
     titles, mixed = _metric_titles([row for group in groups for row in group.rows], shown)
-    header = ["variant", "seeds", "trainable parameters", *titles, "training time"]
+    header = ["variant", "seeds", PARAMETERS, *titles, TIME]
     compared = [] if mixed else titled_keys([row for group in groups for row in group.rows])
     means = {key: [group.measured(key) for group in groups] for key in compared}
     best = {key: _best([found.mean for found in means[key] if found]) for key in compared}

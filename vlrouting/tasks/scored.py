@@ -1,89 +1,78 @@
-"""The LightningModule of every task: optimisation, scores of validation and test, predictions, checkpoints."""
+"""The LightningModule around every task: optimisation, scores of validation and test, predictions, checkpoints."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import lightning
 from torch import Tensor
 
-from vlrouting.config import ExperimentConfig
-from vlrouting.data.loading.batch import Batch, VisualSource
+from vlrouting.data.loading.batch import Batch
 from vlrouting.metrics.gathered import gathered_on_first_process, on_first_process
 from vlrouting.metrics.score import Score, Scores
-from vlrouting.models.joint_model import JointModel
+from vlrouting.models.not_finite import NotFinite
 from vlrouting.tasks.optimization import make_optimizer
 from vlrouting.tasks.randomness import seed_step
+from vlrouting.tasks.task import TaskModel
 from vlrouting.tasks.trained_state import keep_trained_state, require_trained_state
 
 
-@dataclass(frozen=True)
-class TaskInputs:
-    """What a task builds its collate functions and its LightningModule from."""
+@contextmanager
+def _naming_examples(batch: Batch) -> Iterator[None]:
+    """Says which examples of the batch an error about its rows means.
 
-    config: ExperimentConfig
-    tokenizer: Any
-    """Of the language model."""
-    answers: tuple[str, ...]
-    """What `Task.answers` gave, in the order of the head's outputs; empty where text is generated."""
-    visual: VisualSource | None
-    """Loads the images; None where the model reads none."""
-    prefixed: bool
-    """Whether a visual prefix stands before the text."""
+    Raises:
+        NotFinite: with the first example in its text.
+    """
+    try:
+        yield
+    except NotFinite as error:
+        first = batch.examples[error.rows[0]]
+        images = f" ({', '.join(map(str, first.images))})" if first.images else ""
+        whose = f"{error.what} of {len(error.rows)} of the batch's {len(batch)} examples, the first {first.id}{images},"
+        raise NotFinite(whose, error.rows) from None
 
 
 class TaskModule(lightning.LightningModule):
-    """A task whose predictions are one text per example, which a dataset's metric scores.
-
-    A subclass defines the loss of a batch and its predictions.
+    """Trains and tests a task, whose predictions are one text per example, which a dataset's metric scores.
 
     Attributes:
+        task_model: the joint model with its loss and predictions.
+        model: the joint model.
         scores: `validation/…` and `test/…` of the last pass over each. Lightning's own log would round them to float32.
+        trained_steps: optimizer steps that the tested weights come from.
         tested: what the metric gave for the last test; None before.
         predictions: after a test, on the first process, one record per example: id, question (where there is one),
             prediction, references, image or images, cluster, score (where there is one).
     """
 
-    def __init__(
-        self, model: JointModel, inputs: TaskInputs, total_steps: int = 0, scores: Mapping[str, Score] | None = None
-    ) -> None:
+    def __init__(self, task_model: TaskModel, total_steps: int = 0, scores: Mapping[str, Score] | None = None) -> None:
         """
         Args:
-            model: the joint model.
-            inputs: configuration, tokenizer and answers. Every batch's randomness is a function of the seed and of the
-                batch's number.
+            task_model: with the configuration. Every batch's randomness is a function of the seed and of the batch's
+                number.
             total_steps: optimizer steps of the whole run.
             scores: `validation` and `test`: how their predictions are scored.
         """
         super().__init__()
-        self.model, self.inputs, self.config = model, inputs, inputs.config.train
-        self.total_steps, self.seed = total_steps, inputs.config.seed
+        config = task_model.inputs.config
+        self.task_model, self.model, self.config = task_model, task_model.model, config.train
+        self.total_steps, self.seed = total_steps, config.seed
         self.score = dict(scores or {})
         self.scores: dict[str, float] = {}
+        self.trained_steps = total_steps
         self.tested: Scores | None = None
         self.predictions: list[dict[str, Any]] = []
         self._predicted: list[tuple[int | str, str]] = []
         self.strict_loading = False  # checkpoints hold trained tensors only; `require_trained_state` checks them
 
-    @abstractmethod
-    def loss(self, batch: Batch) -> Tensor:
-        """A scalar, whose mean over the devices and micro-batches of an optimizer step is the step's loss."""
-
-    @abstractmethod
-    def predict(self, batch: Batch) -> list[str]:
-        """One text per example of the batch."""
-
-    def ranked(self, batch: Batch, top: int) -> list[list[tuple[str, float | None]]]:
-        """Of each example the `top` answers, best first, with their probabilities; None for a text without one."""
-        return [[(text, None)] for text in self.predict(batch)]
-
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one micro-batch."""
         seed_step(self.seed, "train", batch_index, self.global_rank)
-        loss = self.loss(batch)
+        with _naming_examples(batch):
+            loss = self.task_model.loss(batch)
         self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(batch))
         return loss
 
@@ -97,7 +86,9 @@ class TaskModule(lightning.LightningModule):
 
     def _evaluate(self, split: str, batch: Batch, batch_index: int) -> None:
         seed_step(self.seed, split, batch_index, self.global_rank)
-        self._predicted += zip((example.id for example in batch.examples), self.predict(batch), strict=True)
+        with _naming_examples(batch):
+            texts = self.task_model.predict(batch)
+        self._predicted += zip((example.id for example in batch.examples), texts, strict=True)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the predictions of a pass that was cut off."""

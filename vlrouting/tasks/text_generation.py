@@ -11,11 +11,10 @@ from vlrouting.data.datasets.captions import training_pairs
 from vlrouting.data.example import Example
 from vlrouting.data.loading.batch import Batch
 from vlrouting.data.loading.text_batch import TextCollate
-from vlrouting.tasks.scored import TaskModule
-from vlrouting.tasks.task import Task, TaskInputs
+from vlrouting.tasks.task import Task, TaskInputs, TaskModel
 
 
-class TextGenerationModule(TaskModule):
+class TextGenerationModule(TaskModel):
     """Cross-entropy of the text's tokens and its end token; the generated text is predicted.
 
     A training batch has `labels` (B, T) beside what the model reads. The loss is a mean over the target tokens of the
@@ -56,8 +55,6 @@ class VQAGeneration(Task):
 
 class Captioning(VQAGeneration):
     """A caption is generated for an image."""
-
-    command = "caption"
 
     def training_examples(self, examples: Sequence[Example]) -> Sequence[Example]:
         """Every caption of an image by itself."""

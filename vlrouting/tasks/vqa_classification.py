@@ -11,20 +11,15 @@ from vlrouting.config import DataConfig
 from vlrouting.data.example import Example
 from vlrouting.data.loading.batch import Batch, Collate
 from vlrouting.data.loading.vocabulary import AnswerVocabulary
-from vlrouting.tasks.scored import TaskModule
-from vlrouting.tasks.task import Task, TaskInputs
+from vlrouting.models.finite import require_finite
+from vlrouting.tasks.task import Task, TaskInputs, TaskModel
 
 
-class ClassificationModule(TaskModule):
+class ClassificationModule(TaskModel):
     """Binary cross-entropy against soft scores; the most probable answer is predicted.
 
     A batch has `targets` (B, A) beside what the model reads.
     """
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits (B, A)."""
-        logits: Tensor = self.model(batch)
-        return logits
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean over examples and answers: the micro-batches of a step have equally many."""
@@ -32,15 +27,18 @@ class ClassificationModule(TaskModule):
 
     def predict(self, batch: Batch) -> list[str]:
         """The most probable answer of every question."""
-        return [self.inputs.answers[index] for index in self(batch).argmax(dim=-1).tolist()]
+        return [self.inputs.answers[index] for index in self._finite_logits(batch).argmax(dim=-1).tolist()]
+
+    def _finite_logits(self, batch: Batch) -> Tensor:
+        return require_finite(self(batch), "the logits")
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """(B, A) -> (B, A): each answer's probability by itself, which the loss trains."""
         return logits.sigmoid()
 
     def ranked(self, batch: Batch, top: int) -> list[list[tuple[str, float | None]]]:
-        """See `TaskModule`."""
-        best = self.probabilities(self(batch)).topk(min(top, len(self.inputs.answers)))  # (B, top)
+        """See `TaskModel`."""
+        best = self.probabilities(self._finite_logits(batch)).topk(min(top, len(self.inputs.answers)))  # (B, top)
         rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [[(self.inputs.answers[i], p) for i, p in zip(*row, strict=True)] for row in rows]
 

@@ -5,16 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import torch
-from torch import nn
-
-from vlrouting.backbones.language import enable_gradient_checkpointing
 from vlrouting.backbones.load import Backbones, load_language
-from vlrouting.bottleneck import Routed, attach
-from vlrouting.config import ARCHITECTURES, DATASETS, METRICS, TASKS, ExperimentConfig
-from vlrouting.config.bottleneck import BIASES, EVERYTHING, LAYER_NORMS
+from vlrouting.config import DATASETS, METRICS, TASKS, ExperimentConfig
 from vlrouting.config.environment import as_written
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
 from vlrouting.data.example import DataError, Example
@@ -23,10 +18,11 @@ from vlrouting.experiment import UserError
 from vlrouting.metrics.score import Score
 from vlrouting.models.joint_model import JointModel
 from vlrouting.selection import Selection
+from vlrouting.tasks.joint import build_model, described_backbones
 from vlrouting.tasks.scored import TaskModule
 from vlrouting.tasks.task import Task, TaskInputs
 from vlrouting.training.inputs import SharedInputs
-from vlrouting.training.selected import run_selector
+from vlrouting.training.selected import SelectionFile, run_selector
 
 
 @dataclass(frozen=True)
@@ -46,13 +42,19 @@ class Built:
         return self.task.score["test"]
 
 
-def build_point(config: ExperimentConfig, inputs: SharedInputs, selection: Selection | None = None) -> Built:
+def build_point(
+    config: ExperimentConfig,
+    inputs: SharedInputs,
+    selection: Selection | None = None,
+    selection_file: SelectionFile | None = None,
+) -> Built:
     """Read, compute or load all that a point needs.
 
     Args:
         config: the point.
         inputs: shared by the points of the sweep.
         selection: the targets, as an artifact has them. Default: the bottlenecks' own, or the selector's choice.
+        selection_file: keeps the selector's choice; None chooses anew.
 
     Raises:
         DataError: the data are missing or broken.
@@ -69,74 +71,23 @@ def build_point(config: ExperimentConfig, inputs: SharedInputs, selection: Selec
     data = _data_module(task, parts, inputs.training_examples(config, examples), scored)
     steps = total_steps(config, data.steps_per_epoch)
     if config.select is not None and selection is None:
-        selection = run_selector(task, parts, backbones, visual.shape, data=data, device=inputs.device)
+        choose = partial(run_selector, task, parts, backbones, visual.shape, data=data, device=inputs.device)
+        selection = choose() if selection_file is None else selection_file.choice(choose)
     model = build_model(config, backbones, visual.shape, len(answers), selection)
     if model.standardize is not None and visual.statistics is not None:
         model.standardize.measure(*visual.statistics)
-    module = task.module(model, parts, steps, _scores(config, scored))
+    module = TaskModule(task.module(model, parts), steps, _scores(config, scored))
     module.train()  # Lightning leaves every module in the mode that it finds it in
     artifact_config = {
-        "backbone": {"name": config.language.name, "revision": backbones.language.revision},
         "vision": visual.record,
+        **described_backbones(backbones, model, config),
         "visual_shape": visual.shape,
+        "images": len(examples[config.data.test][0].images),
         "experiment": as_written(dataclasses.asdict(config)),
         "answers": list(answers),
         **_attached(model),
     }
     return Built(data, module, artifact_config, len(examples[config.data.test]))
-
-
-def build_model(
-    config: ExperimentConfig,
-    backbones: Backbones,
-    visual_shape: tuple[int, int] | None,
-    outputs: int,
-    selection: Selection | None = None,
-) -> JointModel:
-    """The joint model of a point, initialised from the seed alone.
-
-    Args:
-        config: the point.
-        backbones: changed in place.
-        visual_shape: (V, Dv) of an example's features; None for the text-only baseline.
-        outputs: of the head; 0 where text is generated.
-        selection: see `build_point`.
-
-    Raises:
-        UserError: the bottlenecks do not fit the models.
-    """
-    torch.manual_seed(config.seed)
-    try:
-        routed = attach_tower(backbones.language.model, config, "language", selection)
-        if backbones.vision is not None and config.trains_vision:
-            backbones.vision.routed = attach_tower(backbones.vision.model, config, "vision", selection)
-    except ValueError as error:
-        raise UserError(f"bottleneck: {error}") from None
-    architecture: type[JointModel] = ARCHITECTURES.load(config.architecture)
-    model = architecture(routed, visual_shape, config.model, backbones.vision, outputs=outputs)
-    if config.train.gradient_checkpointing:
-        enable_gradient_checkpointing(backbones.language.model)
-    return model
-
-
-def attach_tower(model: nn.Module, config: ExperimentConfig, tower: str, selection: Selection | None) -> Routed:
-    """Attach the bottlenecks of one tower.
-
-    Raises:
-        ValueError: they do not fit the model.
-    """
-    chosen = {name: each for name, each in config.named_bottlenecks.items() if each.tower == tower}
-    unfreeze = list(config.model.unfreeze)
-    if tower == "vision":  # patterns are names of the language model's parameters
-        unfreeze = [entry for entry in unfreeze if entry in (LAYER_NORMS, BIASES, EVERYTHING)]
-    elif not chosen:  # `layer_norms` are those beside bottlenecks, which are all in the other tower
-        unfreeze = [entry for entry in unfreeze if entry != LAYER_NORMS]
-    if selection is None:
-        return attach(model, chosen, unfreeze=unfreeze)
-    if tower == "language":
-        unfreeze += [entry for entry in selection.unfreeze if entry not in unfreeze]
-    places = {name: targets for name, targets in selection.places.items() if name in chosen}
-    return attach(model, chosen, places=places, unfreeze=unfreeze)
 
 
 def _attached(model: JointModel) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import torch
 from lightning import Callback, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 
+from vlrouting.backbones.unreadable import why_unreadable
 from vlrouting.experiment import RunDirectory, UserError, atomically
 from vlrouting.tasks.scored import TaskModule
 from vlrouting.training.interruption import Interruption
@@ -191,6 +192,5 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         if missing := [key for key in NEEDED if key not in checkpoint]:
             raise ValueError(f"it has no {', '.join(missing)}")
     except Exception as error:  # a corrupt file makes zipfile and torch raise almost anything
-        reason = str(error).split("\n")[0] or type(error).__name__
-        raise CorruptCheckpoint(f"{path} is corrupt ({reason})") from error
+        raise CorruptCheckpoint(f"{path} is corrupt ({why_unreadable(error)})") from error
     return checkpoint

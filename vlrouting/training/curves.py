@@ -50,7 +50,7 @@ class Curves(Callback):
 
     def on_test_end(self, trainer: Trainer, task: TaskModule) -> None:
         """Log the test's scores at the end of the training curves; the Trainer may not have trained in this attempt."""
-        _log_scores(trainer, task, "test/", task.total_steps)
+        _log_scores(trainer, task, "test/", task.trained_steps)
 
 
 def _log_scores(trainer: Trainer, task: TaskModule, prefix: str, step: int) -> None:
@@ -60,5 +60,4 @@ def _log_scores(trainer: Trainer, task: TaskModule, prefix: str, step: int) -> N
 def _log(trainer: Trainer, values: dict[str, float], step: int) -> None:
     for logger in trainer.loggers:
         logger.log_metrics(values, step=step)
-        logger.save()
-        logger.experiment.flush()  # type: ignore[attr-defined]  # what a kill would lose
+        logger.save()  # what a kill would lose

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import lightning
 
-from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact
-from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
+from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact, require_same_weights
+from vlrouting.experiment import Experiment, Point, RunDirectory
 from vlrouting.experiment.plugins import import_plugins
+from vlrouting.tasks.joint import stored_selection
 from vlrouting.training.assembly import build_point
+from vlrouting.training.complete_points import complete_points
 from vlrouting.training.device import choose_device, precision_of
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import catch_signals
 from vlrouting.training.point import described_scores, write_predictions
 from vlrouting.training.progress_file import ProgressBar
-from vlrouting.training.selected import stored_selection
 from vlrouting.training.trainer import quiet_lightning
 
 
@@ -25,14 +26,9 @@ def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> Non
 
     Raises:
         UserError: no point is complete.
-        ArtifactError: an artifact is damaged.
+        ArtifactError: an artifact is damaged, or its backbones are others than at its training.
     """
-    directories = [(point, RunDirectory(runs / experiment.name / point.name)) for point in points]
-    complete = [(point, run) for point, run in directories if run.is_complete()]
-    if not complete:
-        raise UserError(
-            f"{runs / experiment.name}: no point is complete; run `vlrouting train {experiment.name}` first"
-        )
+    complete = complete_points(experiment, points, runs)
     inputs = SharedInputs(choose_device(point.config for point in points))
     with catch_signals():
         for point, run in complete:
@@ -45,6 +41,7 @@ def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
     stored, tensors = read_artifact(run.artifact)
     built = build_point(point.config, inputs, stored_selection(stored))
     load_trained_tensors(built.task.model, tensors, str(run.artifact))
+    require_same_weights(stored, built.artifact_config, str(run.artifact))
     quiet_lightning()
     trainer = lightning.Trainer(
         accelerator=point.config.train.accelerator,

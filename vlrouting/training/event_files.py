@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.event_pb2 import Event
@@ -20,6 +20,9 @@ from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from vlrouting.experiment.atomic import TEMPORARY
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 OF_THE_TEST = ("test/", "final/", "_hparams_/")
 """Prefixes of tags that are logged after the training. They always go: a resumed run is tested again."""
@@ -41,6 +44,22 @@ class EventLogger(TensorBoardLogger):
     def save(self) -> None:
         """Flush everything that was logged to the disk."""
         self.experiment.flush()
+
+    def log_results(
+        self,
+        *,
+        parameters: Mapping[str, str],
+        scores: Mapping[str, float],
+        panel: tuple[Figure, Path] | None,
+        step: int,
+    ) -> None:
+        """See `loggers.RunLogger`."""
+        self.log_hyperparams(dict(parameters), dict(scores))
+        if panel is not None:
+            self.experiment.add_figure("test/panel", panel[0], global_step=step)
+
+    def close(self) -> None:
+        """Lightning's `finalize` has done it."""
 
 
 def keep_until(folder: Path, step: int) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from vlrouting.backbones.feature_cache import FeatureCache, PixelSource, build_feature_cache
 from vlrouting.backbones.load import load_vision
 from vlrouting.backbones.vision import VisionEncoder
+from vlrouting.bottleneck.fingerprint import weight_fingerprint
 from vlrouting.config import TASKS, DataConfig, ExperimentConfig
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import Example
@@ -31,8 +32,8 @@ class Visual:
     """(V, Dv) of an example's features; None for the text-only baseline."""
     encoder: VisionEncoder | None = None
     """For a joint model that encodes pixels itself."""
-    record: dict[str, str | None] | None = None
-    """Name and revision of the encoder, for the artifact."""
+    record: dict[str, Any] | None = None
+    """Name and revision of the encoder, for the artifact; its fingerprint too where its features are cached."""
     statistics: tuple[Tensor, Tensor] | None = None
     """Mean and standard deviation of the training images' features, where the model standardises them."""
 
@@ -83,13 +84,15 @@ class SharedInputs:
         if config.model.visual_input == "none":
             return Visual()
         encoder = self._encoder(config)
-        record = {"name": encoder.name, "revision": encoder.revision}
+        record: dict[str, Any] = {"name": encoder.name, "revision": encoder.revision}
         images = len(examples[config.data.test][0].images)
         if not config.uses_image:
             return Visual(shape=_output_shape(encoder, images), record=record)
         if config.trains_vision or not config.vision.cache:
             return Visual(PixelSource(encoder.transform, load_image), _output_shape(encoder, images), encoder, record)
         cache = self._cache(config, examples, encoder)
+        key = ("fingerprint", repr(config.vision))
+        record["fingerprint"] = self._once(key, lambda: weight_fingerprint(encoder.model))
         statistics = None
         if config.model.standardize_visual:
             statistics = cache.statistics(path for example in examples[config.data.train] for path in example.images)

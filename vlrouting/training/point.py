@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +35,7 @@ from vlrouting.training.out_of_memory import memory_errors_explained
 from vlrouting.training.process_rank import SINGLE_PROCESS, ProcessRank, scheduler_job
 from vlrouting.training.reserved_space import reserved_space
 from vlrouting.training.resume import Resume
+from vlrouting.training.selected import SelectionFile
 from vlrouting.training.trainer import make_trainer
 from vlrouting.training.user_errors import (
     disk_errors_as_user_errors,
@@ -126,7 +127,7 @@ class PointRun:
         config, run = self.point.config, self.run
         self.interruption.setting_up = True
         lightning.seed_everything(config.seed, verbose=False)
-        built = build_point(config, self.inputs)
+        built = build_point(config, self.inputs, selection_file=SelectionFile(run.selection, self.rank.is_first))
         best = config.evaluate.checkpoint == "best"
         resume = Resume.newest_valid(run)
         if best:
@@ -138,18 +139,21 @@ class PointRun:
         trainer = self._trainer(built, resume)
         reset_peak_memory(self.inputs.device)
         batches = built.task.total_steps * config.train.accumulate
-        if resume.batches_done < batches:
+        if resume.batches_done < batches and resume.stopped_early is None:
             built.data.plan_run(batches, resume.batches_done)
             path = resume.path if resume.batches_done else None
-            trainer.fit(built.task, built.data, ckpt_path=path, weights_only=True)
+            with built.data.watched_workers():
+                trainer.fit(built.task, built.data, ckpt_path=path, weights_only=True)
             resume = Resume.read(run.last)
+        built.task.trained_steps = resume.steps_done
         tested = resume.best(run) if best else resume.checkpoint
         built.task.on_load_checkpoint(dict(tested))
         built.task.load_state_dict(tested["state_dict"], strict=False)
-        trainer.test(built.task, built.data, verbose=False)
+        with built.data.watched_workers():
+            trainer.test(built.task, built.data, verbose=False)
         if self.rank.is_first:
             require_run_directory(run)
-            self._write_results(built, trainer, resume.train_seconds)
+            self._write_results(built, trainer, resume)
             resume.keep_only(run)
         trainer.strategy.barrier("results")
 
@@ -166,12 +170,13 @@ class PointRun:
         )
         return make_trainer(point=self.point, run=run, built=built, checkpoints=checkpoints, rank=self.rank)
 
-    def _write_results(self, built: Built, trainer: lightning.Trainer, train_seconds: float) -> None:
+    def _write_results(self, built: Built, trainer: lightning.Trainer, resume: Resume) -> None:
         task, run, device = built.task, self.run, trainer.strategy.root_device
+        train_seconds = resume.train_seconds
         write_artifact(run.artifact, task.model, built.artifact_config)
         records = write_predictions(built, run, task.scores)
-        self._log_results(built, trainer.logger, records)
-        examples = task.total_steps * task.config.batch_size
+        self._log_results(built, trainer.loggers, records)
+        examples = task.trained_steps * task.config.batch_size
         require_run_directory(run)
         run.update_run(
             **described_scores(built),
@@ -180,25 +185,30 @@ class PointRun:
             trained_parameters=task.model.trainable_parameters,
             total_parameters=task.model.total_parameters,
             peak_memory_bytes=peak_memory(device),
+            stopped_early=resume.stopped_early,
             wall_seconds=round(train_seconds, 3),
             samples_per_second=round(examples / max(train_seconds, 1e-9), 1),
         )
 
-    def _log_results(self, built: Built, logger: Any, records: list[dict[str, Any]]) -> None:
-        """Log hyper-parameters with the final scores, and the panel of examples, to TensorBoard."""
+    def _log_results(self, built: Built, loggers: Sequence[Any], records: list[dict[str, Any]]) -> None:
+        """Give the loggers the swept keys with the final scores, and the panel of examples, which is a file too."""
         scores = built.task.scores
         tested = {name.removeprefix("test/"): value for name, value in scores.items() if name.startswith("test/")}
         # Tags of their own: `test/…` are curves.
         final = {f"final/{name}": value for name, value in tested.items() if "/" not in name}
-        logger.log_hyperparams({key: str(value) for key, value in self.hyper_parameters.items()}, final)
+        shown = None
         if count := self.point.config.evaluate.panel:
             from vlrouting.report.panel import panel  # matplotlib takes a while to import, and a run ends only once
 
             figure = panel(records, count)
             with atomically(self.run.panel) as temporary:
                 figure.savefig(temporary, format="png", dpi=100)
-            logger.experiment.add_figure("test/panel", figure, global_step=built.task.total_steps)
-        logger.finalize("success")
+            shown = (figure, self.run.panel)
+        parameters = {key: str(value) for key, value in self.hyper_parameters.items()}
+        for logger in loggers:
+            logger.log_results(parameters=parameters, scores=final, panel=shown, step=built.task.trained_steps)
+            logger.finalize("success")
+            logger.close()
 
 
 def write_predictions(built: Built, run: RunDirectory, scores: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from vlrouting.training.checkpoints import (
     RunCheckpoints,
     read_checkpoint,
 )
+from vlrouting.training.early_stopping import StopEarly
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Resume:
         scores: of the last validation.
         best_score: the highest validation score; None where no validation gave one.
         train_seconds: time spent in training, over all attempts.
+        stopped_early: why `train.early_stopping` ended the training; None where it did not.
     """
 
     path: Path | None = None
@@ -45,6 +47,7 @@ class Resume:
     scores: dict[str, float] = field(default_factory=dict)
     best_score: float | None = None
     train_seconds: float = 0.0
+    stopped_early: str | None = None
 
     @staticmethod
     def read(path: Path) -> Resume:
@@ -55,7 +58,10 @@ class Resume:
         """
         checkpoint = read_checkpoint(path)
         done = (checkpoint[BATCHES_DONE], checkpoint[STEPS_DONE])
-        return Resume(path, checkpoint, *done, checkpoint[SCORES], **checkpoint["callbacks"][RunCheckpoints.__name__])
+        callbacks = checkpoint["callbacks"]
+        stopped = callbacks.get(StopEarly.state_key, {}).get("stopping_reason_message")
+        own = callbacks[RunCheckpoints.__name__]
+        return Resume(path, checkpoint, *done, checkpoint[SCORES], **own, stopped_early=stopped)
 
     @staticmethod
     def newest_valid(run: RunDirectory) -> Resume:

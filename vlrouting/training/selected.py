@@ -2,18 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from vlrouting.backbones.load import Backbones
-from vlrouting.bottleneck import attach, stored_places
+from vlrouting.bottleneck import Target, attach
 from vlrouting.config import ARCHITECTURES
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
-from vlrouting.experiment import UserError
+from vlrouting.experiment import UserError, write_json_atomic
 from vlrouting.selection import Selection, SelectionProblem, select
 from vlrouting.tasks.task import Task, TaskInputs
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class SelectionFile:
+    """Where a run keeps its selector's choice: all processes, and every resume, train what was chosen once.
+
+    Attributes:
+        path: the file, in the run directory.
+        is_first: whether this process is the one that chooses.
+    """
+
+    path: Path
+    is_first: bool
+
+    def choice(self, choose: Callable[[], Selection]) -> Selection:
+        """The choice in the file. Where there is none yet, the first process makes it and the others wait for it.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        if self.is_first and not self.path.is_file():
+            write_json_atomic(self.path, _to_json(choose()))
+        while not self.path.is_file():  # what started the processes stops all of them when the first one fails
+            time.sleep(POLL_SECONDS)
+        try:
+            return _from_json(json.loads(self.path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise UserError(
+                f"{self.path} is damaged ({error}); to train this point again: rm -r '{self.path.parent}'"
+            ) from error
+
+
+def _to_json(selection: Selection) -> dict[str, object]:
+    places = {
+        name: [each.to_json() if isinstance(each, Target) else each for each in targets]
+        for name, targets in selection.places.items()
+    }
+    return {"places": places, "unfreeze": list(selection.unfreeze)}
+
+
+def _from_json(stored: dict[str, dict[str, list[object]]]) -> Selection:
+    places = {
+        name: [Target.from_json(each) if isinstance(each, dict) else str(each) for each in targets]
+        for name, targets in stored["places"].items()
+    }
+    return Selection(places, tuple(map(str, stored["unfreeze"])))
 
 
 def run_selector(
@@ -39,21 +90,16 @@ def run_selector(
         routed = attach(backbones.language.model, {}, unfreeze=())
         architecture = ARCHITECTURES.load(config.architecture)
         model = architecture(routed, visual_shape, config.model, backbones.vision, outputs=len(inputs.answers))
-        module = task.module(model, inputs).to(device).eval()
+        model.to(device).eval()
+        loss = task.module(model, inputs).loss
         batches = (batch.to(device) for batch in data.first_batches(config.select.batches))
         try:
-            chosen = select(SelectionProblem(model, config.named_bottlenecks, batches, module.loss), config.select)
+            chosen = select(SelectionProblem(model, config.named_bottlenecks, batches, loss), config.select)
         except ValueError as error:
             raise UserError(str(error)) from None
-        module.cpu().zero_grad()
+        model.cpu().zero_grad()
         routed.detach()
         for backbone in (backbones.language.model, backbones.vision):
             if backbone is not None:
                 backbone.requires_grad_(False)
     return chosen
-
-
-def stored_selection(stored: Mapping[str, Any]) -> Selection | None:
-    """What trained, as an artifact has it; None for schema version 1, which does not say."""
-    places = stored_places(stored)
-    return None if places is None else Selection(places, stored["unfreeze"])

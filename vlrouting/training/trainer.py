@@ -12,7 +12,9 @@ from vlrouting.training.assembly import Built
 from vlrouting.training.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from vlrouting.training.curves import Curves
 from vlrouting.training.device import precision_of
-from vlrouting.training.event_files import EventLogger
+from vlrouting.training.early_stopping import StopEarly
+from vlrouting.training.finite import FiniteNumbers
+from vlrouting.training.loggers import make_loggers
 from vlrouting.training.process_rank import ProcessRank
 from vlrouting.training.progress_file import ProgressBar
 from vlrouting.training.strategy import cluster_environment, make_strategy
@@ -30,7 +32,7 @@ def make_trainer(
     quiet_lightning()
     train, total_steps = point.config.train, built.task.total_steps
     interval = (train.validate_every_steps or built.data.steps_per_epoch) * train.accumulate
-    logger = EventLogger(run.path, name=None, version="tensorboard", default_hp_metric=False)
+    stopping = [StopEarly(train.early_stopping, checkpoints.monitor)] if train.early_stopping is not None else []
     return lightning.Trainer(
         accelerator=train.accelerator,
         devices=train.devices if rank.world_size > 1 else 1,
@@ -49,10 +51,17 @@ def make_trainer(
         enable_checkpointing=False,
         enable_model_summary=False,
         default_root_dir=run.path,
-        logger=logger,
+        logger=make_loggers(train.logger, run),
         plugins=[AtomicCheckpointIO(run), cluster_environment(rank)],
-        # The curves first: everything up to a checkpoint must have been logged before it.
-        callbacks=[Curves(train.log_every_steps), checkpoints, ProgressBar(point.name, run.progress)],
+        # Numbers first, so that nothing of a failed step is saved. Then the curves: everything up to a checkpoint must
+        # have been logged before it. Early stopping decides before its decision is saved.
+        callbacks=[
+            FiniteNumbers(),
+            Curves(train.log_every_steps),
+            *stopping,
+            checkpoints,
+            ProgressBar(point.name, run.progress),
+        ],
     )
 
 

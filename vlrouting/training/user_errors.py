@@ -13,6 +13,8 @@ from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.example import DataError
 from vlrouting.experiment import RunDirectory, UserError
 from vlrouting.experiment.disk import disk_error_text, is_lasting
+from vlrouting.models.not_finite import NotFinite
+from vlrouting.training.logger_packages import missing_logger_packages
 
 USER_ERRORS = (UserError, DataError, BackboneError)
 """Trying again would only repeat them, for this point and for the others of a sweep."""
@@ -22,7 +24,7 @@ class PointFailure(Exception):
     """Why one point failed, in a sentence that needs no traceback; the others of a sweep may well succeed."""
 
 
-EXPLAINED = (*USER_ERRORS, PointFailure)
+EXPLAINED = (*USER_ERRORS, PointFailure, NotFinite)
 """Errors whose text says everything."""
 
 
@@ -32,8 +34,9 @@ def error_text(error: Exception) -> str:
 
 
 def missing_files_of(config: ExperimentConfig) -> list[Problem]:
-    """For each missing file, image folder and backbone of a point: what is missing, and the remedy."""
-    return missing_files(config.data, images=config.model.visual_input == "image") + missing_backbones(config)
+    """For each missing file, image folder, backbone and package of a point: what is missing, and the remedy."""
+    files = missing_files(config.data, images=config.model.visual_input == "image")
+    return files + missing_backbones(config) + missing_logger_packages(config.train)
 
 
 def written_folders(config: ExperimentConfig) -> list[Path]:

@@ -269,7 +269,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
         f"cocoid {MOPED} occurs twice; remove",
     ),
     "no cocoid": (lambda images: images[0].pop("cocoid"), "record 1: has no key 'cocoid'.*compare"),
-    "text as cocoid": (lambda images: images[0].update(cocoid="1"), "cocoid 1: 'cocoid' must be a non-empty int"),
+    "text as cocoid": (lambda images: images[0].update(cocoid="1"), "record 1: 'cocoid' must be a non-empty int"),
     "no split": (lambda images: images[0].pop("split"), f"cocoid {MOPED}: has no key 'split'.*compare"),
     "no filepath": (lambda images: images[0].pop("filepath"), f"cocoid {MOPED}: has no key 'filepath'.*compare"),
     "no filename": (lambda images: images[0].pop("filename"), f"cocoid {MOPED}: has no key 'filename'.*compare"),

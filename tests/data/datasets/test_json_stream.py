@@ -74,13 +74,13 @@ def test_an_error_does_not_read_the_rest_of_the_file(path: Path, monkeypatch: py
     monkeypatch.setattr(json_stream, "LONGEST", 256)
     path.write_text('{"1": [nonsense], ' + " " * 100_000)
     seen: list[int] = []
-    original = json_stream._decode
+    original = json_stream._entry
 
-    def counted(text: str, position: int) -> tuple[object, int]:
+    def counted(text: str, position: int) -> tuple[str, object, int, bool]:
         seen.append(len(text))
         return original(text, position)
 
-    monkeypatch.setattr(json_stream, "_decode", counted)
+    monkeypatch.setattr(json_stream, "_entry", counted)
     with pytest.raises(DataError, match="breaks off at character 7"):
         list(stream_entries(path))
     assert max(seen) <= 256 + 64
@@ -93,7 +93,9 @@ def test_an_error_does_not_read_the_rest_of_the_file(path: Path, monkeypatch: py
         (b" \n", "the file is empty"),
         (b"[1, 2]", "holds no JSON object of records by id; compare"),
         (b"<html>", "holds no JSON object of records by id"),
-        (b"PK\x03\x04\xff\xfe", "not a text file in UTF-8"),
+        (b"PK\x03\x04\xff\xfe", "holds no JSON object of records by id"),
+        ('{"1": 2}'.encode("utf-16"), "in another encoding than UTF-8"),
+        (b'{"1": 2, "a\xff": 4}', "bytes that are not UTF-8"),
         (b'{"1": 2} {"3": 4}', "something behind the end"),
         (b"{1: 2}", "breaks off at character 1 "),
         (b'{"1": 2 "3": 4}', "breaks off at character 7 "),

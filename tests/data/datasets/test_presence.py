@@ -40,6 +40,18 @@ def test_all_missing_files_are_reported(tmp_path: Path) -> None:
     assert len(missing_sentences(data, ["train2014"], images=False)) == 3
 
 
+def test_the_folder_of_all_files(tmp_path: Path) -> None:
+    data = DataConfig(root=str(tmp_path / "none"))
+    first, *files = missing_sentences(data)
+    assert str(tmp_path / "none") in first and "there is no folder" in first
+    assert len(files) == 6 and all("curl" in sentence for sentence in files)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "none")
+    for name, what in (("file", "is a file"), ("link", "is a link to a folder that does not exist")):
+        (sentence,) = missing_sentences(replace(data, root=str(tmp_path / name)))
+        assert f"{tmp_path / name} {what}" in sentence and "data.root" in sentence
+
+
 def test_a_file_of_two_splits_is_reported_once(tmp_path: Path) -> None:
     sentences = missing_sentences(DataConfig(root=str(tmp_path), train="karpathy_train", test="karpathy_test"))
     missing = [Path(sentence.partition(" is missing")[0]).name for sentence in sentences]

@@ -233,7 +233,7 @@ BROKEN: dict[str, tuple[str, Callable[[Any], None], str]] = {
     "id no integer": (
         QUESTIONS_FILE,
         first_of("questions", question_id=True),
-        "question_id True: 'question_id' must be a non-empty int.*repair",
+        "record 2: 'question_id' must be a non-empty int.*repair",
     ),
     "no record": (
         QUESTIONS_FILE,

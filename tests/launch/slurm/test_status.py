@@ -171,3 +171,10 @@ def test_printed_whole_into_a_pipe_with_the_end_of_the_log(run: RunDirectory, de
     assert any(line.split() == ["routing=none", "not", "started"] for line in lines)
     assert lines[-3:] == ["  first", "  bar 99%", "  RuntimeError: [boom]"]
     assert f"{run.log}:" in lines
+
+
+def test_a_job_of_the_same_number_and_another_name_is_not_this_one(run: RunDirectory, fake: FakeScheduler) -> None:
+    fake.answer("squeue", "7|0|RUNNING|vlrouting-x|None\n")
+    assert shown()[0] == "running"
+    fake.answer("squeue", "7|0|RUNNING|of-another-cluster|None\n")
+    assert shown()[0] == "not started"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -16,6 +17,15 @@ from vlrouting.config import AdapterConfig, BottleneckConfig
 
 PARALLEL_SCALE = 4.0
 """Section 4.5 of arXiv 2110.04366 finds it better than 1."""
+
+
+class _SubLayerInput(threading.local):
+    """What the sub-layer has read in this thread, between its entry and its end; a copy is empty."""
+
+    tensor: Tensor | None = None
+
+    def __reduce__(self) -> tuple[type[_SubLayerInput], tuple[()]]:
+        return type(self), ()
 
 
 class Adapter(LowRankBottleneck):
@@ -35,8 +45,10 @@ class Adapter(LowRankBottleneck):
         activation = activation_of(site.model)
         super().__init__(config, site, input_width=width, outputs=(width,), bias=True, activation=activation)
         self.parallel = config.position == "parallel"
+        if self.parallel and len(site.base_layers) % 2:
+            raise ValueError(f"{self.key}: position: parallel takes pairs of base layers, not {len(site.base_layers)}")
         self.scale = PARALLEL_SCALE if config.scale is None else config.scale
-        self._sub_layer_input: Tensor | None = None
+        self._sub_layer_input = _SubLayerInput()
         if config.residual:
             self.up.reset_parameters(zero=True)
 
@@ -75,12 +87,12 @@ class Adapter(LowRankBottleneck):
         return adapted
 
     def _on_sub_layer_input(self, _entry: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._sub_layer_input = inputs[0]
+        self._sub_layer_input.tensor = inputs[0]
 
     def _on_sub_layer_output(self, _last: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        assert self._sub_layer_input is not None
-        update = self.update(self._sub_layer_input)
-        self._sub_layer_input = None
+        entered, self._sub_layer_input.tensor = self._sub_layer_input.tensor, None
+        assert entered is not None
+        update = self.update(entered)
         return output + (self.scale * update).to(output.dtype)
 
 

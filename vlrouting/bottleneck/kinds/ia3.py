@@ -31,10 +31,11 @@ class IA3(Bottleneck):
 
     def __init__(self, config: BottleneckConfig, site: Site) -> None:
         super().__init__(config, site)
-        inputs, _ = projection_widths(site.base_layers[0])
+        inputs, outputs = projection_widths(site.base_layers[0])
         family, (_, rest) = family_of(site.model), block_of(site.target.name)
         self.on_input = family is not None and any(fnmatchcase(rest, pattern) for pattern in family.roles["down"])
-        index = range(inputs) if self.on_input else [column for group in site.target.columns for column in group]
+        groups = site.target.columns or (range(outputs),)
+        index = range(inputs) if self.on_input else [column for group in groups for column in group]
         self.register_buffer("columns", torch.tensor(list(index)), persistent=False)
         self.scale = nn.Parameter(torch.ones(len(index)))
 

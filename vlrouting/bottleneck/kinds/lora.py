@@ -29,11 +29,12 @@ class LoRA(LowRankBottleneck):
     columns: Tensor
 
     def __init__(self, config: LoraConfig, site: Site) -> None:
-        inputs, _ = projection_widths(site.base_layers[0])
-        outputs = tuple(map(len, site.target.columns))
+        inputs, width = projection_widths(site.base_layers[0])
+        groups = site.target.columns or (range(width),)
+        outputs = tuple(map(len, groups))
         super().__init__(config, site, input_width=inputs, outputs=outputs, bias=False)
         self.scale = (config.alpha if config.alpha is not None else config.rank) / config.rank
-        index = torch.tensor([column for group in site.target.columns for column in group])
+        index = torch.tensor([column for group in groups for column in group])
         self.register_buffer("columns", index, persistent=False)
         nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
         self.up.reset_parameters(zero=True)

@@ -16,7 +16,8 @@ from vlrouting.data.datasets.captions import captioned
 from vlrouting.data.datasets.format import DatasetFormat
 from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders
 from vlrouting.data.datasets.json_records import name_record, read_ends, read_json, take
-from vlrouting.data.datasets.karpathy import FOLDERS, folders_of, karpathy_examples
+from vlrouting.data.datasets.json_text import usable_text
+from vlrouting.data.datasets.karpathy import FOLDERS, check_number, folders_of, karpathy_examples
 from vlrouting.data.datasets.split_files import require_files, split_files
 from vlrouting.data.example import DataError, Example
 
@@ -66,7 +67,7 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
 def _caption_text(record: dict[str, Any]) -> Any:
     """JSON hook: keeps only the text of a sentence in Karpathy's file; the tokens would take over 1 GB."""
     raw = record.get("raw")
-    return raw if isinstance(raw, str) else record
+    return usable_text(raw) if isinstance(raw, str) else record
 
 
 def _official_examples(content: dict[str, Any], path: Path, root: Path, template: ImageTemplate) -> list[Example]:
@@ -78,8 +79,10 @@ def _official_examples(content: dict[str, Any], path: Path, root: Path, template
             raise DataError(f"{path}: image id {image_id} occurs twice; remove one of the two records")
         captions[image_id] = []
         file_name = take(record, "file_name", (str,), path, number)
-        subtype = _subtype(file_name, template, name_record(path, record, number))
-        paths[image_id] = root / template.fill(subtype=subtype, image_id=image_id, file_name=file_name)
+        where = name_record(path, record, number)
+        check_number(file_name, image_id, where)
+        subtype = _subtype(file_name, template, where)
+        paths[image_id] = template.path(root, where, subtype=subtype, image_id=image_id, file_name=file_name)
     unknown: dict[int, None] = {}
     for number, record in enumerate(take(content, "annotations", (list,), path, 1), start=1):
         image_id = take(record, "image_id", (int,), path, number)

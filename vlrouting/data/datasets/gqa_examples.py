@@ -40,7 +40,7 @@ class GQAExamples(LazyExamples):
             DataError: names file, question and remedy.
         """
         self._files, self._choices, self._root, self._template = tuple(files), choices, root, template
-        self._columns = _read_columns(files)
+        self._columns = _read_columns(files, root, template)
 
     def __len__(self) -> int:
         return len(self._columns.ids)
@@ -69,7 +69,7 @@ class GQAExamples(LazyExamples):
         answer = columns.answers[index]
         return Example(
             id=columns.ids[index],
-            images=(self._root / self._template.fill(image_id=columns.image_ids[index]),),
+            images=(self._template.path(self._root, columns.ids[index], image_id=columns.image_ids[index]),),
             text=columns.texts[index],
             labels={answer: 1.0} if answer else {},
             answers=(answer,) if answer else (),
@@ -79,14 +79,19 @@ class GQAExamples(LazyExamples):
         )
 
 
-def _read_columns(files: Sequence[Path]) -> _Columns:
+def _read_columns(files: Sequence[Path], root: Path, template: ImageTemplate) -> _Columns:
     columns = _Columns()
+    images: set[str] = set()
     answered: bool | None = None
     for file, question_id, record in question_records(files):
         place = f"question {question_id}"
         columns.ids.append(question_id)
         columns.texts.append(take(record, "question", (str,), file, place))
-        columns.image_ids.append(take(record, "imageId", (str,), file, place))
+        image_id = take(record, "imageId", (str,), file, place)
+        if image_id not in images:
+            images.add(image_id)
+            template.path(root, f"{file}: {place}", image_id=image_id)
+        columns.image_ids.append(image_id)
         if answered is None:
             answered = "answer" in record
         if ("answer" in record) != answered:

@@ -1,10 +1,12 @@
-"""Image paths, from a split's template and the placeholders of its dataset."""
+"""Image paths, from a split's template and the placeholders of its dataset. None leads out of the data root."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from string import Formatter
 
 from vlrouting.config import SplitConfig
@@ -12,6 +14,8 @@ from vlrouting.data.example import DataError
 
 _COMMON = SplitConfig().images
 """The template of a split that does not set one."""
+_LEADS_OUT = re.compile(r"^/|(^|/)\.\.(/|$)|[\x00-\x1f\x7f]")
+"""In a value of a data file: an absolute path, a way up, or a character that no file name has."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,39 @@ class ImageTemplate:
             raise DataError.about(self.key, problem)
         self.used = frozenset(_used(self.template))
         """Names of the placeholders in the template."""
+        self._links: dict[str, dict[str, str]] = {}
+        """Folder -> the links in it that lead out, and their targets; under "" the folder itself."""
 
-    def fill(self, **values: int | str) -> str:
-        """The path of one image below the data root."""
-        return self.template.format(**values)
+    def path(self, root: Path, where: str, **values: int | str) -> Path:
+        """The path of one image, which is below `root`, or below the folder that the template itself names.
+
+        Raises:
+            DataError: a value, or a link that is there, leads elsewhere; starts with `where`, the file and the record.
+        """
+        for name, value in values.items():
+            if isinstance(value, str) and name in self.used and _LEADS_OUT.search(value):
+                raise DataError(
+                    f"{where}: the image name {value!a:.80} leads out of the data root, or is none; repair or remove "
+                    "the record"
+                )
+        path = root / self.template.format(**values)
+        folder = str(path.parent)
+        links = self._links.get(folder)
+        if links is None:
+            links = self._links[folder] = _links_out(folder, self._bases(root, path))
+        target = links.get(path.name) or links.get("")
+        if target is not None:
+            raise DataError(
+                f"{where}: the image {path} is a link to {target}, out of the data root; if that is meant, name the "
+                f"folder in {self.key}, or put the files there"
+            )
+        return path
+
+    def _bases(self, root: Path, path: Path) -> tuple[str, ...]:
+        """Real paths of the folders that links may lead to: the root, and the folder below it, which a user may have
+        linked to where the images lie (data/README.md); and the folder that the template names."""
+        top = path.relative_to(root).parts[:-1][:1] if path.is_relative_to(root) else ()
+        return tuple({os.path.realpath(base) for base in (root, root.joinpath(*top), root / self.folder())})
 
     def folder(self, **known: int | str) -> str:
         """The parent folder of all images with these placeholder values: `train2014`, or `.` for the root."""
@@ -78,6 +111,23 @@ class ImageTemplate:
         if len(folders) > 1:
             folders = {self.folder(**{placeholder: value}) for value in values()}
         return dict.fromkeys(sorted(folders), self.key)
+
+
+def _links_out(folder: str, bases: tuple[str, ...]) -> dict[str, str]:
+    """Names in a folder -> targets, of links that lead out of all `bases`; under "" the folder itself."""
+    real = os.path.realpath(folder)
+    if not _inside(real, bases):
+        return {"": real}
+    try:
+        with os.scandir(folder) as entries:
+            targets = {entry.name: os.path.realpath(entry.path) for entry in entries if entry.is_symlink()}
+    except (OSError, ValueError):  # not there, or no name that a folder can have: opening an image will tell
+        return {}
+    return {name: target for name, target in targets.items() if not _inside(target, bases)}
+
+
+def _inside(path: str, bases: tuple[str, ...]) -> bool:
+    return any(path == base or path.startswith(base.rstrip("/") + "/") for base in bases)
 
 
 def _used(template: str) -> set[str]:

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from vlrouting.data.datasets.json_text import (
+    FETCH_AGAIN,
+    ID_KEYS,
+    Hook,
+    InvalidJSON,
+    JSONText,
+    near_record,
+    read_text,
+    shown,
+    text_problem,
+)
 from vlrouting.data.example import DataError
 
-FETCH_AGAIN = "the file was cut short or damaged: fetch it again (and unpack it, if it is an archive)"
-_ID_KEYS = ("question_id", "cocoid", "id")
-"""Keys of a record's id, in order of preference: VQAv2, Karpathy's COCO, the official COCO."""
-_LAST_ID = re.compile(rf'"({"|".join(_ID_KEYS)})"\s*:\s*"?([\w-]+)')
 _END = 65_536
 """Bytes that `read_ends` reads at each end of a file."""
+_VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
+"""A character that is neither white space nor invisible."""
 
 
-def read_json(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+def read_json(path: Path, object_hook: Hook | None = None) -> Any:
     """Content of a JSON file; `object_hook` as in `json.loads`.
 
     Raises:
         DataError: the file cannot be read, is empty, or is not JSON; names the last record before the error.
     """
-    text = _text(path)
+    text = read_text(path)
     try:
-        return json.loads(text, object_hook=object_hook)
-    except json.JSONDecodeError as error:
-        ids = _LAST_ID.findall(text, max(0, error.pos - 20_000), error.pos + 1)
-        record = f", in or after the record with {' '.join(ids[-1])}" if ids else ""
+        return JSONText(object_hook).whole(text)
+    except InvalidJSON as error:
+        line = text.count("\n", 0, error.position) + 1
         raise DataError(
-            f"{path}: the JSON breaks off at character {error.pos} of {len(text)} (line {error.lineno}, column "
-            f"{error.colno}: {error.msg}){record}; {FETCH_AGAIN}"
+            f"{path}: the JSON breaks off at character {error.position} of {len(text)} (line {line}: {error.reason})"
+            f"{near_record(text, error.position)}; {FETCH_AGAIN}"
         ) from error
 
 
@@ -42,23 +49,17 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     Raises:
         DataError: the file cannot be read, is empty, or a line is not JSON; names the line.
     """
+    lines = JSONText()
     # Not splitlines(), which also splits at characters that JSON strings may contain.
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line)
-        except json.JSONDecodeError as error:
+            yield number, lines.whole(line)
+        except InvalidJSON as error:
             raise DataError(
-                f"{path}: line {number} is not JSON (column {error.colno}: {error.msg}); {FETCH_AGAIN}"
+                f"{path}: line {number} is not JSON (column {error.position + 1}: {error.reason}); {FETCH_AGAIN}"
             ) from error
-
-
-def cannot_be_read(path: Path, error: UnicodeDecodeError | OSError) -> DataError:
-    """The error for a file that cannot be opened or decoded."""
-    if isinstance(error, UnicodeDecodeError):
-        return DataError(f"{path}: not a text file in UTF-8 ({error.reason}); {FETCH_AGAIN}")
-    return DataError(f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions")
 
 
 def read_ends(path: Path) -> tuple[str, str]:
@@ -72,16 +73,6 @@ def read_ends(path: Path) -> tuple[str, str]:
         return "", ""
 
 
-def _text(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise cannot_be_read(path, error) from error
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty; {FETCH_AGAIN}")
-    return text
-
-
 def name_record(path: Path, record: object, place: int | str) -> str:
     """The start of a message: `file: question_id 7`, or `file: record 3` if the record has no id.
 
@@ -90,10 +81,16 @@ def name_record(path: Path, record: object, place: int | str) -> str:
     if isinstance(place, str):
         return f"{path}: {place}"
     if isinstance(record, Mapping):
-        for key in _ID_KEYS:
-            if record.get(key) is not None:
-                return f"{path}: {key} {record[key]}"
+        for key in ID_KEYS:
+            value = record.get(key)
+            if type(value) is int or (type(value) is str and value.isprintable() and value.strip()):
+                return f"{path}: {key} {shown_id(value)}"
     return f"{path}: record {place}"
+
+
+def shown_id(value: int | str) -> str:
+    """An id in a message: on one line, and cut where it is long."""
+    return f"{value:.60}" if isinstance(value, str) and value.isprintable() else shown(value)
 
 
 def take(record: Any, key: str, kinds: tuple[type, ...], path: Path, place: int | str, blank: bool = False) -> Any:
@@ -102,15 +99,22 @@ def take(record: Any, key: str, kinds: tuple[type, ...], path: Path, place: int 
     `place` as in `name_record`; a blank text is an error unless `blank` is set.
 
     Raises:
-        DataError: the record is not an object, or the key is missing, of another type, or blank.
+        DataError: the record is not an object, or the key is missing, of another type, blank, or no text.
     """
     if type(record) is not dict:
-        raise DataError(f"{name_record(path, None, place)} is no JSON object but {record!r:.60}; repair or remove it")
+        raise DataError(f"{name_record(path, None, place)} is no JSON object but {shown(record)}; repair or remove it")
     value = record.get(key)
-    if type(value) in kinds and (blank or type(value) is not str or value.strip()):
-        return value
-    where, expected = name_record(path, record, place), " or ".join(kind.__name__ for kind in kinds)
+    if type(value) in kinds:
+        if type(value) is not str:
+            return value
+        problem = text_problem(value)
+        if problem is not None:
+            raise DataError(f"{name_record(path, record, place)}: '{key}' has {problem}; repair or remove the record")
+        if blank or _VISIBLE.search(value):
+            return value
+    named = record if key not in ID_KEYS else None  # by its number, where the id itself is wrong
+    where, expected = name_record(path, named, place), " or ".join(kind.__name__ for kind in kinds)
     if key not in record:
-        present = ", ".join(map(str, record))
+        present = ", ".join(f"{name:.40}" for name in list(record)[:20])
         raise DataError(f"{where}: has no key '{key}' (its keys: {present}); compare with the official file format")
-    raise DataError(f"{where}: '{key}' must be a non-empty {expected}, not {value!r:.60}; repair or remove the record")
+    raise DataError(f"{where}: '{key}' must be a non-empty {expected}, not {shown(value)}; repair or remove the record")

@@ -14,16 +14,20 @@ from vlrouting.config.names import did_you_mean
 from vlrouting.data.datasets.captions import captioned
 from vlrouting.data.datasets.image_paths import ImageTemplate
 from vlrouting.data.datasets.json_records import name_record, take
+from vlrouting.data.datasets.json_text import shown, usable_text
 from vlrouting.data.example import DataError, Example
 
 PARTS = {"train": ("train", "restval")}
 """Split -> values of `split` in the file, if not the split's own name: the rest of val2014 is training data."""
 FOLDERS = {"train": ["train2014", "val2014"], "restval": ["val2014"], "val": ["val2014"], "test": ["val2014"]}
 """`filepath` of a split's images in the original file."""
+SPLITS = tuple(FOLDERS)
+"""All values of `split` in files of this format."""
 REAL_SIZE = 100_000
 """A file named "coco" with more images than this is treated as the original file."""
 SPLIT_SIZES = {"train": 113_287, "val": 5_000, "test": 5_000}
 """Number of images in the splits of the original file."""
+_OFFICIAL_NAME = re.compile(r"(?:COCO_[^_/]+_)?(\d{12})\.[a-z]+")
 _SPLIT_OR_FOLDER = re.compile(r'"(filepath|split)"\s*:\s*"([^"]*)"')
 
 
@@ -42,6 +46,11 @@ def karpathy_examples(
     examples: list[Example] = []
     for number, record in enumerate(images, start=1):
         part = take(record, "split", (str,), path, number)
+        if part not in SPLITS and part != split_name:
+            raise DataError(
+                f"{name_record(path, record, number)}: the split {shown(part)} is not one of {', '.join(SPLITS)}; "
+                f"repair the record.{did_you_mean(part, SPLITS)}"
+            )
         splits.add(part)
         cocoid = take(record, "cocoid", (int,), path, number)
         if cocoid in seen:
@@ -62,11 +71,23 @@ def _example(
     folder = take(record, "filepath", (str,), path, number, blank=True)
     file_name = take(record, "filename", (str,), path, number)
     captions = take(record, "sentences", (list,), path, number)
-    for position, caption in enumerate(captions, start=1):
+    for position, caption in enumerate(map(usable_text, captions), start=1):
         if type(caption) is not str:
-            raise DataError(f"{where}: caption {position} has no text under 'raw' ({caption!r:.60}); repair it")
-    image = root / template.fill(subtype=folder or ".", image_id=cocoid, file_name=file_name)
+            raise DataError(f"{where}: caption {position} has no text under 'raw' ({shown(caption)}); repair it")
+    check_number(file_name, cocoid, where)
+    image = template.path(root, where, subtype=folder or ".", image_id=cocoid, file_name=file_name)
     return captioned(cocoid, image, captions, where)
+
+
+def check_number(file_name: str, image_id: int, where: str) -> None:
+    """Check that an official file name, `COCO_val2014_000000391895.jpg` or `000000391895.jpg`, has the image's number.
+
+    Raises:
+        DataError: it has another; starts with `where`.
+    """
+    official = _OFFICIAL_NAME.fullmatch(file_name)
+    if official is not None and int(official[1]) != image_id:
+        raise DataError(f"{where}: the file name {file_name} is that of another image; fetch the file again")
 
 
 def _no_such_split(path: Path, split_name: str, splits: set[str]) -> str:

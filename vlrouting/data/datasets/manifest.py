@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from importlib import resources
@@ -24,7 +25,7 @@ def absent(dataset: str, root: Path, files: Mapping[str, str], depends_on: tuple
     return [
         Problem((key,), f"{root / relative} is missing", how_to_fetch(dataset, root, relative), depends_on=depends_on)
         for relative, key in files.items()
-        if not (root / relative).exists()
+        if not os.path.exists(root / relative)  # unlike Path.exists, also for what is no name of a file
     ]
 
 

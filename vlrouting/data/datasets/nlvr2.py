@@ -14,6 +14,7 @@ from vlrouting.config import SplitConfig
 from vlrouting.data.datasets.format import DatasetFormat
 from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders
 from vlrouting.data.datasets.json_records import read_ends, read_json_lines, take
+from vlrouting.data.datasets.json_text import shown
 from vlrouting.data.datasets.split_files import require_files, split_files
 from vlrouting.data.example import DataError, Example
 
@@ -31,7 +32,7 @@ PLACEHOLDERS = Placeholders(
 field of that name, which only training records have. Many of the `.png` files are not in PNG format."""
 ANSWERS = {"True": "true", "False": "false"}
 """The file's label -> answer."""
-_IDENTIFIER = re.compile(r"(?P<pair>(?P<split>[^-]+)-[^-]+-[^-]+)-[^-]+")
+_IDENTIFIER = re.compile(r"(?P<pair>(?P<split>\w+)-\w+-\w+)-\w+", re.ASCII)
 _FIRST_SPLIT = re.compile(r'"identifier"\s*:\s*"([^"-]+)-')
 _files = partial(split_files, required="questions", description="the JSON Lines file", unused="annotations")
 
@@ -87,7 +88,7 @@ def _answer(record: dict[str, Any], path: Path, place: str) -> str:
     label = record["label"]
     if type(label) is not str or label not in ANSWERS:
         raise DataError(
-            f'{path}: {place}: \'label\' is {label!r:.60}, not the string "True" or "False"; repair the line'
+            f'{path}: {place}: \'label\' is {shown(label)}, not the string "True" or "False"; repair the line'
         )
     return ANSWERS[label]
 
@@ -99,11 +100,12 @@ def _images(
     parts = _IDENTIFIER.fullmatch(identifier)
     if parts is None:
         raise DataError(
-            f"{path}: {place}: identifier '{identifier}' is not of the form split-set-pair-sentence; repair the line"
+            f"{path}: {place}: identifier {shown(identifier)} is not of the form split-set-pair-sentence; repair the "
+            "line"
         )
     directory = take(record, "directory", (int, str), path, place) if "directory" in template.used else ""
     values = {"split": parts["split"], "pair": parts["pair"], "directory": directory}
-    return tuple(root / template.fill(side=side, **values) for side in (0, 1))
+    return tuple(template.path(root, f"{path}: {place}", side=side, **values) for side in (0, 1))
 
 
 FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders, images=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,7 @@ from vlrouting.data.example import DataError
 
 SPLIT_KEYS = ("train", "validation", "test")
 """Keys of `data` that choose a split."""
+_NAME_ROOT = "name the folder of the dataset's files"
 _FORMAT = ("data.name", "data.prepare")
 """What decides which files and splits there are."""
 
@@ -33,7 +35,9 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
         makes = ", ".join(recipe.SPLITS)
         message = f"the recipe '{data.prepare}' makes files of {makes}, not of {data.name}"
         return [Problem(("data.name", "data.prepare"), message)]
-    problems: list[Problem] = []
+    problems = _root_problems(root) if recipe is None else []
+    if os.path.lexists(root) and problems:
+        return problems
     wanted: dict[str, tuple[str, str]] = {}  # path -> its key, and the key that chose the first split with it
     for name in chosen_splits(data) if splits is None else splits:
         chosen_by = next((f"data.{key}" for key in SPLIT_KEYS if getattr(data, key) == name), "data.splits")
@@ -50,6 +54,17 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
     for path, (key, chosen_by) in wanted.items():
         problems += absent(data.name, root, {path: key}, ("data.root", *_FORMAT, chosen_by))
     return problems
+
+
+def _root_problems(root: Path) -> list[Problem]:
+    """What is wrong with the folder of all files."""
+    if root.is_dir():
+        return []
+    if not os.path.lexists(root):  # of no key of its own: what is said of each file, with its command, holds too
+        message, remedy = f"there is no folder {root}", f"{_NAME_ROOT}, or fetch them, as is said of each below"
+        return [Problem((), message, remedy, depends_on=("data.root", *_FORMAT))]
+    what = "is a link to a folder that does not exist" if root.is_symlink() else "is a file, not a folder"
+    return [Problem(("data.root",), f"{root} {what}", _NAME_ROOT, depends_on=_FORMAT)]
 
 
 def answers_path(data: DataConfig) -> Path | None:

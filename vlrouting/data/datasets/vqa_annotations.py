@@ -13,12 +13,15 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from vlrouting.data.datasets.json_records import name_record, read_json, take
+from vlrouting.data.datasets.json_records import name_record, read_json, shown_id, take
+from vlrouting.data.datasets.json_text import Unusable, shown, text_problem, usable_text
 from vlrouting.data.example import DataError, Example
 
 DATA_TYPES = ("mscoco", "easy_vqa", "shapes")
 """Known values of a file's `data_type`; the abstract scenes of VQA v1 are a different dataset."""
 ANSWER_TYPES = ("yes/no", "number", "other")
+CONFIDENCES = ("yes", "maybe", "no")
+"""Values of `answer_confidence`."""
 ANSWERS = 10
 """Answers per question."""
 SOFT_SCORES = (0.0, 0.3, 0.6, 0.9, 1.0)
@@ -63,7 +66,12 @@ def answered(
 def answer_text(record: dict[str, Any]) -> Any:
     """JSON hook: replaces an answer object by its text; 4.4 million small dicts would take over 1 GB."""
     answer = record.get("answer")
-    return intern(answer) if isinstance(answer, str) and "question_id" not in record else record
+    if not isinstance(answer, str) or "question_id" in record:
+        return record
+    confidence = record.get("answer_confidence", "yes")
+    if type(confidence) is not str or confidence not in CONFIDENCES:
+        return Unusable(f"one with the answer_confidence {shown(confidence)}")
+    return intern(answer)
 
 
 def read_annotations(path: Path) -> Annotations:
@@ -78,7 +86,9 @@ def read_annotations(path: Path) -> Annotations:
     for number, record in enumerate(content["annotations"], start=1):
         question_id = take(record, "question_id", (int,), path, number)
         if question_id in by_question:
-            raise DataError(f"{path}: question_id {question_id} is annotated twice; remove one of the two records")
+            raise DataError(
+                f"{path}: question_id {shown_id(question_id)} is annotated twice; remove one of the two records"
+            )
         by_question[question_id] = _annotation(record, path, number)
     return Annotations(path, subtype, by_question)
 
@@ -86,11 +96,7 @@ def read_annotations(path: Path) -> Annotations:
 def _annotation(record: dict[str, Any], path: Path, number: int) -> Annotation:
     answers = take(record, "answers", (list,), path, number)
     answer_type = take(record, "answer_type", (str,), path, number)
-    if answer_type not in ANSWER_TYPES:
-        raise DataError(
-            f"{name_record(path, record, number)}: answer_type '{answer_type}' is not one of "
-            f"{', '.join(ANSWER_TYPES)}; repair the record"
-        )
+    check_answer_type(answer_type, name_record(path, record, number))
     return Annotation(
         image_id=take(record, "image_id", (int,), path, number),
         answers=ten_answers(answers, name_record(path, record, number)),
@@ -100,20 +106,33 @@ def _annotation(record: dict[str, Any], path: Path, number: int) -> Annotation:
     )
 
 
+def check_answer_type(answer_type: str, where: str) -> None:
+    """Check that a question's type is one of the official ones.
+
+    Raises:
+        DataError: it is not; the message starts with `where`.
+    """
+    if answer_type not in ANSWER_TYPES:
+        known = ", ".join(ANSWER_TYPES)
+        raise DataError(f"{where}: answer_type {shown(answer_type)} is not one of {known}; repair the record")
+
+
 def ten_answers(answers: list[Any], where: str) -> tuple[str, ...]:
     """The ten answer texts, which `answer_text` has already extracted.
 
     Raises:
-        DataError: there are not exactly ten, or one has no text; the message starts with `where`.
+        DataError: there are not exactly ten, one has no text, or all are empty; the message starts with `where`.
     """
     if len(answers) != ANSWERS:
         raise DataError(
             f"{where}: has {len(answers)} answers, and VQA accuracy is defined over {ANSWERS}; fetch the annotations "
             "file again, or remove the question from both files"
         )
-    for position, answer in enumerate(answers, start=1):
+    for position, answer in enumerate(map(usable_text, answers), start=1):
         if type(answer) is not str:
-            raise DataError(f"{where}: answer {position} has no text under 'answer' ({answer!r:.60}); repair it")
+            raise DataError(f"{where}: answer {position} has no text under 'answer' ({shown(answer)}); repair it")
+    if not any(map(str.strip, answers)):
+        raise DataError(f"{where}: all {ANSWERS} answers are empty; repair it, or remove the question from both files")
     return tuple(answers)
 
 
@@ -133,9 +152,11 @@ def check_header(content: Any, path: Path, key: str) -> str:
     data_type, subtype = content.get("data_type"), content.get("data_subtype")
     if data_type not in DATA_TYPES:
         raise DataError(
-            f"{path}: data_type is {data_type!r}, not one of {', '.join(DATA_TYPES)}: a file of another "
+            f"{path}: data_type is {shown(data_type)}, not one of {', '.join(DATA_TYPES)}: a file of another "
             "dataset, or the key is missing; choose the file of VQA v2 for real images"
         )
-    if not isinstance(subtype, str) or not subtype:
-        raise DataError(f"{path}: 'data_subtype' is {subtype!r}; it must name the split's images, such as train2014")
+    if not isinstance(subtype, str) or not subtype or text_problem(subtype):
+        raise DataError(
+            f"{path}: 'data_subtype' is {shown(subtype)}; it must name the split's images, such as train2014"
+        )
     return subtype

@@ -35,19 +35,24 @@ class ImagePaths:
         self._root, self._template = root, ImageTemplate(split_name, split, PLACEHOLDERS)
         self._known: dict[object, tuple[Path, ...]] = {}
 
-    def by_number(self, subtype: str, image_id: int) -> tuple[Path, ...]:
-        """The image of an official record."""
+    def by_number(self, subtype: str, image_id: int, where: str) -> tuple[Path, ...]:
+        """The image of an official record.
+
+        Raises:
+            DataError: it does not lie below the data root; starts with `where`.
+        """
         known = self._known.get(image_id)
         if known is None:
             img_id = f"COCO_{subtype}_{image_id:012d}"
-            known = self._known[image_id] = self._fill(subtype, image_id, img_id)
+            known = self._known[image_id] = self._fill(where, subtype, image_id, img_id)
         return known
 
     def by_name(self, img_id: str, where: str) -> tuple[Path, ...]:
         """The image of a record in a per-split list, `COCO_train2014_000000458752`.
 
         Raises:
-            DataError: the template needs subtype and number, and the name has another form; starts with `where`.
+            DataError: the template needs subtype and number, and the name has another form; or the image does not lie
+                below the data root. Starts with `where`.
         """
         known = self._known.get(img_id)
         if known is None:
@@ -58,11 +63,11 @@ class ImagePaths:
                     "to a template of {img_id} alone"
                 )
             subtype, number = (match["subtype"], int(match["image_id"])) if match else ("", 0)
-            known = self._known[img_id] = self._fill(subtype, number, img_id)
+            known = self._known[img_id] = self._fill(where, subtype, number, img_id)
         return known
 
-    def _fill(self, subtype: str, image_id: int, img_id: str) -> tuple[Path, ...]:
-        return (self._root / self._template.fill(subtype=subtype, image_id=image_id, img_id=img_id),)
+    def _fill(self, where: str, subtype: str, image_id: int, img_id: str) -> tuple[Path, ...]:
+        return (self._template.path(self._root, where, subtype=subtype, image_id=image_id, img_id=img_id),)
 
 
 def image_folders(root: Path, split_name: str, split: SplitConfig) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 from vlrouting.config import SplitConfig
 from vlrouting.config.names import listed
 from vlrouting.data.datasets.format import DatasetFormat
-from vlrouting.data.datasets.json_records import read_json, take
+from vlrouting.data.datasets.json_records import name_record, read_json, take
 from vlrouting.data.datasets.per_split_list import list_examples
 from vlrouting.data.datasets.split_files import require_files, split_files
 from vlrouting.data.datasets.vqa_annotations import (
@@ -92,14 +92,14 @@ def _official_examples(
         seen.add(question_id)
         image_id = take(record, "image_id", (int,), path, number)
         text = take(record, "question", (str,), path, number)
-        image = images.by_number(subtype, image_id)
+        image = images.by_number(subtype, image_id, name_record(path, record, number))
         found = annotations.by_question.get(question_id) if annotations is not None else None
         if annotations is None or found is None:
             examples.append(Example(question_id, image, text, {}))
             continue
         if found.image_id != image_id:
             raise DataError(
-                f"{path}: question_id {question_id} is about image_id {image_id}, but about {found.image_id} in "
+                f"{name_record(path, record, number)} is about image_id {image_id}, but about {found.image_id} in "
                 f"{annotations.path}; the files do not belong together: fetch both again"
             )
         examples.append(answered(question_id, image, text, soft_scores(found.answers), found))

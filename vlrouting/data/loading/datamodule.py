@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import lightning
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from vlrouting.backbones.loading_workers import WorkerLoader, lost_workers_as
 from vlrouting.config import TrainConfig
-from vlrouting.data.example import Example
+from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.batch import Batch, CollateFunction
 from vlrouting.data.loading.run_sampler import MicroBatch, RunBatchSampler
 from vlrouting.data.loading.sampler import EvaluationBatchSampler, LengthGroupedBatches, whole_batches
@@ -55,6 +55,7 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
         self.training_examples, self.test_examples = training_examples, test_examples
         self.validation_examples = validation_examples
         self.run_batches, self._batches_done = self.steps_per_epoch * train.accumulate, 0
+        self._loaders: list[WorkerLoader[Batch]] = []
 
     def plan_run(self, batches: int, done: int = 0) -> None:
         """Make `train_dataloader` give a whole run: `batches` micro-batches over as many epochs as it takes, without
@@ -91,6 +92,10 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
         """
         return whole_batches(len(self.training_examples), self.config.batch_size)
 
+    def watched_workers(self) -> AbstractContextManager[None]:
+        """Inside of it a data-loading process that is killed is a DataError: one sentence with the remedy."""
+        return lost_workers_as(DataError, self._loaders)
+
     def _batches(self, rank: int, world_size: int, accumulate: int) -> LengthGroupedBatches:
         lengths = self.collate.lengths(self.training_examples)
         size, ranks = self.config.batch_size, {"rank": rank, "world_size": world_size}
@@ -114,17 +119,18 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
             # All texts are tokenised by now; without this each forked worker warns about the tokenizer's threads.
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return DataLoader(
+        loader: WorkerLoader[Batch] = WorkerLoader(
             dataset,
             batch_sampler=sampler,
             collate_fn=collate,
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=on_gpu,
-            worker_init_fn=_start_worker,
             # The loader draws a seed for its workers; without a generator of its own, from the global one.
             generator=torch.Generator().manual_seed(self.seed),
         )
+        self._loaders.append(loader)
+        return loader
 
 
 class _Batches(Dataset[Any]):
@@ -142,12 +148,3 @@ class _Batches(Dataset[Any]):
 
 def _unchanged(batch: Batch) -> Batch:
     return batch
-
-
-def _start_worker(worker: int) -> None:
-    """Keep the garbage collector of a forked worker away from what it shares with its parent: it would write into the
-    objects of every library, and so copy them, over 100 MB a worker. And keep it alive when a scheduler, or Ctrl-C,
-    tells all processes to stop: its parent needs the batch to finish the step and save, and ends it then."""
-    gc.freeze()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)

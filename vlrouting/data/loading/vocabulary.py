@@ -12,6 +12,7 @@ from torch import Tensor
 from vlrouting.config import DataConfig
 from vlrouting.config.names import listed
 from vlrouting.data.datasets.json_records import read_json
+from vlrouting.data.datasets.json_text import shown, usable_text
 from vlrouting.data.datasets.presence import answers_path
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.data.example import DataError, Example
@@ -32,7 +33,7 @@ class AnswerVocabulary:
         indices = {answer: index for index, answer in enumerate(self.answers)}
         if len(indices) != len(self.answers):
             twice = [answer for index, answer in enumerate(self.answers) if indices[answer] != index]
-            raise DataError(f"answers occur twice: {listed(map(repr, twice))}; remove the repetitions")
+            raise DataError(f"answers occur twice: {listed(map(shown, twice))}; remove the repetitions")
         object.__setattr__(self, "_indices", indices)
 
     def __len__(self) -> int:
@@ -79,7 +80,8 @@ class AnswerVocabulary:
             content = _by_index(content, path)
         if not isinstance(content, list):
             raise DataError(f"{path}: neither a list of answers nor a map answer -> index; choose another data.answers")
-        wrong = [f"{index}: {answer!r:.40}" for index, answer in enumerate(content) if type(answer) is not str]
+        usable = enumerate(map(usable_text, content))
+        wrong = [f"{index}: {shown(answer)}" for index, answer in usable if type(answer) is not str]
         if wrong:
             raise DataError(f"{path}: an answer must be a string; at index {listed(wrong)}; repair the list")
         try:
@@ -122,7 +124,7 @@ class AnswerVocabulary:
 def _by_index(indices: Mapping[str, object], path: Path) -> list[str]:
     """The answers in the order of their indices."""
     expected = set(range(len(indices)))
-    wrong = [f"{answer!r}: {index!r}" for answer, index in indices.items() if type(index) is not int]
+    wrong = [f"{answer!a:.60}: {shown(index)}" for answer, index in indices.items() if type(index) is not int]
     lacking = expected - {index for index in indices.values() if type(index) is int}
     if wrong or lacking:
         found = f"no integer at {listed(wrong)}" if wrong else f"no answer has index {listed(sorted(lacking))}"

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from vlrouting.config.cluster import ClusterConfig
+from vlrouting.config.names import counted
 from vlrouting.experiment import (
     Experiment,
     Point,
@@ -76,7 +77,7 @@ def submit(
                 run.prepare(to_yaml(point.config))
                 run.update_run(swept=experiment.swept(point))
         job = _queue(submission, text, [point.name for point in waiting], folder)
-    say(f"job {job}: {len(waiting)} points queued; see them with `vlrouting status {experiment.name}`")
+    say(f"job {job}: {counted(len(waiting), 'point')} queued; status: `vlrouting status {experiment.name}`")
     return job
 
 

@@ -1,0 +1,3 @@
+from tests.training.conftest import experiment
+
+__all__ = ["experiment"]

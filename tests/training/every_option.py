@@ -1,0 +1,195 @@
+"""Every key of an experiment with a value that is not the one of the base run, and what the value changes.
+
+A new field of `vlrouting/config` needs a row here, or a line in `ELSEWHERE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.golden.experiments import LORA, Trace, trace
+
+VQA, GENERATION, CAPTIONING = "vqa_classification", "vqa_generation", "captioning"
+SAME: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Option:
+    """One value of one key.
+
+    Attributes:
+        key: dotted, as in the YAML.
+        change: overrides with the value, separated by spaces.
+        differs: the attributes of `Trace` that differ from the base run's; none where the key must change nothing.
+        task: experiment of `tests/golden`.
+        beside: overrides of both runs.
+        against: further overrides of the base run.
+        stored: whether the losses are the same on every machine, so that they are stored.
+    """
+
+    key: str
+    change: str
+    differs: tuple[str, ...] = ("losses",)
+    task: str = VQA
+    beside: tuple[str, ...] = LORA
+    against: tuple[str, ...] = ()
+    stored: bool = True
+
+    @property
+    def name(self) -> str:
+        """Of the test and of the stored values."""
+        beside = self.beside[len(LORA) :] if self.beside[: len(LORA)] == LORA else self.beside
+        return " ".join((self.task, self.change, *beside))
+
+
+def option_trace(files: Mapping[str, Path], runs: Path, option: Option) -> Trace:
+    """The run with the option."""
+    return trace(files[option.task], runs, "train.max_steps=4", *option.beside, *option.change.split())
+
+
+def base_trace(files: Mapping[str, Path], runs: Path, option: Option) -> Trace:
+    """The run that the option is compared with."""
+    return trace(files[option.task], runs, "train.max_steps=4", *option.beside, *option.against)
+
+
+_PLAIN = ("bottleneck.kind=lora", "bottleneck.rank=4")
+_ADAPTER = ("bottleneck.kind=adapter", "bottleneck.rank=4", "bottleneck.routing=mul")
+_PARALLEL = (*_ADAPTER, "bottleneck.position=parallel")
+_LEARNED = (*LORA, "train.max_steps=24")
+_BEAMS = (*_LEARNED, "generate.beams=3")
+_SAMPLE = (*_LEARNED, "generate.sample=true")
+_FAST = (*LORA, "train.lr=0.5", "train.max_steps=6", "train.validate_every_steps=1")
+_SPLIT = "v2_OpenEnded_mscoco_val2014_questions.json", "v2_mscoco_val2014_annotations.json"
+
+DATA = (
+    Option("data.train", "data.train=val2014"),
+    Option("data.validation", "data.validation=null", ("metrics",)),
+    Option("data.test", "data.test=train2014", ("metrics",)),
+    Option(
+        "data.splits",
+        f"data.splits.mine.questions={_SPLIT[0]} data.splits.mine.annotations={_SPLIT[1]} data.train=mine",
+    ),
+    Option("data.answers", "data.answers=answers.json"),
+    Option("data.min_answer_count", "data.min_answer_count=15"),
+    Option("data.prompt", "data.prompt=picture:{text}"),
+    Option("data.max_text_tokens", "data.max_text_tokens=4"),
+    Option("data.max_target_tokens", "data.max_target_tokens=3", task=CAPTIONING),
+)
+BACKBONES = (
+    Option("vision.name", "vision.name=vit_tiny_patch16_224", stored=False, beside=(*LORA, "vision.weights=random")),
+    Option("vision.weights", "vision.weights=random", stored=False),
+    Option("vision.features", "vision.features=tokens"),
+    Option("vision.image_size", "vision.image_size=48"),
+    Option("vision.cache", "vision.cache=false", SAME),
+    Option("language.weights", "language.weights=random", stored=False),
+    Option("language.dtype", "language.dtype=bfloat16", stored=False),
+    Option("language.attention", "language.attention=eager", SAME),
+)
+BOTTLENECK = (
+    Option("bottleneck.kind", "bottleneck.kind=adapter"),
+    Option("bottleneck.kind", "bottleneck.kind=ia3", beside=(), against=_PLAIN),
+    Option("bottleneck.kind", "bottleneck.kind=none", beside=(), against=_PLAIN),
+    Option("bottleneck.tower", "bottleneck.tower=vision", beside=_PLAIN),
+    *(
+        Option("bottleneck.routing", f"bottleneck.routing={name}")
+        for name in ("none", "add", "expand", "gram", "gram_relu", "self", "cross_attention")
+    ),
+    Option("bottleneck.targets", "bottleneck.targets=[query]"),
+    Option("bottleneck.layers", "bottleneck.layers=[0]"),
+    Option("bottleneck.rank", "bottleneck.rank=2"),
+    Option("bottleneck.place", "bottleneck.place=after_up"),
+    Option("bottleneck.shared_down", "bottleneck.shared_down=false"),
+    Option("bottleneck.dropout", "bottleneck.dropout=0.5", stored=False),
+    Option("bottleneck.alpha", "bottleneck.alpha=16"),
+    *(
+        Option("bottleneck.position", f"bottleneck.position={position}", beside=_ADAPTER)
+        for position in ("pre_norm", "post_norm", "parallel")
+    ),
+    Option("bottleneck.shared", "bottleneck.shared=true", beside=_ADAPTER),
+    Option("bottleneck.residual", "bottleneck.residual=false", beside=_ADAPTER),
+    Option("bottleneck.scale", "bottleneck.scale=1", beside=_PARALLEL),
+    Option(
+        "bottlenecks",
+        "bottlenecks.one.kind=lora bottlenecks.one.rank=4 bottlenecks.two.kind=adapter bottlenecks.two.rank=4",
+        beside=(),
+        against=_PLAIN,
+    ),
+)
+MODEL = (
+    Option("seed", "seed=4"),
+    Option("model.visual_input", "model.visual_input=noise", stored=False),
+    Option("model.visual_input", "model.visual_input=ones"),
+    Option("model.visual_input", "model.visual_input=none", beside=_PLAIN),
+    Option("model.unfreeze", "model.unfreeze=[]"),
+    Option("model.unfreeze", "model.unfreeze=[biases]"),
+    Option("model.unfreeze", "model.unfreeze=[all]"),
+    Option("model.unfreeze", "model.unfreeze=['*.word_embeddings.*']"),
+    Option("model.normalize_visual", "model.normalize_visual=false"),
+    Option("model.standardize_visual", "model.standardize_visual=true"),
+    Option("model.architecture", "model.architecture=encoder_classifier", SAME),
+)
+TRAIN = (
+    Option("train.epochs", "train.epochs=1", beside=(*LORA, "train.max_steps=null"), against=("train.epochs=2",)),
+    Option("train.max_steps", "train.max_steps=2"),
+    Option("train.batch_size", "train.batch_size=4"),
+    Option("train.accumulate", "train.accumulate=2", SAME),
+    Option("train.accumulate", "train.accumulate=4", SAME, GENERATION),
+    Option("train.lr", "train.lr=0.01", ("losses", "rates")),
+    Option("train.schedule", "train.schedule=one_cycle", ("losses", "rates")),
+    Option("train.schedule", "train.schedule=constant", ("losses", "rates")),
+    Option("train.warmup_steps", "train.warmup_steps=2", ("losses", "rates")),
+    Option("train.warmup_fraction", "train.warmup_fraction=0.5", ("losses", "rates")),
+    Option("train.weight_decay", "train.weight_decay=2", ("losses", "norms")),
+    Option("train.eps", "train.eps=0.001"),
+    Option("train.clip_norm", "train.clip_norm=0.0001"),
+    Option("train.precision", "train.precision=bf16-mixed", ("losses", "facts"), stored=False),
+    Option("train.gradient_checkpointing", "train.gradient_checkpointing=true", SAME),
+    Option("train.gradient_checkpointing", "train.gradient_checkpointing=true", SAME, GENERATION),
+    Option("train.workers", "train.workers=1", SAME),
+    Option("train.checkpoint_every_steps", "train.checkpoint_every_steps=1", SAME),
+    Option("train.validate_every_steps", "train.validate_every_steps=1", SAME),
+    Option("train.log_every_steps", "train.log_every_steps=2", ("losses",)),
+)
+GENERATE = (
+    Option("generate.max_new_tokens", "generate.max_new_tokens=1", ("predictions",), GENERATION),
+    Option("generate.beams", "generate.beams=3", ("predictions",), GENERATION),
+    Option("generate.length_penalty", "generate.length_penalty=-5", ("predictions",), CAPTIONING, beside=_BEAMS),
+    Option("generate.sample", "generate.sample=true", ("predictions",), GENERATION, beside=_LEARNED),
+    Option("generate.temperature", "generate.temperature=3", ("predictions",), GENERATION, beside=_SAMPLE),
+    Option("generate.top_p", "generate.top_p=0.3", ("predictions",), GENERATION, beside=_SAMPLE),
+)
+EVALUATE = (
+    Option("evaluate.batch_size", "evaluate.batch_size=7", SAME),
+    Option("evaluate.checkpoint", "evaluate.checkpoint=best", ("norms",), beside=_FAST),
+    Option("evaluate.vqa_variant", "evaluate.vqa_variant=legacy", ("facts",)),
+    Option("evaluate.limit", "evaluate.limit=5", ("predictions", "facts")),
+)
+OPTIONS = (*DATA, *BACKBONES, *BOTTLENECK, *MODEL, *TRAIN, *GENERATE, *EVALUATE)
+
+_GOLDEN = "tests/golden/test_golden_runs.py::test_losses_weights_and_scores_are_those_stored"
+_RUNS = "tests/training/test_every_option.py"
+_PROCESSES = "tests/training/test_several_processes.py"
+ELSEWHERE = {
+    "task": _GOLDEN,
+    "data.name": _GOLDEN,
+    "data.root": _GOLDEN,
+    "data.prepare": _GOLDEN,
+    "language.name": _GOLDEN,
+    "plugins": "tests/experiment/test_plugins.py",
+    "vision.cache_dir": f"{_RUNS}::test_the_feature_cache_lies_where_it_is_told",
+    "vision.transforms": "tests/experiment/test_variants.py",
+    "language.transforms": "tests/experiment/test_variants.py",
+    "language.gguf_file": "tests/backbones/test_language.py::test_a_gguf_file_needs_its_package",
+    "language.revision": f"{_RUNS}::test_the_revision_chooses_among_those_of_a_hub",
+    "select.method": "tests/training/test_assembly.py",
+    "select.batches": "tests/training/test_assembly.py",
+    "train.devices": _PROCESSES,
+    "train.nodes": "tests/launch/slurm/test_script.py",
+    "train.strategy": "tests/gpu/test_runs.py",
+    "train.accelerator": "tests/training/test_device.py",
+    "evaluate.spice": "tests/metrics/test_caption_score.py",
+    "evaluate.panel": f"{_RUNS}::test_the_panel_is_drawn_where_it_is_asked_for",
+}
+"""Key -> where its values are tested."""

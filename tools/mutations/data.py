@@ -1,0 +1,204 @@
+"""Readers, images, batches, samplers."""
+
+CHANGES = {
+    "vlrouting/data/datasets/vqa_annotations.py": [
+        (
+            "SOFT_SCORES = (0.0, 0.3, 0.6, 0.9, 1.0)",
+            "SOFT_SCORES = (0.0, 0.3, 0.6, 1.0)",
+            "three annotators are enough",
+        ),
+        ("if len(answers) != ANSWERS:", "if not answers:", "nine answers are read"),
+        ("        if type(answer) is not str:", "        if False:", "an answer without its text is read"),
+        ("if answer_type not in ANSWER_TYPES:", "if False:", "an unknown answer type is read"),
+        ("if data_type not in DATA_TYPES:", "if False:", "a file of another dataset is read"),
+        ("if question_id in by_question:", "if False:", "the second annotation of a question wins"),
+    ],
+    "vlrouting/data/datasets/vqav2.py": [
+        ("if found.image_id != image_id:", "if False:", "files that do not belong together are read"),
+        ("        _check_ids(examples, path, annotations)", "        pass", "questions without annotations are read"),
+        ("if question_id in seen:", "if False:", "a question is there twice"),
+        ("annotations.data_subtype != subtype:", "False:", "annotations of another split are read"),
+        ('.replace(",", "")', "", "answers of the vocabulary keep their commas"),
+        ("_TEST_IMAGES)", "_TEST_IMAGES[:4])", "test2015 has other images"),
+    ],
+    "vlrouting/data/datasets/per_split_list.py": [
+        ("and 0 <= score <= 1", "", "a score above 1 is read"),
+        (
+            'scores = labels if "label" in record else soft_scores(found.answers)',
+            "scores = soft_scores(found.answers)",
+            "the list's own scores are ignored",
+        ),
+        (
+            'answer=max(labels, key=labels.__getitem__, default="")',
+            'answer=next(iter(labels), "")',
+            "the first label is the answer, not the best",
+        ),
+    ],
+    "vlrouting/data/datasets/vqa_images.py": [
+        ('f"COCO_{subtype}_{image_id:012d}"', 'f"COCO_{subtype}_{image_id}"', "{img_id} has no leading zeros"),
+        (
+            '(match["subtype"], int(match["image_id"])) if match',
+            '(match["subtype"], 1) if match',
+            "all records of a list have one image",
+        ),
+    ],
+    "vlrouting/data/datasets/karpathy.py": [
+        ('PARTS = {"train": ("train", "restval")}', "PARTS: dict[str, tuple[str, ...]] = {}", "restval does not train"),
+        ("if cocoid in seen:", "if False:", "an image is there twice"),
+        ("found != expected:", "False:", "a truncated file of COCO is read"),
+        ('subtype=folder or ".", image_id=cocoid', 'subtype=folder or ".", image_id=number', "imgid for cocoid"),
+    ],
+    "vlrouting/data/datasets/coco.py": [
+        ("if image_id in captions:\n            raise", "if False:\n            raise", "an image is there twice"),
+        ("    if without_caption:", "    if False:", "an image without captions"),
+        ("    if unknown:\n", "    if False:\n", "captions of unknown images are dropped in silence"),
+    ],
+    "vlrouting/data/datasets/captions.py": [
+        ('" ".join(line for line in lines if line)', '"".join(line for line in lines if line)', "words grow together"),
+        ("    if not all(cleaned):", "    if False:", "an empty caption is read"),
+        ('id=f"{example.id}#{number}"', "id=example.id", "captions of an image share an id"),
+    ],
+    "vlrouting/data/datasets/gqa_examples.py": [
+        ("labels={answer: 1.0} if answer else {}", "labels={answer: 0.9} if answer else {}", "another target"),
+        ('if ("answer" in record) != answered:', "if False:", "records with and without answers are mixed"),
+    ],
+    "vlrouting/data/datasets/gqa_records.py": [
+        ("if question_id in seen:", "if False:", "a question is there twice"),
+        ("keys = SCORED_KEYS if balanced else SCORED_KEYS[:2]", "keys = SCORED_KEYS[:2]", "records lack types"),
+    ],
+    "vlrouting/data/datasets/nlvr2.py": [
+        ("for side in (0, 1))", "for side in (1, 0))", "left and right are exchanged"),
+        (
+            'ANSWERS = {"True": "true", "False": "false"}',
+            'ANSWERS = {"True": "false", "False": "true"}',
+            "true is false",
+        ),
+        ("if identifier in seen:", "if False:", "a record is there twice"),
+        ("bool(answer) != bool(examples[0].answer)", "False", "lines with and without labels are mixed"),
+    ],
+    "vlrouting/data/datasets/json_stream.py": [
+        ("    if (text[position:] + file.read(BLOCK)).strip():", "    if False:", "what follows the object is ignored"),
+    ],
+    "vlrouting/data/datasets/json_records.py": [
+        ("if type(value) in kinds and", "if isinstance(value, kinds) and", "true is an integer"),
+        ("(blank or type(value) is not str or value.strip())", "True", "a blank text is read"),
+        (
+            "        if not line.strip():\n            continue",
+            "        if not line.strip():\n            break",
+            "a blank line ends the file",
+        ),
+    ],
+    "vlrouting/data/datasets/evenly_spaced.py": [
+        ("index * len(self.whole) // len(self)", "index", "the first examples, not evenly spaced ones"),
+    ],
+    "vlrouting/data/datasets/packed.py": [
+        (
+            "self._ends.append(len(self._text))",
+            "self._ends.append(self._ends[-1] + len(string))",
+            "letters outside of ASCII shift the strings",
+        ),
+        (
+            "code = self._code_of[string] = len(self._distinct)",
+            "code = self._code_of[string] = len(self._codes)",
+            "codes of other strings",
+        ),
+    ],
+    "vlrouting/data/datasets/image_paths.py": [
+        ("if any(names <= used for names in self.identify):", "if used:", "several records get one image"),
+    ],
+    "vlrouting/data/datasets/recipe_folder.py": [
+        ("if found.get(key) != value", "if False", "a folder made in another way is used"),
+        ("            shutil.rmtree(unfinished)", "            pass", "what a kill left is kept"),
+    ],
+    "vlrouting/data/images.py": [
+        ('image.convert("RGB")', 'image.convert("L").convert("RGB")', "images are gray"),
+    ],
+    "vlrouting/data/loading/batch.py": [
+        ('self["labels"] != IGNORED', 'self["labels"] != 0', "padding counts as target tokens"),
+        (
+            "visual(example.images) for example in examples",
+            "visual(examples[0].images) for _ in examples",
+            "all rows have the first image",
+        ),
+        (
+            "self.vocabulary.encode(example.labels)",
+            "self.vocabulary.encode({example.answer: 1.0})",
+            "hard targets for soft ones",
+        ),
+    ],
+    "vlrouting/data/loading/text_batch.py": [
+        (
+            "row[len(prompt) : len(prompt) + len(text)] = torch.tensor(text)",
+            "row[len(prompt) : len(prompt) + len(text) - 1] = torch.tensor(text[:-1])",
+            "the end token is never learned",
+        ),
+        ("[] if prefixed else [start]", "[start]", "a start token after the image"),
+        ("data.max_target_tokens - 1, special", "data.max_target_tokens, special", "a target is one token longer"),
+        ('padded(prompts, side="left")', "padded(prompts)", "generation continues after padding"),
+        ('return f" {example.answer}" if', "return example.answer if", "no space before the text"),
+        (
+            "return [len(self.texts.of(self._target(example))) + 1 for",
+            "return [len(self.texts.of(self._target(example))) for",
+            "end tokens are not counted for the loss",
+        ),
+    ],
+    "vlrouting/data/loading/tokens.py": [
+        ("truncation=True", "truncation=False", "long prompts are not cut"),
+        ("attention_mask[number, place] = 1", "attention_mask[number] = 1", "padding is seen"),
+        ("pad = self.tokenizer.pad_token_id or 0", "pad = 1", "another token pads"),
+    ],
+    "vlrouting/data/loading/vocabulary.py": [
+        ("kept = sorted((-len(ids), answer)", "kept = sorted((len(ids), answer)", "the rarest answer comes first"),
+        ("if len(ids) >= min_count)", "if len(ids) > min_count)", "min_answer_count is off by one"),
+        (
+            "setdefault(normalized[example.answer], set())",
+            "setdefault(example.answer, set())",
+            "answers are not normalised",
+        ),
+        ("targets[index] = score", "targets[index] = 1.0", "hard targets"),
+        ("if len(indices) != len(self.answers):", "if False:", "an answer twice in the vocabulary"),
+    ],
+    "vlrouting/data/loading/sampler.py": [
+        (
+            "generator = torch.Generator().manual_seed(_mix(self.seed, epoch))",
+            "generator = torch.Generator().manual_seed(_mix(0, epoch))",
+            "the seed does not change the order",
+        ),
+        ("manual_seed(_mix(self.seed, epoch))", "manual_seed(_mix(self.seed, 0))", "every epoch has one order"),
+        ("[:, self.rank :: self.world_size]", "[:, 0 :: self.world_size]", "all ranks train on one share"),
+        ("chunk[torch.argsort(self._lengths[chunk], stable=True)]", "chunk", "batches of all lengths"),
+        ("[torch.randperm(self.steps, generator=generator)]", "", "batches in the order of their length"),
+        ("key=lambda index: -lengths[index]", "key=lambda index: lengths[index]", "the longest come last"),
+        (
+            "share = order[rank::world_size]",
+            "share = order[rank : rank + len(order) // world_size]",
+            "ranks evaluate the same examples",
+        ),
+        ("if examples < batch_size:", "if False:", "a split without one batch trains nothing"),
+        ("        if not self._batches[-1]:", "        if False:", "a rank has an empty batch"),
+    ],
+    "vlrouting/data/loading/run_sampler.py": [
+        (
+            "first_epoch, done = divmod(self.start, len(self.batches))",
+            "first_epoch, done = divmod(0, len(self.batches))",
+            "a resumed run begins the data anew",
+        ),
+        ("            done = 0\n", "", "later epochs of a resumed run lose batches"),
+        ("self._tokens.of(number // self.batches.accumulate)", "self._tokens.of(number)", "tokens of another step"),
+        ("/ self.batches.micro_batches", "", "the loss is not a mean over micro-batches"),
+    ],
+    "vlrouting/data/loading/step_tokens.py": [
+        ("if epoch != self._epoch:", "if self._epoch < 0:", "token counts of the first epoch"),
+    ],
+    "vlrouting/data/loading/datamodule.py": [
+        (
+            "self.run_batches, self._batches_done = batches, done",
+            "self.run_batches, self._batches_done = batches, 0",
+            "a resumed run begins the data anew",
+        ),
+        ("batch.loss_tokens = chosen.loss_tokens", "pass", "a mean of means"),
+        ("signal.signal(number, signal.SIG_IGN)", "pass", "a stop kills the workers before the step is saved"),
+        ("self.config.micro_batches)", "1)", "selectors see batches that do not fit into memory"),
+        ("num_workers=workers,", "num_workers=0,", "train.workers is ignored"),
+    ],
+}

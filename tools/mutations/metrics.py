@@ -1,0 +1,141 @@
+"""Metrics."""
+
+CHANGES = {
+    "vlrouting/metrics/vqa_accuracy.py": [
+        (
+            "min(FULL_SCORE, 3 * count_matches(prediction, answers))",
+            "min(FULL_SCORE, 4 * count_matches(prediction, answers))",
+            "two annotators and a half are enough",
+        ),
+        (
+            'if variant == "official" else _count_legacy_matches',
+            'if variant != "" else _count_legacy_matches',
+            "legacy is official",
+        ),
+        (
+            "    if len(counts) == 1:\n        return counts[prediction]\n    prediction = normalize_answer(prediction)\n",
+            "    prediction = normalize_answer(prediction)\n",
+            "ten equal references are normalised too",
+        ),
+        (
+            "if replace_punctuation(answer) == prediction)",
+            "if normalize_answer(answer) == prediction)",
+            "legacy normalises the references in full",
+        ),
+        ("questions[column] += 1", "questions[0] += 1", "accuracies per type are wrong"),
+        (
+            "            _check_ten(answers[index], where=",
+            "            _check_ten(answers[0], where=",
+            "a question with fewer answers is scored",
+        ),
+        ('dist_reduce_fx="sum"', 'dist_reduce_fx="mean"', "processes are averaged"),
+    ],
+    "vlrouting/metrics/vqa_text.py": [
+        ('ARTICLES = frozenset({"a", "an", "the"})', 'ARTICLES = frozenset({"a", "the"})', "an is no article"),
+        ('{"none": "0"}', "{}", "none is not 0"),
+        (r"\.(?!\d)", r"\.", "2.5 loses its period"),
+        ('"" if delete_all or touches_space else " "', '"" if touches_space else " "', "1,000 becomes two words"),
+        ("PERIODS_REMOVED_AT_MOST = 32", "PERIODS_REMOVED_AT_MOST = 0", "all periods go"),
+        (
+            'return text.replace("\\n", " ").replace("\\t", " ").strip()',
+            'return text.replace("\\n", " ").strip()',
+            "tabs stay",
+        ),
+    ],
+    "vlrouting/metrics/vqa_score.py": [
+        (
+            "metric = VQAAccuracy(answer_types, question_types, variant, sync",
+            "metric = VQAAccuracy(answer_types, question_types, sync",
+            "evaluate.vqa_variant does not reach the metric",
+        ),
+        (
+            "100 * vqa_accuracy(predictions[e.id], e.answers, variant)",
+            "vqa_accuracy(predictions[e.id], e.answers, variant)",
+            "scores per example have another unit",
+        ),
+        ("[int(example.id) for example in self.examples]", "list(numbered)", "the server's file may lack questions"),
+    ],
+    "vlrouting/metrics/gqa_evaluation.py": [
+        (
+            'form = "open" if structure == "query" else "binary"',
+            'form = "open" if structure == "choose" else "binary"',
+            "open and binary questions",
+        ),
+        ("if other != qid]", "]", "a question entails itself"),
+        ("        if is_correct\n", "        if True\n", "consistency over wrongly answered questions"),
+        ('NOT_STEPS = ("exist", ', "NOT_STEPS = (", "exist is a step"),
+        ("(COMMON_ATTRIBUTES if qid in common else", "(() if qid in common else", "common attributes are never valid"),
+        (
+            "(predicted[group][answer] - count) ** 2 / count",
+            "abs(predicted[group][answer] - count) / count",
+            "distribution is no chi-square",
+        ),
+        (
+            "/ sum(counts.total() for counts in gold.values()) / 100",
+            "/ sum(counts.total() for counts in gold.values())",
+            "distribution has another unit",
+        ),
+        ("        if group is not None:", "        if True:", "questions without a group are counted"),
+        ('_share_among("plausible", balanced', '_share_among("valid", balanced', "plausibility is validity"),
+    ],
+    "vlrouting/metrics/gqa_score.py": [
+        (
+            'if question_id in predictions or not record["isBalanced"]',
+            "if question_id in predictions",
+            "unbalanced records are lost, and consistency with them",
+        ),
+        (
+            "100.0 * (predictions[question_id] == answer)",
+            "1.0 * (predictions[question_id] == answer)",
+            "scores per example have another unit",
+        ),
+    ],
+    "vlrouting/metrics/nlvr2_evaluation.py": [
+        ("consistent.get(statement, True) and is_correct", "is_correct", "consistency is read from the last pair"),
+        ("return (*parts[:_PAIR], *parts[_PAIR + 1 :])", "return (*parts[:_PAIR],)", "statements of one set are one"),
+        ("predictions[identifier].lower() == record", "predictions[identifier] == record", "True is not true"),
+        ("if invalid:", "if False:", "answers that are none go to the server"),
+    ],
+    "vlrouting/metrics/nlvr2_score.py": [
+        ("{name: 100 * value", "{name: value", "fractions for percent"),
+        ('"-".join(example.id.split("-")[:2])', '"-".join(example.id.split("-")[:3])', "clusters of single pairs"),
+    ],
+    "vlrouting/metrics/caption_score.py": [
+        ("return Scores({name: 100 * value", "return Scores({name: value", "fractions for percent"),
+        ("{image: 100 * v[name]", "{image: v[name]", "scores per image have another unit"),
+        ("spice=self.config.spice)\n        per_image", "spice=False)\n        per_image", "evaluate.spice is ignored"),
+    ],
+    "vlrouting/metrics/caption_scores.py": [
+        ("_bleu,\n", "lambda references, hypotheses: _bleu(hypotheses, references),\n", "BLEU the other way round"),
+        (
+            "meteor_scores(references, hypotheses)]",
+            "meteor_scores(hypotheses, references)]",
+            "METEOR the other way round",
+        ),
+        ("if java_failure and names in _NEED_JAVA:", "if java_failure:", "nothing is scored without Java"),
+    ],
+    "vlrouting/metrics/caption_plain.py": [
+        ("if number and after_number:", "if False:", "telephone numbers"),
+        ("or word in ABBREVIATIONS)", ")", "abbreviations lose their period"),
+        ("if word in SPLIT_WORDS or", "if", "cannot is one token"),
+    ],
+    "vlrouting/metrics/results_file.py": [
+        ('"unexpected": predictions.keys() - expected', '"unexpected": set()', "predictions of other questions pass"),
+        ("for number in sorted(expected)]", "for number in expected]", "the file is in no order"),
+    ],
+    "vlrouting/metrics/score.py": [
+        ("if example.answers]", "]", "examples without answers are scored"),
+    ],
+    "vlrouting/metrics/gathered.py": [
+        (
+            "for share in shares for record in share]",
+            "for share in shares[:1] for record in share]",
+            "predictions of other processes are lost",
+        ),
+        (
+            "if error is not None:\n        raise error",
+            "if error is not None and is_first:\n        raise error",
+            "an error of the first process is not raised on the others",
+        ),
+    ],
+}

@@ -1,0 +1,307 @@
+"""Routing, bottlenecks, backbones, joint models."""
+
+CHANGES = {
+    "vlrouting/routing.py": [
+        ("return x_v.mean(dim=1, keepdim=True)", "return x_v.sum(dim=1, keepdim=True)", "a sum for the mean over V"),
+        ("keepdim=True).clamp(min=1)", "keepdim=True).clamp(min=2)", "the masked mean of one visual token is halved"),
+        ("return x_t + _mean", "return x_t - _mean", "add subtracts"),
+        ("return x_t * _mean", "return x_t + _mean", "mul is add"),
+        (
+            "return x_t.sum(dim=-1, keepdim=True) * _mean",
+            "return x_t.mean(dim=-1, keepdim=True) * _mean",
+            "expand averages the channels",
+        ),
+        ("(x_t @ left.transpose(1, 2)) @ right", "(x_t @ right.transpose(1, 2)) @ right", "gram masks twice"),
+        (
+            "return x_t @ (left.transpose(1, 2) @ right)",
+            "return x_t @ (left.transpose(1, 2) @ right).transpose(1, 2)",
+            "gram's product is transposed in one of its two orders",
+        ),
+        (
+            "_gram_product(torch.relu(x_t), torch.relu(x_v)",
+            "_gram_product(x_t, torch.relu(x_v)",
+            "gram_relu leaves the text as it is",
+        ),
+        ("token_sum = x_t.sum(dim=1, keepdim=True)", "token_sum = x_t", "self does not look at other tokens"),
+        (
+            "return x_v if mask is None else x_v * mask",
+            "return x_v if mask is not None else x_v",
+            "gram sees the visual tokens that are masked",
+        ),
+    ],
+    "vlrouting/config/routings.py": [
+        ('"vlrouting.routing:gram_relu")', '"vlrouting.routing:gram")', "gram_relu is gram"),
+        (
+            "RoutingFacts(causal=False, after_up=False)",
+            "RoutingFacts(after_up=False)",
+            "self may generate text, and sees the future",
+        ),
+    ],
+    "vlrouting/bottleneck/cross_attention.py": [
+        (
+            "routed: Tensor = x_t + self.out(attended)",
+            "routed: Tensor = self.out(attended)",
+            "cross-attention without its residual",
+        ),
+        ("self.key(x_v), self.value(x_v), real)", "self.key(x_v), self.value(x_v))", "it attends to masked tokens"),
+    ],
+    "vlrouting/bottleneck/context.py": [
+        (
+            "if stale or self._versions != self._weight_versions():",
+            "if False:",
+            "the image is never projected anew after the weights moved",
+        ),
+        ("or self._versions != self._weight_versions()", "", "without gradients the old projection stays"),
+        (
+            "self._used or not self._with_gradients",
+            "not self._with_gradients",
+            "two passes in one look_at share a graph",
+        ),
+        ("if rows % len(x_v):", "if False:", "rows and images that do not match are not refused"),
+        (
+            "tensor.repeat_interleave(rows // len(tensor), dim=0)",
+            "tensor.repeat(rows // len(tensor), 1, 1)[:rows]",
+            "beams look at the image of another row",
+        ),
+        ("part + layer.bias.to(part.dtype)", "part", "the adapter's image misses the bias"),
+        ("if tokens != self.modality.shape[1]:", "if False:", "a cached decoding step has the modality of the prompt"),
+    ],
+    "vlrouting/bottleneck/layers.py": [
+        ("x_t = self.down(self.dropout(x))", "x_t = self.down(x)", "bottleneck.dropout is ignored"),
+        ("return self.image_down or self.down", "return self.down", "shared_down: false is ignored"),
+        (
+            "self.up(self.activation(self.route(x_t)))",
+            "self.up(self.route(self.activation(x_t)))",
+            "the activation stands before the routing",
+        ),
+        (
+            "return self.route(self.up(self.activation(x_t)))",
+            "return self.up(self.activation(x_t))",
+            "place: after_up does not route",
+        ),
+        (
+            "bound = 0.0 if zero else self.group_width**-0.5",
+            "bound = self.group_width**-0.5",
+            "up does not start at zero",
+        ),
+        (
+            "bound = 0.0 if zero else self.group_width**-0.5",
+            "bound = 0.0 if zero else self.group_width**-1",
+            "an adapter without residual starts with another scale than a Linear",
+        ),
+        ("rows = len(outputs) * config.rank", "rows = config.rank", "the targets of a fused layer share one rank"),
+        (
+            "elif self.config.shared_down and input_width != visual_width:",
+            "elif False:",
+            "widths that do not fit are found in the first forward only",
+        ),
+        ("x = x.to(self.down.weight.dtype)", "pass", "a bf16 model with float32 bottlenecks fails"),
+    ],
+    "vlrouting/bottleneck/kinds/lora.py": [
+        ("config.alpha if config.alpha is not None else config.rank", "config.rank", "alpha is ignored"),
+        ("else config.rank) / config.rank", "else config.rank) / math.sqrt(config.rank)", "rsLoRA's scale"),
+        ("a=math.sqrt(5)", "a=0", "down starts with another scale"),
+        ('DEFAULT_TARGETS = ("query", "value")', 'DEFAULT_TARGETS = ("query", "key")', "key in place of value"),
+        (
+            "return base_output.index_add(-1, self.columns, delta)",
+            "return base_output.index_add(-1, self.columns.flip(0), delta)",
+            "the columns of a fused layer are mixed up",
+        ),
+        ("update = self.scale * torch.cat(", "update = torch.cat(", "merging forgets the scale"),
+        (
+            "weight.index_add_(1, self.columns, update.T",
+            "weight.index_add_(1, self.columns.flip(0), update.T",
+            "merging into a Conv1D hits other columns",
+        ),
+    ],
+    "vlrouting/bottleneck/kinds/adapter.py": [
+        ("PARALLEL_SCALE = 4.0", "PARALLEL_SCALE = 1.0", "the default scale of parallel adapters"),
+        ("PARALLEL_SCALE if config.scale is None else config.scale", "PARALLEL_SCALE", "scale is ignored"),
+        ("return x + y if self.config.residual else y", "return x + y", "residual: false is ignored"),
+        (
+            "if config.residual:\n            self.up",
+            "if False:\n            self.up",
+            "the model does not start as it was",
+        ),
+        (
+            'part = "module" if config.position == "post_module" else "norm"',
+            'part = "module"',
+            "post_norm stands after the module",
+        ),
+        (
+            "return output + (self.scale * update)",
+            "return self._sub_layer_input or output + update",
+            "parallel without its scale",
+        ),
+        ("shared=config.shared)\n        part", "shared=False)\n        part", "a parallel adapter is never shared"),
+        ("part=part, shared=config.shared)", "part=part, shared=False)", "an adapter is never shared"),
+        ('if self.config.position == "pre_norm":', "if False:", "pre_norm stands after the norm"),
+    ],
+    "vlrouting/bottleneck/kinds/ia3.py": [
+        ("torch.ones(len(index))", "torch.full((len(index),), 1.1)", "IA3 does not start as the frozen model"),
+        ('DEFAULT_TARGETS = ("key", "value", "down")', 'DEFAULT_TARGETS = ("key", "value")', "the MLP is left out"),
+        ("if bias is not None and not self.on_input:", "if False:", "merging leaves the bias unscaled"),
+        (
+            "if self.on_input:\n            return",
+            "if not self.on_input:\n            return",
+            "outputs are scaled for inputs and the other way round",
+        ),
+    ],
+    "vlrouting/bottleneck/unfreeze.py": [
+        ('if name.rpartition(".")[2] == "bias"', 'if "bias" in name and "query" in name', "only one bias trains"),
+        ("(not blocks or block in blocks)", "True", "the norms of all blocks train"),
+    ],
+    "vlrouting/bottleneck/attach.py": [
+        ("    model.requires_grad_(False)\n", "", "the backbone trains"),
+        ("routed.unfreeze(unfreeze, unfrozen)", "pass", "model.unfreeze is ignored"),
+        (
+            "    except ArtifactError:\n        routed.detach()",
+            "    except ArtifactError:\n        pass",
+            "an artifact that does not fit leaves its bottlenecks",
+        ),
+        (
+            'places=stored_places(config),\n        unfreeze=config["unfreeze"],',
+            'unfreeze=config["unfreeze"],',
+            "load attaches the kind's own choice",
+        ),
+    ],
+    "vlrouting/bottleneck/routed.py": [
+        ("self.model.get_parameter(name).copy_(before)", "pass", "detach does not restore what was unfrozen"),
+        ("            bottleneck.check_mergeable()", "            pass", "what cannot be merged is merged halfway"),
+        ("        drop_context(self.model)\n", "", "a detached model keeps the checkpointing of its image"),
+    ],
+    "vlrouting/bottleneck/artifact.py": [
+        ("if wanted[name].shape != tensors[name].shape:", "if False:", "a tensor of another shape is found too late"),
+        ('if getattr(child, "measured", False):', "if False:", "the artifact lacks the statistics of the images"),
+        ("if version != SCHEMA_VERSION:", "if False:", "an artifact of a later version is read"),
+        ("[LAYER_NORMS] if norms else []", "[LAYER_NORMS]", "an artifact of version 1 trains norms that were frozen"),
+        (
+            "parameter.data for name, parameter in module.named_parameters() if parameter.requires_grad",
+            "parameter.data for name, parameter in module.named_parameters()",
+            "the artifact has the frozen weights",
+        ),
+    ],
+    "vlrouting/bottleneck/targets.py": [
+        (
+            "range(roles.index(role) * width, (roles.index(role) + 1) * width)",
+            "range(0, width)",
+            "every target of a fused layer is its query",
+        ),
+        (
+            "missing = sorted(set(layers) - numbers)",
+            "missing: list[int] = []",
+            "a block that is not there is passed over",
+        ),
+    ],
+    "vlrouting/bottleneck/activation_checkpointing.py": [
+        ("with self.slot.holding(context):", "if True:", "the recomputation sees another image, or none"),
+    ],
+    "vlrouting/backbones/feature_cache.py": [
+        ("    digest.update(encoder.transforms.encode())\n", "", "the key lacks the transforms"),
+        ("|{fingerprint(encoder)}|", "|", "the key lacks the weights"),
+        ("|{stat.st_mtime_ns}", "", "the key lacks the file's time"),
+        ("|{stat.st_size}|", "|", "the key lacks the file's size"),
+        ("|{encoder.preprocessing}", "", "the key lacks the preprocessing"),
+        ('if not (place / "index.json").is_file():', "if True:", "the features are computed every time"),
+        ("squares / count - mean**2", "squares / count", "the deviation is the root mean square"),
+    ],
+    "vlrouting/backbones/vision.py": [
+        (
+            "features.flatten(2).transpose(1, 2) if features.shape[1] == width",
+            "features.reshape(len(features), -1, width) if features.shape[1] == width",
+            "grid tokens are reshaped, not transposed",
+        ),
+        ('"crop_mode": "squash"', '"crop_mode": "center"', "the sides of a picture are cut off"),
+        ('"crop_pct": 1.0', '"crop_pct": 0.5', "the border of a picture is cut off"),
+        ('features[:, getattr(model, "num_prefix_tokens", 0) :]', "features", "tokens include the class token"),
+        ("return super().train(False)", "return super().train(mode)", "batch norms change while training"),
+        ("torch.is_grad_enabled() and trains", "False", "nothing in the vision tower trains"),
+        ("if config.image_size is not None:\n            data", "if False:\n            data", "image_size is ignored"),
+        ("if encoder.revision is None:", "if False:", "the weights of a folder have no revision"),
+    ],
+    "vlrouting/backbones/language.py": [
+        ("setattr(model_config, key, 0.0)", "pass", "the frozen model drops out under checkpointing"),
+        ("model.generation_config = GenerationConfig()", "pass", "the hub's file decides how to decode"),
+        ("freeze(model)\n    model.config", "model.config", "the language model is not frozen"),
+        ('if config.attention != "auto":', "if False:", "language.attention is ignored"),
+        ('"dtype": getattr(torch, config.dtype)', '"dtype": torch.float32', "language.dtype is ignored"),
+        ('{"revision": config.revision}', "{}", "language.revision is ignored"),
+    ],
+    "vlrouting/backbones/frozen.py": [
+        ("torch.manual_seed(0)\n        yield", "yield", "random backbones differ from process to process"),
+        ("digest.update(memoryview(", "(memoryview(", "the fingerprint does not see the weights"),
+    ],
+    "vlrouting/models/joint_model.py": [
+        ("if self.config.normalize_visual else visual", "if True else visual", "normalize_visual is ignored"),
+        ("modality[:, : visual.shape[1]] = IMAGE", "modality[:, : visual.shape[1]] = 0", "the image counts as padding"),
+        (
+            "torch.cat([visual.to(text.dtype), text], dim=1)",
+            "torch.cat([text, visual.to(text.dtype)], dim=1)",
+            "the prefix stands after the text",
+        ),
+        (
+            "features.reshape(len(visual), -1, features.shape[-1])",
+            "features.reshape(-1, len(visual), features.shape[-1]).transpose(0, 1)",
+            "the images of several examples are mixed up",
+        ),
+        (
+            'draw = torch.randn if self.config.visual_input == "noise" else torch.ones',
+            "draw = torch.ones",
+            "noise is ones",
+        ),
+        ("features = self.standardize(features)", "self.standardize(features)", "standardize_visual is ignored"),
+        ("if features == self.width else", "if False else", "a projector where the widths are equal"),
+        ("        self.language.eval()\n", "", "the frozen language model trains with dropout"),
+    ],
+    "vlrouting/models/standardize.py": [
+        (
+            "self.deviation.copy_(deviation.clamp(min=1e-3 * float(deviation.max())))",
+            "self.deviation.copy_(deviation)",
+            "a channel that never moves is divided by zero",
+        ),
+        ("(features - self.mean) / self.deviation", "features / self.deviation", "the mean stays"),
+    ],
+    "vlrouting/models/encoder_classifier.py": [
+        (
+            "first_text_token = 0 if visual is None else visual.shape[1]",
+            "first_text_token = 0",
+            "the head reads the image's position",
+        ),
+        ("nn.GELU(), nn.Linear", "nn.ReLU(), nn.Linear", "another head"),
+    ],
+    "vlrouting/models/decoder.py": [
+        ("logits[:, visual.shape[1] - 1 : -1]", "logits[:, visual.shape[1] :]", "tokens are predicted from themselves"),
+        (
+            'reduction="sum")\n        return total / (batch.target_tokens if batch.loss_tokens is None else batch.loss_tokens)',
+            'reduction="sum")\n        return total / batch.target_tokens',
+            "a mean of means over micro-batches",
+        ),
+        (
+            "        text = text.gather(1, order.unsqueeze(-1).expand_as(text))\n",
+            "",
+            "padding moves without its embeddings",
+        ),
+        (
+            '{"length_penalty": config.length_penalty} if config.beams > 1',
+            "{} if config.beams > 1",
+            "length_penalty is ignored",
+        ),
+        ("num_beams=config.beams,", "num_beams=1,", "beams are ignored"),
+        ("max_new_tokens=config.max_new_tokens,", "max_new_tokens=20,", "max_new_tokens is ignored"),
+        ("do_sample=config.sample,", "do_sample=False,", "sample is ignored"),
+        ('"temperature": config.temperature, ', "", "temperature is ignored"),
+        ('"top_p": config.top_p, ', "", "top_p is ignored"),
+        ('"top_k": 0', '"top_k": 2', "sampling from two tokens"),
+        ("eos_token_id=end_token,", "eos_token_id=None,", "texts do not end"),
+    ],
+    "vlrouting/selection/__init__.py": [
+        (
+            "if not any(selection.places.values()) and not selection.unfreeze:",
+            "if False:",
+            "a selector that chooses nothing passes",
+        ),
+    ],
+    "vlrouting/transforms/__init__.py": [
+        ("TRANSFORMS.load(name)(model, config)", "TRANSFORMS.load(name)", "transforms are not applied"),
+    ],
+}
