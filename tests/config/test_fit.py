@@ -26,19 +26,23 @@ from vlrouting.config import (
     check,
 )
 from vlrouting.config.cluster import ClusterConfig
-from vlrouting.config.fit import hints_of, mark_of, objection, options, unwrapped
+from vlrouting.config.fit import hints_of, mark_of, objection, options, unwrapped, without_none
 from vlrouting.config.limits import Range
 from vlrouting.experiment import config_from_dict
 from vlrouting.experiment.schema import all_keys, hint_of, variants
 
-SECTIONS = [
-    ExperimentConfig,
-    *(type(getattr(ExperimentConfig(), name)) for name in ("data", "vision", "language", "model")),
-    *(type(getattr(ExperimentConfig(), name)) for name in ("train", "generate", "evaluate")),
-    SplitConfig,
-    *variants(BottleneckConfig),
-    ClusterConfig,
-]
+
+def sections_below(section: type) -> Iterator[type]:
+    """A section, and all sections inside it."""
+    yield section
+    for hint in hints_of(section).values():
+        inner = without_none(hint)
+        for one in (inner, *getattr(inner, "__args__", ())):
+            if dataclasses.is_dataclass(one) and isinstance(one, type):
+                yield from sections_below(one)
+
+
+SECTIONS = list(dict.fromkeys([*sections_below(ExperimentConfig), *variants(BottleneckConfig), ClusterConfig]))
 
 
 def number_types(hint: Any) -> set[type]:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.experiment.writing import error_lines, write
 from vlrouting.config import SelectConfig
+from vlrouting.config.training import EarlyStoppingConfig
 from vlrouting.experiment import load, to_yaml
 
 CAPTIONS = "task: captioning\ndata.name: coco\ndata.test: test\n"
@@ -111,7 +112,7 @@ def test_a_sweep_that_is_null_drops_what_the_extended_files_sweep(experiments: P
     assert [point.name for point in load("x", [f"sweep={nothing}"]).points] == ["default"]
 
 
-@pytest.mark.parametrize("given", ["train:", "bottleneck: null", "select: {}", "extends: []", "extends:"])
+@pytest.mark.parametrize("given", ["train:", "bottleneck: null", "extends: []", "extends:"])
 def test_an_empty_section_is_told(experiments: Path, given: str) -> None:
     write(experiments, "x", f"train.max_steps: 1\n{given}\n")
     (line,) = error_lines()
@@ -131,8 +132,17 @@ def test_null_takes_away_named_entries_and_optional_sections(
     taken = "select: null\ndata: {splits: {}}\nbottlenecks: null\n"
     write(experiments, "x", f"extends: [base/short, base/full]\n{taken}")
     config = load("x").points[0].config
+    assert config.train.early_stopping is None
     assert (config.select, config.data.splits, config.bottlenecks) == (None, {}, {})
     write(experiments, "x", "extends: [base/short, base/full]\nsweep: {points: {a: {select: null}, b: {}}}\n")
     assert [point.config.select is None for point in load("x").points] == [True, False]
     write(experiments, "x", f"extends: [base/short, base/full]\n{taken}data.splits.c.questions: q\n")
     assert list(load("x").points[0].config.data.splits) == ["c"]
+
+
+def test_an_optional_section_without_keys_has_its_defaults(experiments: Path) -> None:
+    write(experiments, "x", "extends: [base/short]\ntrain: {early_stopping: {}}\ndata.validation: val2014\n")
+    assert load("x").points[0].config.train.early_stopping == EarlyStoppingConfig()
+    write(experiments, "x", "extends: [base/short]\nselect: {}\n")
+    (line,) = error_lines()
+    assert line.startswith("x.yaml:2: select: the section needs a method")

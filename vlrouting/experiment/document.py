@@ -175,9 +175,9 @@ def _is_empty(node: Node) -> bool:
     return node.tag == _NULL or (isinstance(node, MappingNode) and not node.value)
 
 
-def _can_be_empty(hint: Any, node: Node) -> bool:
+def _can_be_empty(hint: Any) -> bool:
     """Whether nothing is something that a section can be: named entries, or a section that is optional."""
-    return get_origin(without_none(hint)) is dict or (node.tag == _NULL and NoneType in options(hint))
+    return get_origin(without_none(hint)) is dict or NoneType in options(hint)
 
 
 def _line(node: Node) -> int | None:
@@ -274,9 +274,9 @@ class _Reader:
                 yield key, path + name, node  # a plug-in that is still to be imported may have the key
             elif self.is_mapping(node, path + name) and node.value:
                 yield from self.leaves(node.value, f"{key}.", f"{path}{name}.")
-            elif _is_empty(node) and (schema.is_named(key, self.root_type) or _can_be_empty(hint, node)):
+            elif _is_empty(node) and (schema.is_named(key, self.root_type) or _can_be_empty(hint)):
                 yield key, path + name, node  # `language.transforms.NAME: {}` says something, and `select: null`
-            elif node.tag == _NULL or NoneType in options(hint):
+            elif node.tag == _NULL:
                 self.report(key_node, path + name, "is empty", "; write keys below it, or take it out")
 
     def pairs(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:

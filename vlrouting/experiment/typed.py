@@ -139,10 +139,11 @@ class _Section:
         if not schema.is_section(hint):
             return _fitted(leaves[-1], hint)
         below = [leaf for leaf in leaves if leaf.key != path]
-        if not below:  # null or {}, which takes away what was given before
+        if not below and not (leaves[-1].value == {} and NoneType in options(hint)):
+            # Null takes away what was given before; so does {} where the names are the user's own.
             return (None if NoneType in options(hint) else _ABSENT), {}
         if get_origin(without_none(hint)) is not dict:
-            return _Section(without_none(hint), path).made(below)
+            return _Section(without_none(hint), path).made(leaves)
         return _named(get_args(without_none(hint))[1], path, below)
 
     def _choose(self, leaves: list[Leaf]) -> tuple[Any | None, list[Leaf]]:
