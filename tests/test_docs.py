@@ -182,3 +182,12 @@ def test_every_file_that_a_guide_names_is_there() -> None:
     for guide in (REPOSITORY / "docs").glob("*.md"):
         for path in re.findall(r"`((?:vlrouting|experiments)/[\w/.]+)`", guide.read_text(encoding="utf-8")):
             assert (REPOSITORY / path).exists(), f"{guide.name}: {path}"
+
+
+def test_every_test_that_the_page_on_reliability_names_is_there() -> None:
+    page, file = (REPOSITORY / "docs" / "reliability.md").read_text(encoding="utf-8"), ""
+    for path, test in re.findall(r"`(tests/[\w/.]+)?(?:::(\w+))?`", page):
+        file = path or file
+        assert (REPOSITORY / file).exists(), file
+        if test:
+            assert f"def {test}(" in (REPOSITORY / file).read_text(encoding="utf-8"), f"{file}::{test}"
