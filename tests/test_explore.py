@@ -67,7 +67,10 @@ def test_show_gives_the_origin_of_every_value(experiments: Path) -> None:
     assert line.split() == ["train.eps:", "0.0001", "#", "command", "line"]
     whole = vlrouting("show", "x", cwd=here).stdout
     assert "# differs: seed: [5, 6, 1]" in whole and "model.visual_input: noise" in whole
-    assert vlrouting("show", "x", "q", cwd=here).returncode == 2
+    for point in ("q", "seed=55", "lr=5"):
+        assert vlrouting("show", "x", point, cwd=here).returncode == (0 if point == "seed=55" else 2)
+    assert "no point 'lr=5'" in vlrouting("show", "x", "lr=5", cwd=here).stderr
+    assert "train.lr" in vlrouting("show", "x", "tran.lr=5", cwd=here).stderr
 
 
 def test_what_show_prints_is_an_experiment(experiments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +210,7 @@ def test_without_an_experiment_the_known_ones_are_listed(command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("status", "../data"), "../data is a folder"),
+        (("status", "docs"), "docs is a folder"),
         (("status", "demo_vqaa"), "Did you mean 'demo_vqa'?"),
         (("compare", "../data"), "letters, digits"),
         (("compare", "a\nb"), "letters, digits"),

@@ -101,13 +101,18 @@ def explain(
 
 def _with_points(name: str, rest: list[str]) -> tuple[Experiment, list[str]]:
     """The experiment, with what is no name of a point as overrides; and the names."""
+    from vlrouting.config import ExperimentConfig
+    from vlrouting.config.fit import hints_of
     from vlrouting.experiment import UserError, load
+    from vlrouting.experiment.schema import FILE_KEYS
 
     try:
         known = {point.name for point in load(name).points}
     except UserError:  # it may need the overrides
         known = set()
-    names = [word for word in rest if word in known or "=" not in word]
+    sections = {*hints_of(ExperimentConfig), *FILE_KEYS}
+    keys = {word: word.partition("=")[0] for word in rest}
+    names = [word for word, key in keys.items() if word in known or ("." not in key and key not in sections)]
     return load(name, [word for word in rest if word not in names]), names
 
 
