@@ -1,30 +1,29 @@
-"""`${key}`: the value of another key. `${oc.env:NAME}`: an environment variable, in paths only. There are no others."""
+"""`${key}`: the value of another key. `${oc.env:NAME}`: an environment variable, in paths only. There are no others.
+
+OmegaConf follows the references. It never sees a resolver: a variable is a placeholder in its tree, so that each value
+is known both as it is used and as it is written down.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from vlrouting.config.environment import FromEnvironment
-from vlrouting.config.fit import spelled
 
 _OPEN = re.compile(r"(\\*)\$\{")
-_INNER = re.compile(r"([^${}]*)\}")
-_VARIABLE = re.compile(r"oc\.env:\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:,(.*))?", re.DOTALL)
-
+_NAME = re.compile(r"\s*([\w.]+)\s*(?:(:)|\})")
+_VARIABLE = re.compile(r"(\\*)(\$\{oc\.env:\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:,([^${}]*))?\})")
+_PLACEHOLDER = re.compile("\0([0-9]+)\0")
+"""No text of an experiment has the character in it (see `fit`)."""
 _FORMS = "write ${key}, or ${oc.env:NAME} in a path"
 
 
 class Unresolved(Exception):
     """A reference that leads nowhere; the text says why."""
-
-
-@dataclass(frozen=True)
-class _Reference:
-    inner: str
 
 
 def has_references(value: object) -> bool:
@@ -37,15 +36,29 @@ def escaped(text: str) -> str:
     return _OPEN.sub(lambda match: match[1] * 2 + r"\${", text)
 
 
-@dataclass(frozen=True)
 class References:
     """Follows the references of one configuration."""
 
-    values: Mapping[str, object]
-    """Key -> its value as it is written, for those that have references."""
-    value_of: Callable[[str], object]
-    """The value of any other key. Raises Unresolved."""
-    _chain: list[str] = field(default_factory=list)
+    def __init__(self, values: Mapping[str, object], value_of: Callable[[str], object]) -> None:
+        """
+        Args:
+            values: key -> its value as it is written, for those that have references.
+            value_of: the value of any other key. Raises Unresolved.
+        """
+        from omegaconf import OmegaConf  # here, because most experiments have no references
+
+        self._variables: list[FromEnvironment] = []
+        self._wrong: dict[str, Unresolved] = {}
+        self._tree = OmegaConf.create()
+        for key, value in values.items():
+            try:
+                named: set[str] = set()
+                written = _each_text(value, partial(self._without_variables, key, named))
+                for other in named - values.keys():
+                    OmegaConf.update(self._tree, other, _each_text(value_of(other), escaped), merge=False)
+                OmegaConf.update(self._tree, key, written, merge=False)
+            except Unresolved as error:
+                self._wrong[key] = error
 
     def resolved(self, key: str) -> object:
         """The value of a key, every reference in it followed.
@@ -53,69 +66,55 @@ class References:
         Raises:
             Unresolved: one leads nowhere, or in a circle.
         """
-        if key not in self.values:
-            return self.value_of(key)
-        if key in self._chain:
-            raise Unresolved(f"it leads in a circle: {' → '.join([*self._chain[self._chain.index(key) :], key])}")
-        self._chain.append(key)
+        from omegaconf import ListConfig, OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+
+        if key in self._wrong:
+            raise self._wrong[key]
         try:
-            return self._expanded(self.values[key], key)
-        finally:
-            self._chain.pop()
+            value = OmegaConf.select(self._tree, key)
+            if isinstance(value, ListConfig):
+                value = OmegaConf.to_container(value, resolve=True)
+        except (OmegaConfBaseException, RecursionError) as error:
+            raise Unresolved(str(error).partition("\n")[0]) from None
+        return _each_text(value, self._with_variables)
 
-    def _expanded(self, value: Any, key: str) -> object:
-        if isinstance(value, list):
-            return [self._expanded(entry, key) for entry in value]
-        if not has_references(value):
-            return value
-        parts = [self._followed(part, key) if isinstance(part, _Reference) else part for part in _parts(value)]
-        return parts[0] if len(parts) == 1 else _joined(parts)
-
-    def _followed(self, reference: _Reference, key: str) -> object:
-        inner = reference.inner.strip()
-        if ":" in inner:
-            return _variable(inner)
-        dots = len(inner) - len(inner.lstrip("."))
-        if dots:  # seen from the section that the key stands in
-            inner = ".".join([*key.split(".")[:-dots], inner.lstrip(".")])
-        return self.resolved(inner)
-
-
-def _variable(inner: str) -> FromEnvironment:
-    match = _VARIABLE.fullmatch(inner)
-    if match is None:
-        name = inner.partition(":")[0]
-        raise Unresolved(f"'{name}' is not available; {_FORMS}")
-    value = os.environ.get(match[1], match[2])
-    if value is None:
-        raise Unresolved(f"the environment variable {match[1]} is not set")
-    return FromEnvironment(value, f"${{{inner}}}")
-
-
-def _parts(text: str) -> list[object]:
-    """The text in pieces: texts, and references between them."""
-    parts: list[object] = []
-    position = 0
-    while (start := _OPEN.search(text, position)) is not None:
-        backslashes = len(start[1])
-        parts.append(text[position : start.start()] + "\\" * (backslashes // 2) + ("${" if backslashes % 2 else ""))
-        position = start.end()
-        if backslashes % 2 == 0:
-            inner = _INNER.match(text, position)
-            if inner is None:
+    def _without_variables(self, key: str, named: set[str], text: str) -> str:
+        """The text with placeholders for its variables; the keys that it refers to are added to `named`."""
+        marked = _VARIABLE.sub(self._placeholder, text)
+        for opening in _OPEN.finditer(marked):
+            if len(opening[1]) % 2:  # escaped
+                continue
+            name = _NAME.match(marked, opening.end())
+            if name is None:
                 raise Unresolved(f"after ${{, expected a key and }}; {_FORMS}")
-            parts.append(_Reference(inner[1]))
-            position = inner.end()
-    return [part for part in [*parts, text[position:]] if part != ""]
+            if name[2]:
+                raise Unresolved(f"'{name[1]}' is not available; {_FORMS}")
+            dots = len(name[1]) - len(name[1].lstrip("."))  # seen from the section that the key stands in
+            named.add(".".join([*key.split(".")[:-dots], name[1].lstrip(".")]) if dots else name[1])
+        return marked
+
+    def _placeholder(self, match: re.Match[str]) -> str:
+        backslashes, written, name, default = match.groups()
+        if len(backslashes) % 2:
+            return match[0]
+        value = os.environ.get(name, default)
+        if value is None:
+            raise Unresolved(f"the environment variable {name} is not set")
+        self._variables.append(FromEnvironment(value, written))
+        return f"{backslashes}\0{len(self._variables) - 1}\0"
+
+    def _with_variables(self, text: str) -> str:
+        """The text with the values for its placeholders."""
+        if "\0" not in text:
+            return text
+        pieces = _PLACEHOLDER.split(text)  # texts, and between them numbers of variables
+        used = [self._variables[int(piece)] if index % 2 else piece for index, piece in enumerate(pieces)]
+        written = (piece.written if isinstance(piece, FromEnvironment) else escaped(piece) for piece in used)
+        return FromEnvironment("".join(used), "".join(written))
 
 
-def _joined(parts: list[object]) -> str:
-    for part in parts:
-        if isinstance(part, list):
-            raise Unresolved("a list cannot be a part of a text")
-    text = "".join(map(spelled, parts))
-    if not any(isinstance(part, FromEnvironment) for part in parts):
-        return text
-    return FromEnvironment(
-        text, "".join(part.written if isinstance(part, FromEnvironment) else escaped(spelled(part)) for part in parts)
-    )
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_each_text(entry, change) for entry in value]
+    return change(value) if isinstance(value, str) else value
