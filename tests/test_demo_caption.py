@@ -50,7 +50,7 @@ def test_caption_prints_a_line_per_image(demo: RunDirectory) -> None:
     assert one.returncode == 0, one.stderr
     assert two.stdout.splitlines() == [f"{scene}: {one.stdout.strip()}"] * 2
     wrong = vlrouting("caption", demo.artifact, "not_there.png")
-    assert wrong.returncode == 2 and "not_there.png: the image is missing" in wrong.stderr
+    assert wrong.returncode == 2 and "not_there.png: there is no such image" in wrong.stderr
     assert "Traceback" not in wrong.stderr
     asked = vlrouting("predict", demo.artifact, scene, "what is it?")
     assert asked.returncode == 2 and "trained for the task captioning; use `vlrouting caption`" in asked.stderr

@@ -72,7 +72,7 @@ def test_workers_end_with_an_iterator_that_is_collected(persistent: bool) -> Non
 def test_the_signals_of_a_scheduler_do_not_end_a_worker() -> None:
     loader: WorkerLoader[int] = WorkerLoader(Numbers(), num_workers=2, prefetch_factor=2)
     batches = iter(loader)
-    read = [int(next(batches))]
+    read = [int(next(batches)), int(next(batches))]  # one of each worker, so that both have started
     for worker in loader.workers:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
             os.kill(worker.pid or 0, number)
@@ -99,7 +99,10 @@ def test_another_error_stays_as_it_is() -> None:
 
 def write_with_workers(folder: Path) -> Path:
     return write_experiment(
-        folder, vision={"cache": False}, train={"workers": 2, "max_steps": 400}, data={"validation": None}
+        folder,
+        vision={"cache": False},
+        train={"workers": 2, "max_steps": 400, "checkpoint_every_steps": 5},
+        data={"validation": None},
     )
 
 
@@ -112,7 +115,8 @@ def test_a_run_whose_worker_is_killed(tmp_path: Path) -> None:
         until = time.monotonic() + 120
         while time.monotonic() < until and not list(run.glob("*/*/checkpoints/last.ckpt")):
             time.sleep(0.05)
-        os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid or 0, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()

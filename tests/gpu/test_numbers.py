@@ -51,9 +51,9 @@ def test_the_compiled_model_has_the_loss_and_gradients_of_the_eager_one(
     found = []
     for compiled in (False, True):
         if compiled:
-            task.model.compile(backend=BACKENDS[device])
+            task.task_model.model.compile(backend=BACKENDS[device])
         task.zero_grad()
-        loss = task.loss(batch)
+        loss = task.task_model.loss(batch)
         loss.backward()
         gradients = [parameter.grad for parameter in task.parameters() if parameter.grad is not None]
         found.append(torch.cat([loss.detach().view(1), *(gradient.flatten() for gradient in gradients)]))

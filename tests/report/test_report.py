@@ -97,8 +97,9 @@ def test_complete_without_its_metric_is_unreadable(tmp_path: Path) -> None:
     write_json_atomic(run.metrics, {"test/loss": 1.0})
     (row,) = collect(tmp_path)
     assert (row.status, row.main) == ("unreadable", None) and "has no 'test/vqa_accuracy'" in row.reason
+    assert collect(tmp_path / "nowhere") == []
     with pytest.raises(UserError, match="holds no runs"):
-        collect(tmp_path / "nowhere")
+        compare(tmp_path / "nowhere")
 
 
 def test_markdown(runs: Path) -> None:

@@ -14,7 +14,8 @@ from tests.data.datasets.official_files import edit_json
 from tests.tiny_backbones import save_tiny_roberta
 from vlrouting.config import DataConfig
 from vlrouting.data.datasets.read import read_splits
-from vlrouting.experiment import RunDirectory, UserError, load
+from vlrouting.data.example import DataError
+from vlrouting.experiment import RunDirectory, load
 from vlrouting.launch.in_process import train
 from vlrouting.metrics.gqa_evaluation import evaluate
 
@@ -113,5 +114,5 @@ def test_a_record_that_cannot_be_scored_is_found_before_training(world: Path) ->
         next(record for record in content.values() if record["isBalanced"]).pop("semantic")
 
     edit_json(world / ALL, broken)
-    with pytest.raises(UserError, match=r"data\.test: the split 'test_all' cannot be scored: question .* 'semantic'"):
+    with pytest.raises(DataError, match=r"test_all_questions\.json: question .* has no key 'semantic'"):
         run(world)

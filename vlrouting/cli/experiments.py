@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -234,12 +235,15 @@ def _submit(
 
 def _end(experiment: str, points: int, failed: dict[str, str], runs: Path) -> None:
     """The comparison, and what failed."""
-    _compare(experiment, runs)
+    from vlrouting.experiment import UserError
+
+    with suppress(UserError) if failed else nullcontext():  # there may be nothing left to compare
+        _compare(experiment, runs)
     if failed:
         from vlrouting.config.names import counted
+        from vlrouting.experiment.exit_status import ExitStatus
 
         listed = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
-        from vlrouting.experiment.exit_status import ExitStatus
 
         fail(f"{len(failed)} of {counted(points, 'point')} failed:\n{listed}", ExitStatus.FAILED)
 

@@ -66,12 +66,6 @@ IDLE_RULES = (
         ("data.answers",),
     ),
     IdleRule(
-        ("train.strategy",),
-        lambda config, _: config.train.processes == 1,
-        "one process trains the point",
-        ("train.devices", "train.nodes"),
-    ),
-    IdleRule(
         ("evaluate.vqa_variant",),
         lambda config, _: _metric(config) in ("captions", "gqa", "nlvr2"),
         "the dataset is not scored with VQA accuracy",

@@ -10,7 +10,7 @@ from rich.console import Console
 from vlrouting.experiment.disk import disk_error_text, is_lasting
 from vlrouting.report.console import standard_output
 from vlrouting.report.console_table import render_console
-from vlrouting.report.rows import Row, collect
+from vlrouting.report.rows import Row, collect, require_runs
 from vlrouting.report.table import write_comparison
 
 PLOT = "comparison.png"
@@ -29,6 +29,7 @@ def compare(experiment_runs: Path, metrics: Sequence[str] | None = None, console
     """
     console = console or standard_output()
     rows = collect(experiment_runs)
+    require_runs(experiment_runs, rows)
     render_console(rows, metrics, console)
     try:
         written = _written(experiment_runs, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,18 +96,22 @@ class Group:
 
 
 def collect(experiment_runs: Path) -> list[Row]:
-    """Read `runs/<experiment>/`: complete rows first, each part sorted by name.
-
-    Raises:
-        UserError: it holds none, or is not there.
-    """
+    """Read `runs/<experiment>/`: complete rows first, each part sorted by name."""
     runs = [RunDirectory(path) for path in _folders(experiment_runs)]
     rows = [_row(run) for run in runs if run.config.exists() or run.run_json.exists()]
-    if not rows:
-        hint = did_you_mean(experiment_runs.name, (path.name for path in _folders(experiment_runs.parent)))
-        name = experiment_runs.name
-        raise UserError(f"{experiment_runs}/ holds no runs; train the experiment: vlrouting train {name}.{hint}")
     return sorted(rows, key=lambda row: (not row.complete, _by_value(row.variant)))
+
+
+def require_runs(experiment_runs: Path, rows: Sequence[Row]) -> None:
+    """
+    Raises:
+        UserError: there are no rows; an experiment with a similar name that has runs is named.
+    """
+    if not rows:
+        name = experiment_runs.name
+        others = (path.name for path in _folders(experiment_runs.parent) if path.name != name)
+        hint = did_you_mean(name, others)
+        raise UserError(f"{experiment_runs}/ holds no runs; train the experiment: vlrouting train {name}.{hint}")
 
 
 def _folders(path: Path) -> list[Path]:
