@@ -12,6 +12,7 @@ from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.launch.estimate import SweepEstimate, spelled_seconds
 from vlrouting.launch.open_points import still_open
 from vlrouting.progress_bar import say
+from vlrouting.training.device import free_memory
 from vlrouting.training.interruption import Cancelled, catch_signals
 from vlrouting.training.out_of_memory import memory_errors_explained
 from vlrouting.training.point import PointRun
@@ -61,6 +62,7 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
                 failed[point.name] = error_text(error)
                 say(f"{point.name} failed: {failed[point.name]}")
             estimate.ended(point.name, complete=point.name not in failed)
+            free_memory()
     return failed
 
 
