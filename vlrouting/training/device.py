@@ -62,7 +62,7 @@ def free_memory() -> None:
     """Give back what earlier points held: a model and its hooks refer to one another, so only the garbage collector
     frees them, and it may not run before the next model is on the GPU."""
     gc.collect()
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
 
 
