@@ -80,8 +80,8 @@ CHANGES = {
         ("    if (text[position:] + file.read(BLOCK)).strip():", "    if False:", "what follows the object is ignored"),
     ],
     "vlrouting/data/datasets/json_records.py": [
-        ("if type(value) in kinds and", "if isinstance(value, kinds) and", "true is an integer"),
-        ("(blank or type(value) is not str or value.strip())", "True", "a blank text is read"),
+        ("if type(value) in kinds:", "if isinstance(value, kinds):", "true is an integer"),
+        ("if blank or _VISIBLE.search(value):", "if True:", "a blank text is read"),
         (
             "        if not line.strip():\n            continue",
             "        if not line.strip():\n            break",
@@ -197,7 +197,6 @@ CHANGES = {
             "a resumed run begins the data anew",
         ),
         ("batch.loss_tokens = chosen.loss_tokens", "pass", "a mean of means"),
-        ("signal.signal(number, signal.SIG_IGN)", "pass", "a stop kills the workers before the step is saved"),
         ("self.config.micro_batches)", "1)", "selectors see batches that do not fit into memory"),
         ("num_workers=workers,", "num_workers=0,", "train.workers is ignored"),
     ],

@@ -184,8 +184,8 @@ CHANGES = {
         ("        if not present:", "        if False:", "a folder without weights passes"),
     ],
     "vlrouting/doctor/features.py": [
-        ("if set(listed) == images:", "if True:", "any cache is this one's"),
-        ("len(array) == rows else", "True else", "a truncated cache passes"),
+        ("if found.row.keys() == images:", "if True:", "any cache is this one's"),
+        ("                found.verify()\n", "", "a damaged cache passes"),
     ],
     "vlrouting/experiment/disk.py": [
         ("(path, *path.parents)", "(path,)", "a folder that is still to be made is refused"),

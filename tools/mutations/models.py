@@ -160,8 +160,8 @@ CHANGES = {
             "an artifact that does not fit leaves its bottlenecks",
         ),
         (
-            'places=stored_places(config),\n        unfreeze=config["unfreeze"],',
-            'unfreeze=config["unfreeze"],',
+            "attach(backbone, configs, places=places, unfreeze=",
+            "attach(backbone, configs, unfreeze=",
             "load attaches the kind's own choice",
         ),
     ],
@@ -173,7 +173,11 @@ CHANGES = {
     "vlrouting/bottleneck/artifact.py": [
         ("if wanted[name].shape != tensors[name].shape:", "if False:", "a tensor of another shape is found too late"),
         ('if getattr(child, "measured", False):', "if False:", "the artifact lacks the statistics of the images"),
-        ("if version != SCHEMA_VERSION:", "if False:", "an artifact of a later version is read"),
+        (
+            "if isinstance(version, bool) or version not in (1, SCHEMA_VERSION):",
+            "if False:",
+            "an artifact of a later version is read",
+        ),
         ("[LAYER_NORMS] if norms else []", "[LAYER_NORMS]", "an artifact of version 1 trains norms that were frozen"),
         (
             "parameter.data for name, parameter in module.named_parameters() if parameter.requires_grad",
@@ -194,15 +198,15 @@ CHANGES = {
         ),
     ],
     "vlrouting/bottleneck/activation_checkpointing.py": [
-        ("with self.slot.holding(context):", "if True:", "the recomputation sees another image, or none"),
+        ("with self.slot.holding(seen):", "if True:", "the recomputation sees another image, or none"),
     ],
     "vlrouting/backbones/feature_cache.py": [
-        ("    digest.update(encoder.transforms.encode())\n", "", "the key lacks the transforms"),
+        ("|{encoder.transforms}", "", "the key lacks the transforms"),
         ("|{fingerprint(encoder)}|", "|", "the key lacks the weights"),
         ("|{stat.st_mtime_ns}", "", "the key lacks the file's time"),
         ("|{stat.st_size}|", "|", "the key lacks the file's size"),
-        ("|{encoder.preprocessing}", "", "the key lacks the preprocessing"),
-        ('if not (place / "index.json").is_file():', "if True:", "the features are computed every time"),
+        ("{encoder.preprocessing}|", "", "the key lacks the preprocessing"),
+        ("if not (place / INDEX).is_file():", "if True:", "the features are computed every time"),
         ("squares / count - mean**2", "squares / count", "the deviation is the root mean square"),
     ],
     "vlrouting/backbones/vision.py": [
@@ -225,7 +229,7 @@ CHANGES = {
         ("freeze(model)\n    model.config", "model.config", "the language model is not frozen"),
         ('if config.attention != "auto":', "if False:", "language.attention is ignored"),
         ('"dtype": getattr(torch, config.dtype)', '"dtype": torch.float32', "language.dtype is ignored"),
-        ('{"revision": config.revision}', "{}", "language.revision is ignored"),
+        ('{"revision": config.revision, ', "{", "language.revision is ignored"),
     ],
     "vlrouting/backbones/frozen.py": [
         ("torch.manual_seed(0)\n        yield", "yield", "random backbones differ from process to process"),

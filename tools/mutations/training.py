@@ -51,9 +51,16 @@ CHANGES = {
     "vlrouting/tasks/trained_state.py": [
         ("_trained_names(module) ^ checkpoint", "_trained_names(module) - checkpoint", "unexpected tensors pass"),
     ],
-    "vlrouting/training/assembly.py": [
+    "vlrouting/tasks/joint.py": [
         ("torch.manual_seed(config.seed)", "torch.manual_seed(0)", "the seed is ignored at initialisation"),
         ("    if config.train.gradient_checkpointing:\n", "    if False:\n", "gradient_checkpointing is ignored"),
+        (
+            "for name, targets in selection.places.items() if name in chosen",
+            "for name, targets in {}.items()",
+            "what a selector chose is ignored",
+        ),
+    ],
+    "vlrouting/training/assembly.py": [
         ("seed=parts.config.seed,", "seed=0,", "the order of the data does not depend on the seed"),
         ("if limit is None or limit >= len(examples):", "if True:", "evaluate.limit is ignored"),
         ("model.standardize.measure(*visual.statistics)", "pass", "standardize_visual changes nothing"),
@@ -61,11 +68,6 @@ CHANGES = {
             "scores[name] = metric(examples, config.evaluate)",
             "scores[name] = metric(examples, type(config.evaluate)())",
             "evaluate does not reach the metric",
-        ),
-        (
-            "for name, targets in selection.places.items() if name in chosen",
-            "for name, targets in {}.items()",
-            "what a selector chose is ignored",
         ),
         (
             "config.train.max_steps if config.train.max_steps is not None else (config.train.epochs or 1) * per_epoch",
@@ -91,14 +93,14 @@ CHANGES = {
         ("use_distributed_sampler=False,", "", "Lightning replaces the samplers"),
         ("num_sanity_val_steps=0,", "", "a validation before the training"),
         (
-            "callbacks=[Curves(train.log_every_steps), checkpoints, ",
-            "callbacks=[checkpoints, Curves(train.log_every_steps), ",
+            "            Curves(train.log_every_steps),\n            *stopping,\n            checkpoints,\n",
+            "            checkpoints,\n            Curves(train.log_every_steps),\n            *stopping,\n",
             "a kill after a checkpoint leaves a gap in the curves",
         ),
     ],
     "vlrouting/training/curves.py": [
         ("torch.stack(losses).sum()", "losses[0]", "the loss of one micro-batch"),
-        ("task.total_steps)", "0)", "test scores stand at step 0"),
+        ("task.trained_steps)", "0)", "test scores stand at step 0"),
     ],
     "vlrouting/training/device.py": [
         ('if train.precision != "auto":', "if True:", "auto is no precision"),
