@@ -156,6 +156,11 @@ CHANGES = {
         ('or "empty"\n    return re', 'or ""\n    return re', "an empty list has no name"),
     ],
     "vlrouting/experiment/compose.py": [
+        (
+            "composition.diagnostics += _contradictory(overrides, given)",
+            "pass",
+            "of two settings of one key the last one wins in silence",
+        ),
         ("composition.sweep.grid[key] = (composition.leaves[key],)", "pass", "an override does not pin an axis"),
         ("if base.resolve() in chain:", "if False:", "a cycle of extends never ends"),
         (
@@ -243,5 +248,87 @@ CHANGES = {
     ],
     "vlrouting/experiment/provenance.py": [
         ("None if changes is None else bool(changes)", "False", "a dirty tree is clean"),
+    ],
+    "vlrouting/experiment/references.py": [
+        ("if len(opening[1]) % 2:  # escaped", "if False:", "an escaped reference is followed"),
+        ("            if name[2]:\n", "            if False:\n", "OmegaConf's resolvers can be called"),
+        (
+            '            raise Unresolved(f"the environment variable {name} is not set")\n',
+            '            value = ""\n',
+            "a variable that is not set is an empty path",
+        ),
+        (
+            'return FromEnvironment("".join(used), "".join(written))',
+            'return "".join(used)',
+            "a variable is written down as its value",
+        ),
+        (
+            "if len(backslashes) % 2:\n            return match[0]",
+            "if False:\n            return match[0]",
+            "an escaped variable is filled in",
+        ),
+        ("_each_text(value_of(other), escaped)", "value_of(other)", "a value that was read as text is followed again"),
+        ("if dots else name[1])", "if False else name[1])", "a relative reference leads elsewhere"),
+    ],
+    "vlrouting/experiment/safe_yaml.py": [
+        ("if len(content) > MOST_BYTES:", "if False:", "a file of gigabytes is read"),
+        ("if levels > MOST_LEVELS:", "if False:", "a file of any depth is read"),
+        ("if values > MOST_VALUES:", "if False:", "aliases make a small file large"),
+        (
+            'raise Unreadable("an alias contains itself", _line(node))',
+            "pass",
+            "an alias that contains itself never ends",
+        ),
+        ("if depth > MOST_OPEN:", "if False:", "thousands of brackets end the parser"),
+        ('content.decode("utf-8-sig")', 'content.decode("utf-8")', "a byte order mark is a part of the first key"),
+        ("if not isinstance(root, MappingNode):", "if False:", "a list is settings"),
+    ],
+    "vlrouting/prediction/requests.py": [
+        ("if wanted is not None and given != wanted:", "if False:", "one image for a pair is a traceback"),
+        ('if "://" in text:', "if False:", "a URL is a missing file"),
+        ("    if not text.strip():\n", "    if False:\n", "an empty question is answered"),
+        ("if not images or len(images) % per_example:", "if not images:", "the last image has no partner"),
+        (
+            "for group in groups for question in questions]",
+            "for question in questions for group in groups]",
+            "answers come in another order",
+        ),
+        ('raise UserError(f"line {number}: {error}")', "raise UserError(str(error))", "the line is not named"),
+        ("if unknown:\n", "if False:\n", "an unknown key of a line is passed over"),
+    ],
+    "vlrouting/prediction/stored.py": [
+        (
+            "    require_trust(plugins, folder / CONFIG_FILE, trust_plugins)\n",
+            "",
+            "an artifact runs the code that it names",
+        ),
+        ("if of_task != command:", "if False:", "a model for captions answers questions"),
+    ],
+    "vlrouting/prediction/location.py": [
+        (
+            "if path.is_file() and path.name in (CONFIG_FILE, TENSOR_FILE):",
+            "if False:",
+            "a file of an artifact is not its artifact",
+        ),
+        ("    if _is_run(path):\n        return _of_run(path)\n", "", "a run directory is no artifact"),
+        ("if given in known_experiments():", "if False:", "an experiment that was not trained is a missing folder"),
+    ],
+    "vlrouting/prediction/predictor.py": [
+        (".to(self.device).eval()\n", ".to(self.device)\n", "answers come with dropout"),
+        ("max(0, len(found) - data.max_text_tokens)", "0", "a question is cut in silence"),
+        ('            seed_step(self.config.seed, "predict", number)\n', "", "noise does not repeat"),
+        ("training=False)\n", "training=True)\n", "targets are asked of questions without answers"),
+        ("if len(groups) != len(question):", "if False:", "questions without images are a traceback"),
+        ("        with torch.random.fork_rng(devices=gpus):", "        if True:", "the caller's randomness changes"),
+        (
+            "    require_same_weights(stored, described_backbones(backbones, model, config), str(artifact.folder))\n",
+            "",
+            "other backbones answer",
+        ),
+        (
+            "return shown(image) if isinstance(image, Image.Image)",
+            "return image if isinstance(image, Image.Image)",
+            "an opened image is another than its file",
+        ),
     ],
 }
