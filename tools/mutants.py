@@ -15,6 +15,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,8 @@ RESULTS = REPOSITORY / "build" / "mutants.jsonl"
 QUICK, SLOW = "not slow and not gpu and not slurm", "slow and not gpu and not slurm"
 GOLDEN = ("tests/golden", "tests/training/test_every_option.py")
 """Notice changes of what a run computes."""
+FAULTY = ("backbones", "config", "data", "experiment", "launch", "models", "training")
+"""Packages that `tests/faults` asks through the command line, without importing their modules."""
 PRELOADED = (
     "vlrouting.cli",
     "vlrouting.launch.worker",
@@ -44,6 +47,8 @@ PRELOADED = (
 """Bring in every library; the repository's own modules are imported anew, with the mutation in one of them."""
 SECONDS = {"quick": 600, "rest": 3600}
 """Time limits: a mutation that never ends is noticed."""
+MOST_BYTES = 6 << 30
+"""Of memory: a mutation must not fill that of the machine."""
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -56,7 +61,7 @@ class Result:
     new: str
     breaks: str
     outcome: str
-    """noticed, survived, timeout (which counts as noticed), or unknown where pytest itself failed."""
+    """noticed (also by a crash), survived, timeout (which counts as noticed), or unknown where pytest itself failed."""
     test: str
     """The first that failed."""
     seconds: float
@@ -64,7 +69,7 @@ class Result:
 
 def tests_of(path: str, root: Path = REPOSITORY) -> list[list[str]]:
     """Test files for a source file, in the order in which they are run: those named after it, those beside them, those
-    that import it, golden runs."""
+    that import it, those of faults, golden runs."""
     source = Path(path)
     mirrored = Path("tests", *source.parts[1:-1])
     parent, _, name = ".".join(source.with_suffix("").parts).removesuffix(".__init__").rpartition(".")
@@ -76,8 +81,9 @@ def tests_of(path: str, root: Path = REPOSITORY) -> list[list[str]]:
     imported = [file for file in files if importing.search((root / file).read_text(encoding="utf-8"))]
     computing = ("models", "bottleneck", "backbones", "tasks", "training", "config", "data", "routing", "transforms")
     golden = [Path(test) for test in GOLDEN if source.parts[1].removesuffix(".py") in computing]
+    faults = [file for file in files if file.parts[1] == "faults" and source.parts[1] in FAULTY]
     stages: list[list[str]] = []
-    for group in (named, beside, imported, golden[:1], golden[1:]):
+    for group in (named, beside, imported, golden[:1], faults, golden[1:]):
         known = {file for stage in stages for file in stage}
         if new := [str(file) for file in group if str(file) not in known]:
             stages.append(new)
@@ -110,6 +116,7 @@ def _be_pytest(copy: Path, arguments: Sequence[str], output: Path) -> None:
     import pytest
 
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
     with output.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -137,7 +144,9 @@ def examine(mutation: Mutation, copy: Path, fast: bool) -> Result:
             status, output = run_pytest(copy, arguments, seconds)
             first = _FAILED.search(output)
             test = first[1] if first else ""
-            outcome = {None: "timeout", 0: "survived", 1: "noticed", 2: "noticed", 5: "survived"}.get(status, "unknown")
+            outcome = {None: "timeout", 0: "survived", 1: "noticed", 2: "noticed", 5: "survived"}.get(
+                status, "noticed" if status is not None and status < 0 else "unknown"
+            )
             if outcome != "survived":
                 break
     finally:

@@ -48,12 +48,16 @@ _WORLD = {
     "validation": "val",
     "min_answer_count": 1,
 }
-_COLORS = {"root": "colors", "min_answer_count": 2, "validation": "val2014"}
+_COLORS = {"root": "colors", "validation": "val2014"}
 _CAPTIONS = {"name": "coco", "root": "captions", "train": "train", "validation": "val", "test": "test"}
 LORA = ("bottleneck.kind=lora", "bottleneck.rank=4", "bottleneck.routing=mul")
 """Overrides that most runs have; they are no part of the YAML, so that other kinds can be chosen, which lack a rank."""
 TASKS: dict[str, dict[str, Any]] = {
-    "vqa_classification": {"data": _COLORS, "language": {"name": "roberta"}, "train": {"max_steps": 24}},
+    "vqa_classification": {
+        "data": {**_COLORS, "min_answer_count": 2},
+        "language": {"name": "roberta"},
+        "train": {"max_steps": 24},
+    },
     "vqa_generation": {
         "task": "vqa_generation",
         "data": {**_COLORS, "prompt": "the {text} picture"},

@@ -46,12 +46,17 @@ class Option:
 
 def option_trace(files: Mapping[str, Path], runs: Path, option: Option) -> Trace:
     """The run with the option."""
-    return trace(files[option.task], runs, "train.max_steps=4", *option.beside, *option.change.split())
+    return trace(files[option.task], runs, *_merged("train.max_steps=4", *option.beside, *option.change.split()))
 
 
 def base_trace(files: Mapping[str, Path], runs: Path, option: Option) -> Trace:
     """The run that the option is compared with."""
-    return trace(files[option.task], runs, "train.max_steps=4", *option.beside, *option.against)
+    return trace(files[option.task], runs, *_merged("train.max_steps=4", *option.beside, *option.against))
+
+
+def _merged(*overrides: str) -> list[str]:
+    """One override for each key, the last: a command line that sets a key twice is refused."""
+    return list({override.partition("=")[0]: override for override in overrides}.values())
 
 
 _PLAIN = ("bottleneck.kind=lora", "bottleneck.rank=4")
@@ -187,6 +192,8 @@ ELSEWHERE = {
     "select.batches": "tests/training/test_assembly.py",
     "train.devices": _PROCESSES,
     "train.nodes": "tests/launch/slurm/test_script.py",
+    "train.early_stopping": "tests/training/test_early_stopping.py",
+    "train.logger": "tests/training/test_loggers.py",
     "train.strategy": "tests/gpu/test_runs.py",
     "train.accelerator": "tests/training/test_device.py",
     "evaluate.spice": "tests/metrics/test_caption_score.py",

@@ -80,8 +80,8 @@ CHANGES = {
         ("    if (text[position:] + file.read(BLOCK)).strip():", "    if False:", "what follows the object is ignored"),
     ],
     "vlrouting/data/datasets/json_records.py": [
-        ("if type(value) in kinds and", "if isinstance(value, kinds) and", "true is an integer"),
-        ("(blank or type(value) is not str or value.strip())", "True", "a blank text is read"),
+        ("if type(value) in kinds:", "if isinstance(value, kinds):", "true is an integer"),
+        ("if blank or _VISIBLE.search(value):", "if True:", "a blank text is read"),
         (
             "        if not line.strip():\n            continue",
             "        if not line.strip():\n            break",
@@ -104,6 +104,23 @@ CHANGES = {
         ),
     ],
     "vlrouting/data/datasets/image_paths.py": [
+        (" and _LEADS_OUT.search(value)", " and False", "a data file names files outside of the data root"),
+        (
+            "        if target is not None:\n            raise",
+            "        if False:\n            raise",
+            "links lead out of the data root",
+        ),
+        (
+            'path.startswith(base.rstrip("/") + "/")',
+            "path.startswith(base)",
+            "a folder whose name begins alike is inside",
+        ),
+        (' or links.get("")', "", "a folder that is a link leads out of the data root"),
+        (
+            "(root, root.joinpath(*top), root / self.folder())",
+            "(root, root / self.folder())",
+            "a user's link to the images is refused",
+        ),
         ("if any(names <= used for names in self.identify):", "if used:", "several records get one image"),
     ],
     "vlrouting/data/datasets/recipe_folder.py": [
@@ -111,6 +128,26 @@ CHANGES = {
         ("            shutil.rmtree(unfinished)", "            pass", "what a kill left is kept"),
     ],
     "vlrouting/data/images.py": [
+        (
+            "return _as_shown(_upright(image, _orientation(image)), image, path)",
+            "return _as_shown(image, image, path)",
+            "images lie on their side",
+        ),
+        (
+            'Image.new("RGBA", rgba.size, "white")',
+            'Image.new("RGBA", rgba.size, "black")',
+            "what is transparent is black",
+        ),
+        ('image.convert("I")) / 65535', 'image.convert("I")) / 255', "16 bits are white"),
+        ("6: Image.Transpose.ROTATE_270,", "6: Image.Transpose.ROTATE_90,", "images stand on their head"),
+        ("        brightness = 1 - brightness\n", "        pass\n", "a TIFF where white is zero is a negative"),
+        ('and "adobe" not in opened.info', "and False", "a plain JPEG in CMYK is a negative"),
+        (
+            "    except Exception:\n        return 1\n",
+            "    except ZeroDivisionError:\n        return 1\n",
+            "a damaged tag makes an image unreadable",
+        ),
+        ("gray[np.rint(brightness * 65535) == transparent] = 255", "pass", "what is transparent in gray is not white"),
         ('image.convert("RGB")', 'image.convert("L").convert("RGB")', "images are gray"),
     ],
     "vlrouting/data/loading/batch.py": [
@@ -197,8 +234,28 @@ CHANGES = {
             "a resumed run begins the data anew",
         ),
         ("batch.loss_tokens = chosen.loss_tokens", "pass", "a mean of means"),
-        ("signal.signal(number, signal.SIG_IGN)", "pass", "a stop kills the workers before the step is saved"),
         ("self.config.micro_batches)", "1)", "selectors see batches that do not fit into memory"),
         ("num_workers=workers,", "num_workers=0,", "train.workers is ignored"),
+    ],
+    "vlrouting/data/datasets/json_text.py": [
+        ("parse_constant=Unusable, ", "", "NaN is a number"),
+        ("if len(found) != len(pairs):", "if False:", "of two equal keys the second wins"),
+        ("if text[end:].strip():", "if False:", "what follows the JSON is ignored"),
+        ('encoding="utf-8-sig")\n    except', 'encoding="utf-8")\n    except', "a byte order mark is no JSON"),
+        (
+            "    if text.isascii():\n        return None\n",
+            "    if True:\n        return None\n",
+            "half of a surrogate pair is text",
+        ),
+        (
+            "        except RecursionError:\n            raise Inv",
+            "        except ZeroDivisionError:\n            raise Inv",
+            "a file that nests deeply is a traceback",
+        ),
+        (
+            "except ValueError:  # Python refuses",
+            "except ZeroDivisionError:  # Python refuses",
+            "thousands of digits are a traceback",
+        ),
     ],
 }

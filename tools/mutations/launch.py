@@ -184,11 +184,30 @@ CHANGES = {
         ("        if not present:", "        if False:", "a folder without weights passes"),
     ],
     "vlrouting/doctor/features.py": [
-        ("if set(listed) == images:", "if True:", "any cache is this one's"),
-        ("len(array) == rows else", "True else", "a truncated cache passes"),
+        ("if found.row.keys() == images:", "if True:", "any cache is this one's"),
+        ("                found.verify()\n", "", "a damaged cache passes"),
     ],
     "vlrouting/experiment/disk.py": [
         ("(path, *path.parents)", "(path,)", "a folder that is still to be made is refused"),
         ("FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}", "FULL = {errno.ENOSPC}", "a quota is no full disk"),
+    ],
+    "vlrouting/launch/killed.py": [
+        (
+            "if killer == signal.SIGKILL and memory_ran_out:",
+            "if killer == signal.SIGKILL:",
+            "every kill is one for memory",
+        ),
+        ('if processes > 1 else "killed"', 'if False else "killed"', "the rank that was killed is not named"),
+    ],
+    "vlrouting/launch/estimate.py": [
+        (
+            "        if complete:\n            self._done",
+            "        if True:\n            self._done",
+            "a point that failed at once makes the others short",
+        ),
+        ("self.waiting * mean", "0 * mean", "points that wait take no time"),
+        (" / self.at_once", "", "points that run at once run one after the other"),
+        ("max(0.0, seconds - (now - read))", "seconds", "the estimate stands still"),
+        ('if progress.phase == "training" and left is not None:', "if left is not None:", "preparing is training"),
     ],
 }

@@ -138,4 +138,36 @@ CHANGES = {
             "an error of the first process is not raised on the others",
         ),
     ],
+    "vlrouting/statistics.py": [
+        (
+            "replicates.mean(0).var(ddof=1) * groups / (groups - 1)",
+            "replicates.mean(0).var(ddof=1)",
+            "intervals of few clusters are too narrow",
+        ),
+        (
+            "of_seeds = values.var(ddof=1) / seeds",
+            "of_seeds = values.var() / seeds",
+            "the variance of three seeds is too small",
+        ),
+        (
+            "of_both = min(of_both, of_seeds, of_examples)",
+            "of_both = 0.0",
+            "what examples do from seed to seed is counted twice",
+        ),
+        ("stats.t.isf(significance / 2,", "stats.t.isf(significance,", "one-sided intervals"),
+        ("(len(p_values) - rank) * p_values[index]", "len(p_values) * p_values[index]", "Bonferroni for Holm"),
+        ("largest = max(largest, (", "largest = max(0.0, (", "adjusted p-values are not monotone"),
+        (
+            "_, group = np.unique(labels, return_inverse=True)",
+            "group = np.arange(len(labels))",
+            "examples of one image count as independent",
+        ),
+        (
+            "stats.t.isf(significance / 2, max(size - 1, 1))",
+            "stats.norm.isf(significance / 2)",
+            "a normal quantile for three seeds",
+        ),
+        (" + stats.norm.cdf((-half - difference) / error)", "", "power of no difference is half the error rate"),
+        ("if first.shape != second.shape:", "if False:", "other seeds are paired"),
+    ],
 }

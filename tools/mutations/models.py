@@ -47,6 +47,13 @@ CHANGES = {
     ],
     "vlrouting/bottleneck/context.py": [
         (
+            '        self._current: ContextVar[ForwardContext | None] = ContextVar("forward_context", default=None)\n',
+            "        from types import SimpleNamespace\n\n        held = [None]\n        self._current = SimpleNamespace(\n            get=lambda: held[-1], set=held.append, reset=lambda _: held.pop()\n        )\n",
+            "all threads share one context",
+        ),
+        ("self._current.reset(before)", "self._current.set(None)", "the end of an inner block ends the outer one"),
+        ("    def __reduce__(self)", "    def _reduce(self)", "a model with bottlenecks cannot be copied"),
+        (
             "if stale or self._versions != self._weight_versions():",
             "if False:",
             "the image is never projected anew after the weights moved",
@@ -160,8 +167,8 @@ CHANGES = {
             "an artifact that does not fit leaves its bottlenecks",
         ),
         (
-            'places=stored_places(config),\n        unfreeze=config["unfreeze"],',
-            'unfreeze=config["unfreeze"],',
+            "attach(backbone, configs, places=places, unfreeze=",
+            "attach(backbone, configs, unfreeze=",
             "load attaches the kind's own choice",
         ),
     ],
@@ -171,9 +178,34 @@ CHANGES = {
         ("        drop_context(self.model)\n", "", "a detached model keeps the checkpointing of its image"),
     ],
     "vlrouting/bottleneck/artifact.py": [
+        (
+            'if config.get("tensors_sha256") not in (None, _sha256(tensor_file)):',
+            "if False:",
+            "a flipped bit is a changed weight",
+        ),
+        (
+            'if other_weights(old.get("fingerprint"), new.get("fingerprint") or {}):',
+            "if False:",
+            "an artifact loads onto any weights",
+        ),
+        ("if math.prod(shape) > self.values:", "if False:", "a damaged number fills the memory"),
+        (
+            "    if bad := not_finite(tensors):\n        raise ValueError",
+            '    if bad := "":\n        raise ValueError',
+            "an artifact of NaN is written",
+        ),
+        (
+            "    if bad := not_finite(tensors):\n        raise ArtifactError",
+            '    if bad := "":\n        raise ArtifactError',
+            "an artifact of NaN is loaded",
+        ),
         ("if wanted[name].shape != tensors[name].shape:", "if False:", "a tensor of another shape is found too late"),
         ('if getattr(child, "measured", False):', "if False:", "the artifact lacks the statistics of the images"),
-        ("if version != SCHEMA_VERSION:", "if False:", "an artifact of a later version is read"),
+        (
+            "if isinstance(version, bool) or version not in (1, SCHEMA_VERSION):",
+            "if False:",
+            "an artifact of a later version is read",
+        ),
         ("[LAYER_NORMS] if norms else []", "[LAYER_NORMS]", "an artifact of version 1 trains norms that were frozen"),
         (
             "parameter.data for name, parameter in module.named_parameters() if parameter.requires_grad",
@@ -194,15 +226,26 @@ CHANGES = {
         ),
     ],
     "vlrouting/bottleneck/activation_checkpointing.py": [
-        ("with self.slot.holding(context):", "if True:", "the recomputation sees another image, or none"),
+        ("with self.slot.holding(seen):", "if True:", "the recomputation sees another image, or none"),
     ],
     "vlrouting/backbones/feature_cache.py": [
-        ("    digest.update(encoder.transforms.encode())\n", "", "the key lacks the transforms"),
+        ('f"{FORMAT}|', 'f"', "the key lacks the version"),
+        (
+            "            _require_finite(features, paths[done : done + len(features)], encoder)\n",
+            "",
+            "features of NaN are cached",
+        ),
+        (
+            "            error.filename = str(folder)\n",
+            "            pass\n",
+            "a full disk of the caches is told as that of the run",
+        ),
+        ("|{encoder.transforms}", "", "the key lacks the transforms"),
         ("|{fingerprint(encoder)}|", "|", "the key lacks the weights"),
         ("|{stat.st_mtime_ns}", "", "the key lacks the file's time"),
         ("|{stat.st_size}|", "|", "the key lacks the file's size"),
-        ("|{encoder.preprocessing}", "", "the key lacks the preprocessing"),
-        ('if not (place / "index.json").is_file():', "if True:", "the features are computed every time"),
+        ("{encoder.preprocessing}|", "", "the key lacks the preprocessing"),
+        ("if not (place / INDEX).is_file():", "if True:", "the features are computed every time"),
         ("squares / count - mean**2", "squares / count", "the deviation is the root mean square"),
     ],
     "vlrouting/backbones/vision.py": [
@@ -225,7 +268,7 @@ CHANGES = {
         ("freeze(model)\n    model.config", "model.config", "the language model is not frozen"),
         ('if config.attention != "auto":', "if False:", "language.attention is ignored"),
         ('"dtype": getattr(torch, config.dtype)', '"dtype": torch.float32', "language.dtype is ignored"),
-        ('{"revision": config.revision}', "{}", "language.revision is ignored"),
+        ('{"revision": config.revision, ', "{", "language.revision is ignored"),
     ],
     "vlrouting/backbones/frozen.py": [
         ("torch.manual_seed(0)\n        yield", "yield", "random backbones differ from process to process"),
@@ -303,5 +346,58 @@ CHANGES = {
     ],
     "vlrouting/transforms/__init__.py": [
         ("TRANSFORMS.load(name)(model, config)", "TRANSFORMS.load(name)", "transforms are not applied"),
+    ],
+    "vlrouting/bottleneck/fingerprint.py": [
+        ("{_sum_of_bits(values)}", "", "a change between the values of the sample does not show"),
+        (
+            "digest.update(sample.view(torch.uint8).cpu().numpy().tobytes())",
+            "pass",
+            "values that changed places do not show",
+        ),
+        (" and not tensor.requires_grad and", " and", "what trains is a part of the fingerprint"),
+        ("return bool(kept[dtype] != digest)", "return False", "an artifact loads onto any weights"),
+        (" and not name.startswith(tuple(bottlenecks))", "", "bottlenecks are a part of the fingerprint"),
+        ("short or _DTYPES}", "_DTYPES[:1]}", "float32 weights are not recognised in bfloat16"),
+    ],
+    "vlrouting/backbones/feature_file.py": [
+        (
+            "if _crc(self.array()[first : last + 1]) != self._checksums[block]:",
+            "if False:",
+            "a flipped bit of the features passes",
+        ),
+        ("if checksum != _checksum(index):", "if False:", "the images of a damaged index are taken"),
+        (
+            'if isinstance(index, dict) and index.get("format") != FORMAT:',
+            "if False:",
+            "a cache of an older version is called damaged",
+        ),
+        ("        rest = rest[whole:]\n", "        rest = None\n", "rows that do not fill a block are lost"),
+        ('if self._mapped.dtype != "<f4" or', "if", "features of another type are read"),
+    ],
+    "vlrouting/backbones/loading_workers.py": [
+        (
+            "        signal.signal(number, signal.SIG_IGN)\n",
+            "        pass\n",
+            "a stop kills the workers before the step is saved",
+        ),
+        (
+            "lambda *_: os._exit(0) if ending.value else None",
+            "lambda *_: os._exit(0)",
+            "a TERM to all ends the workers before the step is saved",
+        ),
+        ("            loader.end_workers()\n", "            pass\n", "the other workers stay where one was killed"),
+        ("        if reason is None:\n            raise\n", "", "every RuntimeError is one of the workers"),
+    ],
+    "vlrouting/models/finite.py": [
+        (
+            "if bool(wrong.any()):\n        raise NotFinite(what,",
+            "if False:\n        raise NotFinite(what,",
+            "features of NaN enter the model",
+        ),
+        (
+            "self._seen = seen if self._seen is None else self._seen | seen",
+            "self._seen = seen",
+            "NaN among earlier tokens is passed over",
+        ),
     ],
 }

@@ -2,6 +2,13 @@
 
 CHANGES = {
     "vlrouting/report/rows.py": [
+        ("_by_value(row.variant)", "row.variant", "lr=1e-05 stands behind lr=0.01"),
+        (
+            "if _NUMBER.fullmatch(value) else _digits(value))",
+            "if False else _digits(value))",
+            "values are sorted by their digits",
+        ),
+        ("if part.isdecimal() else (1, 0.0, part)", "if False else (1, 0.0, part)", "vit_16 stands before vit_8"),
         ("statistics.stdev(present)", "statistics.pstdev(present)", "the standard deviation of a population"),
         ("statistics.fmean(present)", "statistics.median(present)", "a median for the mean"),
         ("if len(present) < len(values):", "if not present:", "a mean over some of the seeds"),

@@ -51,9 +51,16 @@ CHANGES = {
     "vlrouting/tasks/trained_state.py": [
         ("_trained_names(module) ^ checkpoint", "_trained_names(module) - checkpoint", "unexpected tensors pass"),
     ],
-    "vlrouting/training/assembly.py": [
+    "vlrouting/tasks/joint.py": [
         ("torch.manual_seed(config.seed)", "torch.manual_seed(0)", "the seed is ignored at initialisation"),
         ("    if config.train.gradient_checkpointing:\n", "    if False:\n", "gradient_checkpointing is ignored"),
+        (
+            "for name, targets in selection.places.items() if name in chosen",
+            "for name, targets in {}.items()",
+            "what a selector chose is ignored",
+        ),
+    ],
+    "vlrouting/training/assembly.py": [
         ("seed=parts.config.seed,", "seed=0,", "the order of the data does not depend on the seed"),
         ("if limit is None or limit >= len(examples):", "if True:", "evaluate.limit is ignored"),
         ("model.standardize.measure(*visual.statistics)", "pass", "standardize_visual changes nothing"),
@@ -61,11 +68,6 @@ CHANGES = {
             "scores[name] = metric(examples, config.evaluate)",
             "scores[name] = metric(examples, type(config.evaluate)())",
             "evaluate does not reach the metric",
-        ),
-        (
-            "for name, targets in selection.places.items() if name in chosen",
-            "for name, targets in {}.items()",
-            "what a selector chose is ignored",
         ),
         (
             "config.train.max_steps if config.train.max_steps is not None else (config.train.epochs or 1) * per_epoch",
@@ -79,6 +81,13 @@ CHANGES = {
         ),
     ],
     "vlrouting/training/trainer.py": [
+        ("            FiniteNumbers(),\n", "", "a run of NaN trains on"),
+        ("            *stopping,\n            checkpoints,", "            checkpoints,", "early_stopping is ignored"),
+        (
+            "logger=make_loggers(train.logger, run),",
+            'logger=make_loggers(["tensorboard"], run),',
+            "train.logger is ignored",
+        ),
         ("precision=precision_of(train),", "", "precision is ignored"),
         ("gradient_clip_val=train.clip_norm,", "", "clip_norm is ignored"),
         ("accumulate_grad_batches=train.accumulate,", "", "every micro-batch is a step"),
@@ -91,14 +100,14 @@ CHANGES = {
         ("use_distributed_sampler=False,", "", "Lightning replaces the samplers"),
         ("num_sanity_val_steps=0,", "", "a validation before the training"),
         (
-            "callbacks=[Curves(train.log_every_steps), checkpoints, ",
-            "callbacks=[checkpoints, Curves(train.log_every_steps), ",
+            "            Curves(train.log_every_steps),\n            *stopping,\n            checkpoints,\n",
+            "            checkpoints,\n            Curves(train.log_every_steps),\n            *stopping,\n",
             "a kill after a checkpoint leaves a gap in the curves",
         ),
     ],
     "vlrouting/training/curves.py": [
         ("torch.stack(losses).sum()", "losses[0]", "the loss of one micro-batch"),
-        ("task.total_steps)", "0)", "test scores stand at step 0"),
+        ("task.trained_steps)", "0)", "test scores stand at step 0"),
     ],
     "vlrouting/training/device.py": [
         ('if train.precision != "auto":', "if True:", "auto is no precision"),
@@ -189,5 +198,64 @@ CHANGES = {
         ('("vision", repr(config.vision))', '("vision",)', "all points of a sweep share the first one's encoder"),
         ('("examples", repr(data), images)', '("examples", images)', "all points share the first one's data"),
         ("return images * int(features.shape[1])", "return int(features.shape[1])", "two images count as one"),
+    ],
+    "vlrouting/training/finite.py": [
+        ("if not math.isfinite(loss):", "if False:", "a loss of NaN is told as the gradient's"),
+        (
+            "if self._skipped > (SKIPPED_STEPS if scaled else 0):",
+            "if self._skipped > SKIPPED_STEPS:",
+            "a gradient of NaN trains on",
+        ),
+        ("if not math.isfinite(weights):", "if False:", "weights of NaN train on"),
+        ('_check_scores(task, "validation/", trainer.global_step)', "pass", "a validation score of NaN is passed over"),
+        ('_check_scores(task, "test/", task.total_steps)', "pass", "a test score of NaN is passed over"),
+        ("torch.distributed.all_reduce(loss)", "pass", "the other processes wait for the one that failed"),
+    ],
+    "vlrouting/training/out_of_memory.py": [
+        (
+            "(isinstance(error, OSError) and error.errno == errno.ENOMEM)",
+            "False",
+            "a mapping without memory is a traceback",
+        ),
+        ("any(sign in text for sign in _ON_HOST)", "False", "PyTorch without memory is a traceback"),
+        ("any(sign in text for sign in _ON_GPU)", "False", "cuBLAS without memory is a traceback"),
+    ],
+    "vlrouting/training/memory_remedy.py": [
+        ("if train.batch_size % (2 * train.micro_batches) == 0:", "if True:", "a remedy that is refused"),
+        ('if train.precision == "32-true":', "if True:", "a remedy that is taken already"),
+    ],
+    "vlrouting/training/reserved_space.py": [
+        ("file.write_bytes(os.urandom(RESERVED_BYTES))", "file.touch()", "on a full disk run.json cannot say why"),
+        ("            file.unlink()\n", "            pass\n", "the room is never freed"),
+    ],
+    "vlrouting/training/loggers.py": [
+        ("if at > self.steps.get(name, -1)}", "}", "steps are logged twice after a resume"),
+        ('content[: content.rfind(b"\\n") + 1]', "content", "half a line stays in metrics.csv"),
+        ("    def _check_log_dir_exists(self)", "    def _keep_what_is_there(self)", "a resume removes metrics.csv"),
+        ("self.steps |= dict.fromkeys(new, at)", "pass", "what was logged is forgotten"),
+        ("            writer.writerows(rows)\n", "", "a new column empties metrics.csv"),
+    ],
+    "vlrouting/training/early_stopping.py": [
+        ("min_delta=config.min_delta, ", "", "min_delta is ignored"),
+        ("patience=config.patience, ", "", "patience is ignored"),
+        ('mode="max"', 'mode="min"', "a score that rises ends the training"),
+        (
+            "    def on_train_epoch_end(self",
+            "    def on_train_epoch_ended(self",
+            "the end of the run is a validation more",
+        ),
+        (
+            '{**state_dict, "best_score": torch.tensor(state_dict["best_score"], dtype=torch.double)}',
+            '{**state_dict, "wait_count": 0, "best_score": torch.tensor(state_dict["best_score"], dtype=torch.double)}',
+            "a resumed run waits anew",
+        ),
+    ],
+    "vlrouting/training/selected.py": [
+        ("if self.is_first and not self.path.is_file():", "if self.is_first:", "a resumed run chooses again"),
+        (
+            "    with torch.random.fork_rng():\n        torch.manual_seed(config.seed)",
+            "    with torch.random.fork_rng():\n        torch.manual_seed(0)",
+            "the selector does not see the seed",
+        ),
     ],
 }
