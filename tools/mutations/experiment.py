@@ -55,9 +55,9 @@ CHANGES = {
             "settings of texts that no task writes",
         ),
         (
-            "lambda config, _: config.train.processes == 1,",
+            "lambda config, _: _is_local(config.language.name),",
             "lambda config, _: False,",
-            "a strategy for one process passes",
+            "a revision of a model on this machine passes",
         ),
         (
             "lambda config, key: not _bottleneck(config, key).routed,",
