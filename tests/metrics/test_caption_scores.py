@@ -461,3 +461,11 @@ def test_the_version_of_java_is_requested_once(tmp_path: Path, monkeypatch: pyte
     put_java(monkeypatch, tmp_path, f'echo $* >> {tmp_path}/asked; exec $JAVA "$@"')
     assert missing_requirements() == {} == missing_requirements()
     assert (tmp_path / "asked").read_text() == "-version\n"
+
+
+def test_a_score_that_is_no_number_is_listed_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SPICE has for some captions."""
+    scorers = {("CIDEr",): lambda *_: [(1.0, [1.0, 1.0])], ("SPICE",): lambda *_: [(float("nan"), [0.5, float("nan")])]}
+    monkeypatch.setattr("vlrouting.metrics.caption_scores._SCORERS", scorers)
+    found = score({"a": "a cat", "b": "a dog"}, {"a": ["a cat"], "b": ["a dog"]}, spice=True)
+    assert found.corpus == {"CIDEr": 1.0} and "image b" in found.not_computed["SPICE"]

@@ -14,6 +14,7 @@ Source: https://github.com/tylin/coco-caption, packaged as pycocoevalcap.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,6 +107,10 @@ def _add(
         scores.not_computed.update(dict.fromkeys(names, reason))
     else:
         for name, (corpus, images) in zip(names, values, strict=True):
+            if not math.isfinite(corpus):  # SPICE gives no value for some captions
+                image = next((image for image, value in zip(references, images, strict=True) if value != value), "?")
+                scores.not_computed[name] = f"its scorer gave no number for image {image}; check that caption"
+                continue
             scores.corpus[name] = float(corpus)
             for image, value in zip(references, images, strict=True):
                 scores.per_image[image][name] = float(value)

@@ -81,5 +81,5 @@ def _read_scores(path: Path) -> dict[int, float]:
 
 
 def _number(value: float | None) -> float:
-    """Not a number if SPICE gives no value, as in pycocoevalcap."""
+    """Not a number if SPICE gives no value, as in pycocoevalcap; `caption_scores` then lists SPICE as not computed."""
     return float("nan") if value is None else float(value)
