@@ -11,6 +11,7 @@ import typer
 
 from vlrouting.cli.app import app, fail
 from vlrouting.cli.loading import loading
+from vlrouting.config.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -189,4 +190,4 @@ def _print_json(request: Request, facts: dict[str, Any]) -> None:
 
 def _print(text: str) -> None:
     """A line; bytes of a file's name that are no text are escaped, as JSON does it."""
-    typer.echo(text.encode("utf-8", "backslashreplace").decode())
+    typer.echo(printable(text.encode("utf-8", "backslashreplace").decode()))

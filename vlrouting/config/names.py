@@ -44,3 +44,10 @@ def listed(names: Iterable[object], most: int = LISTED) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 point`, `1,203 points`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def printable(text: str) -> str:
+    """A line without control characters: a terminal would obey those that a model generates."""
+    return "".join(
+        letter if letter.isprintable() else " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from vlrouting.config.names import printable
+
 COLUMNS = 4
 CORRECT, WRONG, NEUTRAL = "#1a7f37", "#cf222e", "#333333"
 _LINE = 32
@@ -64,12 +66,12 @@ def _show_answer(axis: Axes, record: Mapping[str, Any]) -> None:
     truth = Counter(record["references"]).most_common(1)[0][0] if record["references"] else None
     correct = truth is None or record["prediction"] == truth
     answer = record["prediction"] if correct else f"{record['prediction']} (true: {truth})"
-    question = textwrap.fill(record["question"], _LINE)
-    axis.set_title(f"{question}\n{answer}", fontsize=9, color=CORRECT if correct else WRONG)
+    question = textwrap.fill(printable(record["question"]), _LINE)
+    axis.set_title(f"{question}\n{printable(answer)}", fontsize=9, color=CORRECT if correct else WRONG)
 
 
 def _show_caption(axis: Axes, record: Mapping[str, Any]) -> None:
-    axis.set_title(textwrap.fill(record["prediction"] or "(nothing)", _LINE), fontsize=9, color="black")
+    axis.set_title(textwrap.fill(printable(record["prediction"]) or "(nothing)", _LINE), fontsize=9, color="black")
     if record["references"]:
-        reference = textwrap.fill(record["references"][0], _LINE + 6)
+        reference = textwrap.fill(printable(record["references"][0]), _LINE + 6)
         axis.text(0.5, -0.03, reference, transform=axis.transAxes, ha="center", va="top", fontsize=7.5, color=NEUTRAL)
