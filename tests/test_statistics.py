@@ -41,6 +41,12 @@ def test_equal_examples_of_a_cluster_count_once() -> None:
     assert alone.standard_error == pytest.approx(once.standard_error / repeats**0.5, rel=0.05)
 
 
+def test_what_examples_do_from_seed_to_seed_counts_once() -> None:
+    """Independent scores have the standard error of as many independent numbers."""
+    found = interval(np.random.default_rng(0).normal(0, 1, (40, 400)), np.arange(400))
+    assert found.standard_error == pytest.approx((40 * 400) ** -0.5, rel=0.2)
+
+
 def test_a_corpus_score_is_made_of_sums() -> None:
     """A ratio of sums, as BLEU's precisions are: with equal denominators it is the mean of the ratios."""
     hits, of = RANDOM.integers(0, 10, (3, 60)).astype(float), np.full((3, 60), 10.0)

@@ -65,6 +65,12 @@ def test_this_machines_memory(tiny: Path, tmp_path: Path, monkeypatch: pytest.Mo
     only_problem(findings_of(tiny), "fault", "memory", "more than 1000 KiB", "smaller backbone")
     meminfo.write_text("MemTotal: 8000000 kB\nMemAvailable: 4000000 kB\n")
     assert problems(findings_of(tiny)) == []
+    config = experiment_in(tiny).points[0].config
+    need = sum(bytes_of(config, model_size(config, RunContext())).values())
+    meminfo.write_text(f"MemAvailable: {3 * need // 2048} kB\n")  # one and a half of them
+    assert problems(findings_of(tiny)) == []
+    only_problem(findings_of(tiny, "train.devices=2"), "fault", "memory", "to each of 2 processes")
+    meminfo.write_text("MemAvailable: 4000000 kB\n")
     job = {"SLURM_JOB_ID": "1", "SLURM_MEM_PER_NODE": "2"}
     only_problem(findings_of(tiny, environment=job), "fault", "memory", "more than 2.0 MiB")
 
