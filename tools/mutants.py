@@ -45,7 +45,7 @@ PRELOADED = (
     "tests.tiny_models",
 )
 """Bring in every library; the repository's own modules are imported anew, with the mutation in one of them."""
-SECONDS = {"quick": 600, "rest": 3600}
+SECONDS = {"quick": 300, "rest": 3600}
 """Time limits: a mutation that never ends is noticed."""
 MOST_BYTES = 6 << 30
 """Of memory: a mutation must not fill that of the machine."""
@@ -125,7 +125,9 @@ def _be_pytest(copy: Path, arguments: Sequence[str], output: Path) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in ("vlrouting", "tests", "tools")]:
         del sys.modules[name]
     sys.path[:] = [str(copy), *(entry for entry in sys.path if entry not in ("", str(REPOSITORY)))]
-    status = pytest.main(["-x", "-q", "--tb=no", "-p", "no:cacheprovider", *arguments])
+    status = pytest.main(
+        ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=100", *arguments]
+    )
     sys.stdout.flush()
     os._exit(int(status))
 
