@@ -121,7 +121,8 @@ def _be_pytest(copy: Path, arguments: Sequence[str], output: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.chdir(copy)
-    os.environ.update(PYTHONPATH=str(copy), OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1")
+    os.environ["PYTHONPATH"] = str(copy)
+    sys.dont_write_bytecode = False  # the next mutation compiles one file only
     for name in [name for name in sys.modules if name.partition(".")[0] in ("vlrouting", "tests", "tools")]:
         del sys.modules[name]
     sys.path[:] = [str(copy), *(entry for entry in sys.path if entry not in ("", str(REPOSITORY)))]
@@ -185,6 +186,7 @@ def main() -> None:
     options.results.touch()
     known = [Result(**json.loads(line)) for line in options.results.read_text(encoding="utf-8").splitlines()]
     done = {(result.path, result.old, result.new) for result in known}
+    os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1")  # which libraries read when they are imported
     for name in PRELOADED:
         importlib.import_module(name)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
