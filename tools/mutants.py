@@ -35,7 +35,7 @@ RESULTS = REPOSITORY / "build" / "mutants.jsonl"
 QUICK, SLOW = "not slow and not gpu and not slurm", "slow and not gpu and not slurm"
 GOLDEN = ("tests/golden", "tests/training/test_every_option.py")
 """Notice changes of what a run computes."""
-FAULTY = ("backbones", "config", "data", "experiment", "launch", "models", "training")
+FAULTY = ("backbones", "config", "data", "experiment", "launch", "models", "prediction", "training")
 """Packages that `tests/faults` asks through the command line, without importing their modules."""
 PRELOADED = (
     "vlrouting.cli",
