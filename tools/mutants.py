@@ -77,6 +77,7 @@ def tests_of(path: str, root: Path = REPOSITORY) -> list[list[str]]:
     every = sorted(file.relative_to(root) for file in (root / "tests").rglob("test_*.py"))
     files = [file for file in every if "slurm" not in file.parts[1]]
     named = [file for file in files if file.parent == mirrored and file.stem.startswith(f"test_{source.stem}")]
+    named += [file for file in files if file.parts[1] == "faults" and source.stem in file.stem]
     beside = [file for file in files if file.parent == mirrored and len(mirrored.parts) > 1]
     imported = [file for file in files if importing.search((root / file).read_text(encoding="utf-8"))]
     computing = ("models", "bottleneck", "backbones", "tasks", "training", "config", "data", "routing", "transforms")
