@@ -45,7 +45,7 @@ PRELOADED = (
     "tests.tiny_models",
 )
 """Bring in every library; the repository's own modules are imported anew, with the mutation in one of them."""
-SECONDS = {"quick": 300, "rest": 3600}
+SECONDS = {"quick": 600, "rest": 3600}
 """Time limits: a mutation that never ends is noticed."""
 MOST_BYTES = 6 << 30
 """Of memory: a mutation must not fill that of the machine."""
