@@ -92,7 +92,9 @@ def lost_workers_as(error_class: type[Exception], loaders: Iterable[WorkerLoader
         workers = [worker for loader in loaders for worker in loader.workers]
         with suppress(RuntimeError):  # PyTorch's, which may come only now
             if not isinstance(error, RuntimeError):
-                wait([worker.sentinel for worker in workers], _DYING_SECONDS)
+                ending = wait([worker.sentinel for worker in workers], _DYING_SECONDS)
+                for worker in workers:
+                    worker.join(_DYING_SECONDS if worker.sentinel in ending else 0)
         reason = next(filter(None, map(_end_of, workers)), None)
         if reason is None:
             raise
