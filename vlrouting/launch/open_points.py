@@ -21,7 +21,8 @@ def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> l
     """
     directories = {point.name: RunDirectory(runs / experiment.name / point.name) for point in points}
     for point in points:  # complete ones too: their numbers would be taken for those of the new settings
-        directories[point.name].refuse_other_settings(to_yaml(point.config))
+        if directories[point.name].config.exists():  # the YAML of ten thousand points takes seconds
+            directories[point.name].refuse_other_settings(to_yaml(point.config))
     found = [point for point in points if not directories[point.name].is_complete()]
     done = len(points) - len(found)
     say(f"{experiment.name}: {counted(len(points), 'point')}, {done} complete")
