@@ -46,6 +46,15 @@ def build(encoder: VisionEncoder, images: list[Path], folder: Path, **options: A
     return build_feature_cache(encoder, images, folder, load_image, batch_size=3, **options)
 
 
+def test_features_that_are_there_are_not_computed_again(
+    encoder: VisionEncoder, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build(encoder, images, tmp_path / "features")
+    monkeypatch.delattr(feature_cache, "_compute")
+    again = build(encoder, images, tmp_path / "features")
+    assert torch.equal(again(images), first(images))
+
+
 def test_the_features_are_those_of_the_encoder(encoder: VisionEncoder, images: list[Path], tmp_path: Path) -> None:
     cache = build(encoder, images, tmp_path / "features")
     pixels = torch.stack([encoder.transform(load_image(path)) for path in images])

@@ -19,7 +19,9 @@ from vlrouting.config import (
     TRANSFORMS,
     BottleneckConfig,
     DataConfig,
+    EvaluateConfig,
     ExperimentConfig,
+    GenerateConfig,
     SplitConfig,
     TrainConfig,
     TransformConfig,
@@ -157,6 +159,22 @@ def test_a_plug_ins_dataclass_is_checked_too(keys: dict[str, Any], key: str) -> 
 def test_a_transform_in_a_file(experiments: Path) -> None:
     write(experiments, "x", "train: {max_steps: 1}\nlanguage: {transforms: {thin: {ratio: .nan}}}\n")
     assert error_lines() == ["x.yaml:2: language.transforms.thin.ratio: nan is not a finite number"]
+
+
+def test_settings_of_sampling_and_of_beam_search_belong_to_them() -> None:
+    found = [check(GenerateConfig(**keys)) for keys in ({"temperature": 2.0}, {"top_p": 0.5}, {"length_penalty": 2.0})]
+    assert [problem.keys[0] for (problem,) in found] == ["sample", "sample", "beams"]
+    assert check(GenerateConfig(sample=True, temperature=2.0, beams=2, length_penalty=2.0)) == []
+
+
+def test_a_scale_belongs_to_parallel_adapters() -> None:
+    assert [problem.keys for problem in check(BottleneckConfig("adapter", scale=2.0))] == [("scale", "position")]
+    assert check(BottleneckConfig("adapter", scale=2.0, position="parallel")) == []
+
+
+def test_the_authors_defaults() -> None:
+    assert (DataConfig().min_answer_count, TrainConfig(max_steps=1).eps) == (9, 1e-6)
+    assert EvaluateConfig().checkpoint == "last"
 
 
 def test_the_ends_of_a_range() -> None:

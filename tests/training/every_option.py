@@ -141,6 +141,7 @@ TRAIN = (
     Option("train.batch_size", "train.batch_size=4"),
     Option("train.accumulate", "train.accumulate=2", SAME),
     Option("train.accumulate", "train.accumulate=4", SAME, GENERATION),
+    Option("train.accumulate", "train.accumulate=4", SAME, CAPTIONING, stored=False),  # texts of different lengths
     Option("train.lr", "train.lr=0.01", ("losses", "rates")),
     Option("train.schedule", "train.schedule=one_cycle", ("losses", "rates")),
     Option("train.schedule", "train.schedule=constant", ("losses", "rates")),

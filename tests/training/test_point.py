@@ -32,6 +32,7 @@ def test_a_run_leaves_what_the_contract_says(experiment: Make, run: Run) -> None
     assert info["status"] == "complete"
     for key in ("git_commit", "git_dirty", "packages", "device", "seed", "peak_memory_bytes", "samples_per_second"):
         assert key in info
+    assert info["samples_per_second"] > 0  # type: ignore[operator]
     assert info["main_metric"] == "test/vqa_accuracy"
     assert info["shown_metrics"] == {"test/vqa_accuracy": "VQA accuracy (official evaluation code, 2021 variant)"}
     metrics = done.read_metrics()

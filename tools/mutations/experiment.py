@@ -279,7 +279,6 @@ CHANGES = {
             "an alias that contains itself never ends",
         ),
         ("if depth > MOST_OPEN:", "if False:", "thousands of brackets end the parser"),
-        ('content.decode("utf-8-sig")', 'content.decode("utf-8")', "a byte order mark is a part of the first key"),
         ("if not isinstance(root, MappingNode):", "if False:", "a list is settings"),
     ],
     "vlrouting/prediction/requests.py": [
