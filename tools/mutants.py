@@ -35,7 +35,7 @@ RESULTS = REPOSITORY / "build" / "mutants.jsonl"
 QUICK, SLOW = "not slow and not gpu and not slurm", "slow and not gpu and not slurm"
 GOLDEN = ("tests/golden", "tests/training/test_every_option.py")
 """Notice changes of what a run computes."""
-FAULTY = ("backbones", "config", "data", "experiment", "launch", "models", "training")
+FAULTY = ("backbones", "config", "data", "experiment", "launch", "models", "prediction", "training")
 """Packages that `tests/faults` asks through the command line, without importing their modules."""
 PRELOADED = (
     "vlrouting.cli",
@@ -77,14 +77,16 @@ def tests_of(path: str, root: Path = REPOSITORY) -> list[list[str]]:
     every = sorted(file.relative_to(root) for file in (root / "tests").rglob("test_*.py"))
     files = [file for file in every if "slurm" not in file.parts[1]]
     named = [file for file in files if file.parent == mirrored and file.stem.startswith(f"test_{source.stem}")]
+    named += [file for file in files if file.parts[1] == "faults" and source.stem in file.stem]
     beside = [file for file in files if file.parent == mirrored and len(mirrored.parts) > 1]
     imported = [file for file in files if importing.search((root / file).read_text(encoding="utf-8"))]
     computing = ("models", "bottleneck", "backbones", "tasks", "training", "config", "data", "routing", "transforms")
     golden = [Path(test) for test in GOLDEN if source.parts[1].removesuffix(".py") in computing]
     faults = [file for file in files if file.parts[1] == "faults" and source.parts[1] in FAULTY]
     stages: list[list[str]] = []
-    for group in (named, beside, imported, golden[:1], faults, golden[1:]):
-        known = {file for stage in stages for file in stage}
+    last = golden[1:]  # takes longest
+    for group in (named, beside, imported, golden[:1], faults, last):
+        known = {file for stage in stages for file in stage} | {str(file) for file in last if group is not last}
         if new := [str(file) for file in group if str(file) not in known]:
             stages.append(new)
     return stages
@@ -121,11 +123,14 @@ def _be_pytest(copy: Path, arguments: Sequence[str], output: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.chdir(copy)
-    os.environ.update(PYTHONPATH=str(copy), OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1")
+    os.environ["PYTHONPATH"] = str(copy)
+    sys.dont_write_bytecode = False  # the next mutation compiles one file only
     for name in [name for name in sys.modules if name.partition(".")[0] in ("vlrouting", "tests", "tools")]:
         del sys.modules[name]
     sys.path[:] = [str(copy), *(entry for entry in sys.path if entry not in ("", str(REPOSITORY)))]
-    status = pytest.main(["-x", "-q", "--tb=no", "-p", "no:cacheprovider", *arguments])
+    status = pytest.main(
+        ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=100", *arguments]
+    )
     sys.stdout.flush()
     os._exit(int(status))
 
@@ -183,6 +188,7 @@ def main() -> None:
     options.results.touch()
     known = [Result(**json.loads(line)) for line in options.results.read_text(encoding="utf-8").splitlines()]
     done = {(result.path, result.old, result.new) for result in known}
+    os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1")  # which libraries read when they are imported
     for name in PRELOADED:
         importlib.import_module(name)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:

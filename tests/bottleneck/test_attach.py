@@ -85,6 +85,11 @@ COUNTS = [
     ("bert", BottleneckConfig("lora", rank=R, layers=[1]), 2 * 2 * R * D + NORMS // 2),
     ("bert", BottleneckConfig("adapter", rank=R, routing="mul"), 2 * 2 * (2 * R * D + R + D) + NORMS),
     ("gpt2", BottleneckConfig("adapter", rank=R, routing="add", shared=True), 2 * (2 * R * D + R + D) + NORMS),
+    (
+        "gpt2",
+        BottleneckConfig("adapter", rank=R, position="parallel", shared=True),
+        2 * (2 * R * D + R + D) + NORMS,
+    ),
     ("gpt2", BottleneckConfig("lora", rank=R, routing="add"), 2 * (2 * R * D + 2 * R * D) + NORMS),
     ("bert", BottleneckConfig("lora", rank=R, routing="cross_attention"), 2 * 2 * (2 * R * D + 4 * R * R) + NORMS),
     ("bert", BottleneckConfig("lora", rank=R, routing="mul", shared_down=False), 2 * 2 * 3 * R * D + NORMS),

@@ -159,6 +159,12 @@ def test_a_transform_in_a_file(experiments: Path) -> None:
     assert error_lines() == ["x.yaml:2: language.transforms.thin.ratio: nan is not a finite number"]
 
 
+def test_the_ends_of_a_range() -> None:
+    at_least, above = Range(least=1, most=3), Range(above=0, below=1)
+    assert [bool(at_least.objection(value)) for value in (0, 1, 3, 4)] == [True, False, False, True]
+    assert [bool(above.objection(value)) for value in (0, 0.5, 1)] == [True, False, True]
+
+
 def test_in_a_notebook() -> None:
     import torch
 

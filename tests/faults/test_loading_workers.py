@@ -90,6 +90,20 @@ def test_a_killed_worker_is_one_sentence(number: signal.Signals, remedy: str) ->
     assert ended_within(list(loader.workers))
 
 
+def test_a_pipe_that_breaks_is_a_killed_worker() -> None:
+    """PyTorch has not heard of the kill yet when the main process reads what a worker sends."""
+    loader: WorkerLoader[int] = WorkerLoader(Numbers(slow=10), num_workers=1)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        with pytest.raises(DataError, match="SIGKILL"), lost_workers_as(DataError, [loader]):
+            batches = iter(loader)
+            next(batches)
+            os.kill(loader.workers[0].pid or 0, signal.SIGKILL)
+            raise ConnectionResetError
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+
+
 def test_another_error_stays_as_it_is() -> None:
     loader: WorkerLoader[int] = WorkerLoader(Numbers(), num_workers=1)
     with pytest.raises(RuntimeError, match="something else"), lost_workers_as(DataError, [loader]):

@@ -117,6 +117,17 @@ def test_the_seed_decides_initialisation_order_and_dropout(files: Files) -> None
     assert losses[0] == losses[1] and len(set(losses)) == 3
 
 
+def test_a_test_draws_the_same_numbers_again(files: Files) -> None:
+    built = build(files["vqa_generation"], "generate.sample=true", "generate.temperature=3")
+    batch, texts = next(iter(built.data.test_dataloader())), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        built.task.on_test_epoch_start()
+        built.task.test_step(batch, 0)
+        texts.append(built.task._predicted)
+    assert texts[0] == texts[1] and len({text for _, text in texts[0]}) > 1
+
+
 def test_accumulation_cuts_a_batch_into_micro_batches(files: Files) -> None:
     for accumulate, size in ((1, 8), (2, 4)):
         built = build(files["vqa_classification"], f"train.accumulate={accumulate}")

@@ -267,7 +267,6 @@ CHANGES = {
             "if False:\n            return match[0]",
             "an escaped variable is filled in",
         ),
-        ("_each_text(value_of(other), escaped)", "value_of(other)", "a value that was read as text is followed again"),
         ("if dots else name[1])", "if False else name[1])", "a relative reference leads elsewhere"),
     ],
     "vlrouting/experiment/safe_yaml.py": [

@@ -8,9 +8,10 @@ import os
 import signal
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import RawValue
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
@@ -23,6 +24,8 @@ _REMEDIES = {
     "train.workers to a smaller number",
 }
 """Signal -> what to do about it."""
+_DYING_SECONDS = 5.0
+"""After its pipe has broken a killed process may still write its core file."""
 _OTHER_REMEDY = "run again with train.workers set to 0, which shows what is wrong"
 
 
@@ -77,6 +80,7 @@ def lost_workers_as(error_class: type[Exception], loaders: Iterable[WorkerLoader
     """A worker of these loaders that was killed is one sentence, and the others are ended.
 
     PyTorch raises its RuntimeError in whatever the main process does just then, in the middle of a training step too.
+    Where the main process was receiving a tensor, the broken pipe is the first that it hears of.
 
     Args:
         error_class: of the sentence.
@@ -84,8 +88,13 @@ def lost_workers_as(error_class: type[Exception], loaders: Iterable[WorkerLoader
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, ConnectionError, EOFError) as error:
         workers = [worker for loader in loaders for worker in loader.workers]
+        with suppress(RuntimeError):  # PyTorch's, which may come only now
+            if not isinstance(error, RuntimeError):
+                ending = wait([worker.sentinel for worker in workers], _DYING_SECONDS)
+                for worker in workers:
+                    worker.join(_DYING_SECONDS if worker.sentinel in ending else 0)
         reason = next(filter(None, map(_end_of, workers)), None)
         if reason is None:
             raise
