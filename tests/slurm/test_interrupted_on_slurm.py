@@ -46,10 +46,9 @@ def wait_for_step(run: RunDirectory, step: int) -> None:
     wait_for_progress(run, step)
 
 
-def kill_a_rank(job: str, rank: int) -> None:
-    """SIGKILL one process of a job; all nodes share this machine's processes."""
-    wanted = {f"SLURM_JOB_ID={job}", f"SLURM_PROCID={rank}"}
-    killed = 0
+def workers(job: str, rank: int) -> list[Path]:
+    """The folders in /proc of a job's processes with a rank; all nodes share this machine's processes."""
+    wanted, found = {f"SLURM_JOB_ID={job}", f"SLURM_PROCID={rank}"}, []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment = set((process / "environ").read_text().split("\0"))
@@ -57,9 +56,24 @@ def kill_a_rank(job: str, rank: int) -> None:
         except OSError:
             continue
         if wanted <= environment and "vlrouting.launch.worker" in command and "python" in command.split("\0")[0]:
-            os.kill(int(process.name), signal.SIGKILL)
-            killed += 1
-    assert killed == 1
+            found.append(process)
+    return found
+
+
+def kill_a_rank(job: str, rank: int) -> None:
+    """SIGKILL one process of a job."""
+    (process,) = workers(job, rank)
+    os.kill(int(process.name), signal.SIGKILL)
+
+
+def handles_a_notice(job: str, rank: int) -> bool:
+    """Whether a process has installed its handler: Python itself takes seconds to start on a busy machine."""
+    try:
+        (process,) = workers(job, rank)
+        (caught,) = (line for line in (process / "status").read_text().splitlines() if line.startswith("SigCgt:"))
+    except (OSError, ValueError):  # not there yet
+        return False
+    return bool(int(caught.split()[1], 16) & 1 << (signal.SIGUSR2 - 1))
 
 
 def job_id(cluster: Cluster, task: str) -> str:
@@ -101,6 +115,8 @@ def test_notice_requeue_killed_rank_and_time_limit(cluster: Cluster, folder: Cal
     jobs = {name: submit(cluster, place, *more.get(name, ()), "--runs", name) for name in runs}
 
     wait_for_progress(runs["starting"])  # a notice during the set-up: it waits for the first step
+    starting = job_id(cluster, f"{jobs['starting']}_0")
+    wait_until(lambda: handles_a_notice(starting, 0) and handles_a_notice(starting, 1), "no handler is installed")
     cluster.call("scancel", "--signal=USR2", f"{jobs['starting']}_0")
     wait_for_step(runs["usr2"], 30)
     cluster.call("scancel", "--signal=USR2", f"{jobs['usr2']}_0")
