@@ -1,4 +1,4 @@
-"""Commands on what training wrote: predict, caption, score. What is wrong is told before torch is imported."""
+"""Commands on what training wrote: predict, caption, score. Errors are reported before torch is imported."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _open(artifact: str, command: str, trust_plugins: bool) -> StoredArtifact:
 
 
 def _from_standard_input(stored: StoredArtifact, asks: bool) -> list[Request]:
-    """All lines at once: an invalid one is told before anything is loaded."""
+    """All lines at once: an invalid one is reported before anything is loaded."""
     from vlrouting.prediction.requests import read_requests, require_images
 
     try:

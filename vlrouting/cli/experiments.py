@@ -98,7 +98,7 @@ def sweep(
     at_once: Annotated[int | None, typer.Option(min=1, help="Most points at a time.")] = None,
     cluster: Annotated[str | None, typer.Option(help="slurm: a name in experiments/cluster/, or a YAML file.")] = None,
     only_missing: Annotated[
-        bool, typer.Option("--only-missing/--again", help="Skip what is complete; or move it to .old/ and start anew.")
+        bool, typer.Option("--only-missing/--again", help="Skip what is complete; or move it to .old/ and start again.")
     ] = True,
     dry_run: DryRun = False,
     runs: Runs = RUNS,

@@ -3,7 +3,7 @@
 Standard library only: `vlrouting validate` reads this without torch, and a notebook may build any section by hand.
 The type of a field says what it may hold: `rank: Annotated[int, Range(least=1)]`. `check(section)` returns what is
 wrong with the values and, by the section's own `problems()`, with combinations of them, as `Problem` objects rather
-than raising, so that a user is told of all at once.
+than raising, so that a user sees all of them at once.
 The registries (`KINDS`, `TASKS`, …) hold what can be chosen by name, plug-ins' entries included.
 """
 

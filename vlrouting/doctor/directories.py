@@ -49,17 +49,17 @@ def _of_point(point: Point, run: RunDirectory) -> Iterator[Finding]:
 
 def _checkpoints(point: Point, run: RunDirectory) -> Iterator[Finding]:
     """A run resumes from the last valid checkpoint; where all are damaged, it stops."""
-    anew = f"train this point again: rm -r '{run.last.parent}'"
+    again = f"train this point again: rm -r '{run.last.parent}'"
     there = [checkpoint for checkpoint in (run.last, run.previous) if checkpoint.is_file()]
     damaged = [checkpoint for checkpoint in there if _damaged(checkpoint)]
     if there and damaged == there:
-        yield Finding(FAULT, PLACE, f"{damaged[0]} is damaged, and there is no other to resume from", anew)
+        yield Finding(FAULT, PLACE, f"{damaged[0]} is damaged, and there is no other to resume from", again)
     elif run.last in damaged:
         found = f"{run.last} is damaged: the run resumes from {run.previous.name}"
-        yield Finding(WARNING, PLACE, found, f"let it, or {anew}")
+        yield Finding(WARNING, PLACE, found, f"let it, or {again}")
     if point.config.evaluate.checkpoint == "best" and not run.is_complete() and _damaged(run.best):
         found = f"{run.best} is damaged: unless a later validation is better, the test will fail"
-        yield Finding(WARNING, PLACE, found, anew)
+        yield Finding(WARNING, PLACE, found, again)
 
 
 def _damaged(checkpoint: Path) -> bool:

@@ -31,7 +31,7 @@ def room(sweep: PlannedSweep) -> Iterator[Finding]:
     wanted, unknown = _wanted(sweep)
     by_disk: dict[int, list[Path]] = {}
     for folder in wanted:
-        if write_problem(folder) is not None:  # which is told by itself
+        if write_problem(folder) is not None:  # which is reported on its own
             continue
         by_disk.setdefault(disk_of(folder), []).append(folder)
     for folders in by_disk.values():

@@ -66,7 +66,7 @@ def bytes_to_compute(config: ExperimentConfig, context: RunContext) -> int | Non
 
 
 def cached(config: ExperimentConfig, context: RunContext) -> Cached | None:
-    """The cache of the point's images, as far as it can be told without the encoder's weights; None where the images
+    """The cache of the point's images, as far as it can be known without the encoder's weights; None where the images
     are not known."""
     examples = reading(config, context).examples
     if examples is None:

@@ -1,4 +1,4 @@
-"""An experiment checked as a whole: all errors are told at once, before anything heavy is imported."""
+"""An experiment checked as a whole: all errors are reported at once, before anything heavy is imported."""
 
 from __future__ import annotations
 

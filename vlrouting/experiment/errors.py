@@ -1,4 +1,4 @@
-"""What a user is told when an experiment cannot run: every error at once, each with its place."""
+"""What a user reads when an experiment cannot run: every error at once, each with its place."""
 
 from __future__ import annotations
 

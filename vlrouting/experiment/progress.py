@@ -1,4 +1,4 @@
-"""How far a point is, told by the process that runs it to whoever watches: on this machine or over a shared disk."""
+"""How far a point is: written by the process that runs it, read by others on this machine or over a shared disk."""
 
 from __future__ import annotations
 

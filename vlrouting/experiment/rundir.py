@@ -160,7 +160,7 @@ class RunDirectory:
         try:
             run = self.read_run()
         except UserError as error:
-            log.warning("%s It is written anew.", error)
+            log.warning("%s It is written again.", error)
             run = {}
         write_json_atomic(self.run_json, {**run, **fields})
 

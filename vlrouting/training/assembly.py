@@ -54,7 +54,7 @@ def build_point(
         config: the point.
         inputs: shared by the points of the sweep.
         selection: the targets, as an artifact has them. Default: the bottlenecks' own, or the selector's choice.
-        selection_file: keeps the selector's choice; None chooses anew.
+        selection_file: keeps the selector's choice; None chooses again.
 
     Raises:
         DataError: the data are missing or broken.

@@ -1,7 +1,7 @@
 """`train.logger`: Lightning's loggers, made to continue over the attempts of a run.
 
 A resumed run repeats the steps after its checkpoint and gets the same numbers. `loggers.json` in the run directory
-remembers the last step of every curve, so that a logger that only adds is not told of a step twice; TensorBoard's files
+remembers the last step of every curve, so that a logger that only adds never gets a step twice; TensorBoard's files
 are cut back to the checkpoint instead (`event_files`).
 """
 
