@@ -83,9 +83,7 @@ class RunDirectory:
         self.metrics = self.path / "metrics.json"
         """Flat: {"test/vqa_accuracy": 61.2, …}."""
         self.predictions = self.path / "predictions.jsonl"
-        """A line per test example, sorted by id: `id`, `question`, `answer_type` and `question_type` (where there are
-        any), `prediction`, `references`, `image` or `images`, `cluster`, `score` and `scores` (see
-        `vlrouting.metrics.per_example`), and what the metric needs to be computed again."""
+        """A line per test example, sorted by id (see `vlrouting.tasks.prediction_records`)."""
         self.panel = self.path / "panel.png"
         """Test images with what was predicted."""
         self.artifact = self.path / "artifact"

@@ -10,12 +10,12 @@ from typing import Any
 import lightning
 from torch import Tensor
 
-from vlrouting.data.example import image_name
 from vlrouting.data.loading.batch import Batch
 from vlrouting.metrics.gathered import gathered_on_first_process, on_first_process
 from vlrouting.metrics.score import Score, Scores
 from vlrouting.models.not_finite import NotFinite
 from vlrouting.tasks.optimization import make_optimizer
+from vlrouting.tasks.prediction_records import prediction_records
 from vlrouting.tasks.randomness import seed_step
 from vlrouting.tasks.task import TaskModel
 from vlrouting.tasks.trained_state import keep_trained_state, require_trained_state
@@ -46,8 +46,7 @@ class TaskModule(lightning.LightningModule):
         scores: `validation/…` and `test/…` of the last pass over each. Lightning's own log would round them to float32.
         trained_steps: optimizer steps that the tested weights come from.
         tested: what the metric gave for the last test; None before.
-        predictions: after a test, on the first process, one record per example: what predictions.jsonl has (see
-            `vlrouting.metrics.per_example`).
+        predictions: after a test, on the first process, what predictions.jsonl has: one record per example.
     """
 
     def __init__(self, task_model: TaskModel, total_steps: int = 0, scores: Mapping[str, Score] | None = None) -> None:
@@ -108,40 +107,14 @@ class TaskModule(lightning.LightningModule):
         """Score the test split; the first process gets the records of all."""
         predictions = dict(gathered_on_first_process(self._predicted))
         self.tested = self._score("test", predictions)
-        self.predictions = self._records(predictions, self.tested) if self.global_rank == 0 else []
+        if self.global_rank == 0:
+            root = Path(self.task_model.inputs.config.data.root)
+            self.predictions = prediction_records(self.score["test"], predictions, self.tested, root)
 
     def _score(self, split: str, predictions: Mapping[int | str, str]) -> Scores:
         scores = on_first_process(lambda: self.score[split].compute(predictions))
         self.scores |= {f"{split}/{name}": value for name, value in scores.values.items()}
         return scores
-
-    def _records(self, predictions: Mapping[int | str, str], scores: Scores) -> list[dict[str, Any]]:
-        """The lines of predictions.jsonl."""
-        score = self.score["test"]
-        fields, root = score.fields(), Path(self.task_model.inputs.config.data.root)
-        records = []
-        for example in score.examples:
-            images = [str(path) for path in example.images]
-            named = {
-                "question": example.text,
-                "answer_type": example.answer_type,
-                "question_type": example.question_type,
-            }
-            numbers = {name: of[example.id] for name, of in scores.per_example.items() if example.id in of}
-            records.append(
-                {
-                    "id": example.id,
-                    **{name: text for name, text in named.items() if text},
-                    "prediction": predictions[example.id],
-                    "references": list(example.answers),
-                    **({"image": images[0]} if len(images) == 1 else {"images": images}),
-                    "cluster": score.cluster(example, [image_name(path, root) for path in example.images]),
-                    **fields.get(example.id, {}),
-                    **({"score": numbers[score.main]} if score.main in numbers else {}),
-                    **({"scores": numbers} if numbers else {}),
-                }
-            )
-        return records
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW over the trainable parameters, with the schedule stepped every optimizer step."""
