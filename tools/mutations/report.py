@@ -50,6 +50,22 @@ CHANGES = {
         ("random.Random(0).sample(", "random.Random().sample(", "every variant shows other images"),
         ("most_common(1)[0][0]", "most_common()[-1][0]", "the rarest answer is the true one"),
     ],
+    "vlrouting/report/score_check.py": [
+        ("TOLERANCE = 1e-9", "TOLERANCE = 1e-1", "what differs in the first digit is the same"),
+        ('stored["cluster"] = record.get("cluster")', 'stored["cluster"] = ""', "clusters are not compared"),
+        ("with suppress(DataError):  # the", "if False:  # the", "validity is never computed again"),
+        ("require_trust(list(map(str, plugins)), run.config, trust_plugins)", "pass", "plug-ins run unasked"),
+        (
+            "left_out = {LISTED_AS.get(key, key) for key in one_sided}",
+            "left_out = set()",
+            "METEOR without Java differs",
+        ),
+        ("len(stored) == len(computed) and all(", "all(", "fewer summands are the same"),
+    ],
+    "vlrouting/report/rescore.py": [
+        ('*folder.glob("tuning/*/run.json")', "", "tuning runs are not checked"),
+        ("if run.status() == COMPLETE}", "}", "incomplete runs are checked"),
+    ],
     "vlrouting/report/compare.py": [
         ("written = write_comparison(experiment_runs, rows)", "written: list[Path] = []", "no files"),
     ],
