@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -369,3 +370,14 @@ def test_it_needs_no_torch_and_no_images(run: RunDirectory) -> None:
     code = CODE.format(path=str(run.path))
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_code_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (REPOSITORY / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    done = write_run(RunDirectory(tmp_path / "runs/demo_caption/routing=mul"), "coco", *WORLDS["coco"])
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert f"mean={done.read_metrics()['test/Bleu_4']:.6f}"[:12] in capsys.readouterr().out
