@@ -65,7 +65,7 @@ class ExperimentConfig:
     @property
     def uses_image(self) -> bool:
         """Whether images are opened: not for noise, ones and the text-only baseline."""
-        return self.model.visual_input == "image"
+        return self.model.visual_input in ("image", "shuffled")
 
     @property
     def trains_vision(self) -> bool:
@@ -89,7 +89,7 @@ class ExperimentConfig:
         if self.model.visual_input == "none" and bottleneck.routed:
             keys = ("model.visual_input", f"{section}.routing")
             found.append(Problem(keys, "none leaves the routing no image", f"set {section}.routing: none"))
-        if bottleneck.tower == "vision" and self.model.visual_input != "image":
+        if bottleneck.tower == "vision" and not self.uses_image:
             found.append(Problem((f"{section}.tower", "model.visual_input"), "no image enters the vision tower"))
         if self.generates and not ROUTINGS.facts(bottleneck.routing).causal:
             message = f"{bottleneck.routing} reads later tokens too, so it cannot go with {self.task}"

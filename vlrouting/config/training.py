@@ -10,7 +10,7 @@ from vlrouting.config.limits import Count, Fraction, NotNegative, OneOf, Positiv
 from vlrouting.config.problem import Problem
 from vlrouting.config.tasks import ARCHITECTURES
 
-VISUAL_INPUTS = ("image", "noise", "ones", "none")
+VISUAL_INPUTS = ("image", "shuffled", "noise", "ones", "none")
 SCHEDULES = ("linear", "one_cycle", "constant")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
 STRATEGIES = ("ddp", "fsdp")
@@ -25,7 +25,8 @@ class ModelConfig:
     """How image and text come together."""
 
     visual_input: Annotated[str, OneOf(VISUAL_INPUTS)] = "image"
-    """`image`; ablations `noise`, `ones`; `none`: no prefix and no context, the text-only baseline, which does without
+    """`image`; the controls `shuffled` (another example's image in place of each, drawn from the seed, also in
+    evaluation), `noise` and `ones`; `none`: no prefix and no context, the text-only baseline, which does without
     `vision` and everything that is said of the image."""
     architecture: Annotated[str, OneOf(ARCHITECTURES)] | None = None
     """The joint model: `encoder_classifier`, `decoder`, or a plug-in's. Default: from the task."""
@@ -38,7 +39,7 @@ class ModelConfig:
 
     standardize_visual: bool = False
     """Take each channel's mean and deviation over the training images out of the features, before the projector.
-    Needs `vision.cache`. Only real images are: noise and ones stay as they are."""
+    Needs `vision.cache`. Noise and ones stay as they are."""
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""

@@ -78,7 +78,7 @@ def prepare(configs: Sequence[ExperimentConfig], threads: int) -> None:
             for config in configs:
                 writing = disk_errors_as_user_errors(config.data.name, written_folders(config))
                 with writing, memory_errors_explained(config):
-                    examples = inputs.examples(config.data, images=config.model.visual_input == "image")
+                    examples = inputs.examples(config.data, images=config.uses_image)
                     inputs.visual(config, examples)
     except Cancelled as stop:
         raise SystemExit(int(stop.exit_status)) from None
