@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -14,6 +15,7 @@ from vlrouting.metrics.gathered import gathered_on_first_process, on_first_proce
 from vlrouting.metrics.score import Score, Scores
 from vlrouting.models.not_finite import NotFinite
 from vlrouting.tasks.optimization import make_optimizer
+from vlrouting.tasks.prediction_records import prediction_records
 from vlrouting.tasks.randomness import seed_step
 from vlrouting.tasks.task import TaskModel
 from vlrouting.tasks.trained_state import keep_trained_state, require_trained_state
@@ -44,8 +46,7 @@ class TaskModule(lightning.LightningModule):
         scores: `validation/…` and `test/…` of the last pass over each. Lightning's own log would round them to float32.
         trained_steps: optimizer steps that the tested weights come from.
         tested: what the metric gave for the last test; None before.
-        predictions: after a test, on the first process, one record per example: id, question (where there is one),
-            prediction, references, image or images, cluster, score (where there is one).
+        predictions: after a test, on the first process, what predictions.jsonl has: one record per example.
     """
 
     def __init__(self, task_model: TaskModel, total_steps: int = 0, scores: Mapping[str, Score] | None = None) -> None:
@@ -106,32 +107,14 @@ class TaskModule(lightning.LightningModule):
         """Score the test split; the first process gets the records of all."""
         predictions = dict(gathered_on_first_process(self._predicted))
         self.tested = self._score("test", predictions)
-        self.predictions = self._records(predictions, self.tested) if self.global_rank == 0 else []
+        if self.global_rank == 0:
+            root = Path(self.task_model.inputs.config.data.root)
+            self.predictions = prediction_records(self.score["test"], predictions, self.tested, root)
 
     def _score(self, split: str, predictions: Mapping[int | str, str]) -> Scores:
         scores = on_first_process(lambda: self.score[split].compute(predictions))
         self.scores |= {f"{split}/{name}": value for name, value in scores.values.items()}
         return scores
-
-    def _records(self, predictions: Mapping[int | str, str], scores: Scores) -> list[dict[str, Any]]:
-        """The lines of predictions.jsonl."""
-        score = self.score["test"]
-        of_example = scores.per_example.get(score.main, {})
-        records = []
-        for example in score.examples:
-            images = [str(path) for path in example.images]
-            records.append(
-                {
-                    "id": example.id,
-                    **({"question": example.text} if example.text else {}),
-                    "prediction": predictions[example.id],
-                    "references": list(example.answers),
-                    **({"image": images[0]} if len(images) == 1 else {"images": images}),
-                    "cluster": score.cluster(example),
-                    **({"score": of_example[example.id]} if example.id in of_example else {}),
-                }
-            )
-        return records
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW over the trainable parameters, with the schedule stepped every optimizer step."""
