@@ -37,6 +37,7 @@ RESULT_NEUTRAL = frozenset(
         "vision.cache",
         "vision.cache_dir",
         "evaluate.panel",
+        "compare.baseline",
     }
 )
 """Keys that change nothing of what a run gives but its last digits; a run may resume with other values of them."""

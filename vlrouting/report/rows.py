@@ -64,6 +64,8 @@ class Row:
     """Key -> value that was chosen on the validation split."""
     at_edge: tuple[str, ...] = ()
     """Those of the tuned keys whose value is the first or last that was tried."""
+    baseline: str | None = None
+    """`compare.baseline` of its config.yaml."""
 
     @property
     def complete(self) -> bool:
@@ -215,12 +217,13 @@ def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
         peak_memory_bytes=_whole(record.get("peak_memory_bytes")),
         tuned={key: config.get(key) for key in _names(config.get("tuned.keys"))},
         at_edge=tuple(_names(config.get("tuned.edges"))),
+        baseline=_text(config.get("compare.baseline")),
     )
 
 
 def _is_neutral(key: str) -> bool:
     """Whether a key does not make another variant. What was tuned is in its own key; `tuned` says how it was chosen."""
-    return key in RESULT_NEUTRAL or key.partition(".")[0] in ("tuned", "compare")
+    return key in RESULT_NEUTRAL or key.partition(".")[0] == "tuned"
 
 
 def _provenance(record: dict[str, object], title: str | None) -> dict[str, str]:
@@ -228,6 +231,10 @@ def _provenance(record: dict[str, object], title: str | None) -> dict[str, str]:
     names = {"code": "code_version", "data": "data_hash", "precision": "precision", "device": "device_kind"}
     found = {field: record.get(name) for field, name in names.items()} | {"metric": title}
     return {field: str(found[field]) for field in PROVENANCE if found[field]}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _names(value: object) -> list[str]:

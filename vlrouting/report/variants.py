@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from vlrouting.experiment.sweep import DEFAULT_POINT
+from vlrouting.experiment.variant_names import variant_name
 from vlrouting.report.rows import PROVENANCE, Row
 
 UNKNOWN = "unknown"
@@ -45,7 +45,7 @@ def grouped(rows: Sequence[Row], allowed: Collection[str] = ()) -> list[PointGro
     waiting: dict[str, list[Row]] = {}
     for row in rows:
         if not row.complete:
-            waiting.setdefault(_without_seed(row.variant), []).append(row)
+            waiting.setdefault(variant_name(row.variant), []).append(row)
     found = []
     for name, runs in named:
         parts = list(_split(runs, allowed))
@@ -67,14 +67,14 @@ def _by_setting(rows: Sequence[Row]) -> list[list[Row]]:
         by_name: dict[str, list[Row]] = {}
         again = len({row.seed for row in group}) < len(group)
         for row in group:
-            by_name.setdefault(_without_seed(row.variant) if again else "", []).append(row)
+            by_name.setdefault(variant_name(row.variant) if again else "", []).append(row)
         found += by_name.values()
     return found
 
 
 def _named(groups: list[list[Row]]) -> list[tuple[str, list[Row]]]:
     """Runs of different versions of an experiment may share the name without the seed: they keep the full name."""
-    names = [_without_seed(group[0].variant) for group in groups]
+    names = [variant_name(group[0].variant) for group in groups]
     return [
         (name if names.count(name) == 1 else group[0].variant, sorted(group, key=lambda row: row.seed or 0))
         for name, group in zip(names, groups, strict=True)
@@ -98,8 +98,3 @@ def shown(differs_in: Sequence[tuple[str, str]]) -> str:
     """` [code 1a2b3c4d, precision 32-true]`: what tells the lines of one variant apart."""
     texts = [f"{field} {value[:CODE_DIGITS] if field in ('code', 'data') else value}" for field, value in differs_in]
     return f" [{', '.join(texts)}]" if texts else ""
-
-
-def _without_seed(name: str) -> str:
-    """`routing=add,seed=42` -> `routing=add`."""
-    return ",".join(part for part in name.split(",") if not part.startswith("seed=")) or DEFAULT_POINT
