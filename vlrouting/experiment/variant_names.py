@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from vlrouting.config.names import did_you_mean, listed
-from vlrouting.experiment.compose import Composition
+from vlrouting.experiment.compose import Composition, compose, run_name
 from vlrouting.experiment.document import COMMAND_LINE
-from vlrouting.experiment.errors import Diagnostic
+from vlrouting.experiment.errors import Diagnostic, UserError
 from vlrouting.experiment.sweep import DEFAULT_POINT
 
 BASELINE = "compare.baseline"
@@ -16,6 +17,16 @@ BASELINE = "compare.baseline"
 def variant_name(point: str) -> str:
     """`routing=add,seed=42` -> `routing=add`."""
     return ",".join(part for part in point.split(",") if not part.startswith("seed=")) or DEFAULT_POINT
+
+
+def configured_baselines(experiments: Iterable[str]) -> dict[str, str | None]:
+    """Name of an experiment -> its `compare.baseline`; one that has no file, or a damaged one, is left out."""
+    found = {}
+    for name in experiments:
+        with suppress(UserError):
+            leaf = compose(name).leaves.get(BASELINE)
+            found[run_name(name)] = leaf.value if leaf is not None and isinstance(leaf.value, str) else None
+    return found
 
 
 def check_baseline(composition: Composition, points: Iterable[str]) -> Iterator[Diagnostic]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics as descriptive
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -118,6 +118,12 @@ class Comparison:
         """What the main metric is called, with the variant of its evaluation code."""
         return self.titles.get(self.metric, self.metric)
 
+    def short_title(self, metric: str) -> str:
+        """`VQA accuracy` for `VQA accuracy (official evaluation code, 2021 variant)`; the whole title where another
+        metric would be called the same."""
+        short = {key: title.partition(" (")[0].partition(", ")[0] for key, title in self.titles.items()}
+        return short[metric] if list(short.values()).count(short[metric]) == 1 else self.titles[metric]
+
     @property
     def complete(self) -> tuple[Variant, ...]:
         """The variants that have scores."""
@@ -128,7 +134,7 @@ def compare_runs(
     folders: Sequence[Path],
     *,
     baseline: str | None = None,
-    configured: str | None = None,
+    configured: Mapping[str, str | None] | None = None,
     metric: str | None = None,
     mixed: Collection[str] = (),
 ) -> Comparison:
@@ -137,7 +143,7 @@ def compare_runs(
     Args:
         folders: `runs/<experiment>/` of each experiment.
         baseline: name of a variant. Default: see `choose_baselines`.
-        configured: the same from an experiment's file; it may have no runs yet.
+        configured: `compare.baseline` of each experiment, which may have no runs yet. Default: as the runs have it.
         metric: key of the metric to compare by. Default: the main metric of most points.
         mixed: fields of `PROVENANCE` in which points may differ that are averaged or compared.
 
@@ -156,7 +162,8 @@ def compare_runs(
     tests, unscored = _test_sets([row for group in groups for row in group.runs], titles)
     several = len(folders) > 1
     variants = [_described(group, titles, tests, several) for group in groups]
-    baselines = _baselines(groups, baseline, configured)
+    named = _configured(rows, configured or {}) if baseline is None else {}
+    baselines = _baselines(groups, baseline, named)
     judge = Judge(groups, tests, metric, mixed)
     variants = judge.compared(variants, baselines.of)
     shared = tests.examples(judge.reference.runs) if judge.reference else None
@@ -238,12 +245,19 @@ def _test_sets(runs: Sequence[Row], metrics: Iterable[str]) -> tuple[TestSets, l
     return TestSets(found), missing
 
 
-def _baselines(groups: Sequence[PointGroup], asked: str | None, configured: str | None) -> Baselines:
+def _configured(rows: Sequence[Row], given: Mapping[str, str | None]) -> dict[str, str]:
+    """The baseline that each experiment names, if it does: in its file, else in the config.yaml of its runs."""
+    stored = {row.experiment: row.baseline for row in rows if row.complete}
+    return {name: baseline for name, baseline in (stored | dict(given)).items() if baseline is not None}
+
+
+def _baselines(groups: Sequence[PointGroup], asked: str | None, configured: Mapping[str, str]) -> Baselines:
     if asked is not None:
         return choose_baselines(groups, named_baselines(groups, asked))
-    if configured is None:
+    if not configured:
         return choose_baselines(groups)
-    try:
-        return choose_baselines(groups, named_baselines(groups, configured))
-    except UserError:  # it is checked where the experiment is; here it has not run yet
-        return Baselines({}, (f"runs of the baseline '{configured}'",))
+    named = [place for place, group in enumerate(groups) if configured.get(group.experiment) == group.name]
+    found = choose_baselines(groups, named)
+    there = {groups[place].experiment for place in named if groups[place].runs}
+    absent = [f"complete runs of the baseline '{name}'" for owner, name in configured.items() if owner not in there]
+    return replace(found, missing=(*absent, *(() if absent else found.missing)))

@@ -81,17 +81,18 @@ def summary(found: Comparison) -> str:
     if not scored:
         return "No point is complete yet."
     best = max(scored, key=lambda variant: (variant.tied_with_best, variant.mean(found.metric)))
-    score = f"{best.mean(found.metric):.2f}"
+    score, title = f"{best.mean(found.metric):.2f}", found.short_title(found.metric)
     if len(scored) == 1:
-        return f"{best.label} has {found.metric_title} {score}; there is no other complete variant to compare it with."
+        return f"{best.label} has {title} {score}; there is no other complete variant to compare it with."
     if not any(variant.verdict for variant in scored):
-        return (
-            f"No verdict: {_why(found)}. {best.label} has the highest {found.metric_title}, {score}, and that may be "
-            "chance."
-        )
+        return f"No verdict: {_why(found)}. {best.label} has the highest {title}, {score}, and that may be chance."
     tied = [variant.label for variant in scored if variant.tied_with_best and variant is not best]
-    first = f"{best.label} has the highest {found.metric_title}, {score}"
-    first += f"; no difference to it is shown for {listed(tied, 20)}." if tied else "; every other variant is below it."
+    first = f"{best.label} has the highest {title}, {score}"
+    first += (
+        f"; no difference to it is shown for {listed(tied, 20)}."
+        if tied
+        else "; each other variant that can be compared is shown to be below it."
+    )
     return f"{'Provisional: ' if found.missing else ''}{first} {_against_baselines(found, scored)}"
 
 
