@@ -7,6 +7,7 @@ from typing import Annotated
 
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
 from vlrouting.config.bottleneck import BottleneckConfig
+from vlrouting.config.compare import CompareConfig
 from vlrouting.config.data import DATASETS, DataConfig
 from vlrouting.config.kinds import LoraConfig
 from vlrouting.config.limits import OneOf, Range
@@ -16,7 +17,7 @@ from vlrouting.config.selection import SelectConfig
 from vlrouting.config.tasks import ARCHITECTURES, TASKS
 from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
 
-SECTIONS = ("data", "vision", "language", "model", "train", "generate", "evaluate")
+SECTIONS = ("data", "vision", "language", "model", "train", "generate", "evaluate", "compare")
 SINGLE = "bottleneck"
 """Name of the one bottleneck where `bottlenecks` is not used."""
 
@@ -45,6 +46,7 @@ class ExperimentConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     generate: GenerateConfig = field(default_factory=GenerateConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    compare: CompareConfig = field(default_factory=CompareConfig)
 
     @property
     def named_bottlenecks(self) -> dict[str, BottleneckConfig]:

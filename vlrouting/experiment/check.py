@@ -20,6 +20,7 @@ from vlrouting.experiment.plugins import STORED_CONFIG, import_plugins, is_there
 from vlrouting.experiment.sweep import Point, expand
 from vlrouting.experiment.typed import value_at
 from vlrouting.experiment.validation import CheckFiles, validate
+from vlrouting.experiment.variant_names import check_baseline
 
 POINTS_LISTED = 50
 """Points of an experiment that a message shows."""
@@ -107,6 +108,8 @@ def load(
     expansion = expand(composition)
     diagnostics = [*composition.diagnostics, *plugin_diagnostics, *expansion.diagnostics]
     diagnostics += validate(composition, expansion.drafts, check_files)
+    names = [draft.point.name for draft in expansion.drafts] + expansion.left_out
+    diagnostics += check_baseline(composition, names)
     if diagnostics:
         raise ExperimentErrors(diagnostics)
     points = tuple(draft.point for draft in expansion.drafts)

@@ -27,7 +27,7 @@ from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.progress import Progress, last_training_step, write_progress
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.checkpoints import RunCheckpoints
-from vlrouting.training.device import device_name, peak_memory, reset_peak_memory
+from vlrouting.training.device import device_kind, device_name, peak_memory, reset_peak_memory
 from vlrouting.training.event_files import keep_until
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import Cancelled, Interruption
@@ -182,6 +182,7 @@ class PointRun:
             **described_scores(built, built.content_hashes["train"]),
             weights=frozen_weights(built.artifact_config),
             device=device_name(device, trainer.world_size),
+            device_kind=device_kind(device),
             precision=trainer.precision,
             trained_parameters=task.model.trainable_parameters,
             total_parameters=task.model.total_parameters,
