@@ -54,6 +54,7 @@ def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
         callbacks=[ProgressBar(point.name)],
     )
     trainer.test(built.task, built.data, verbose=False)
-    kept = {name: value for name, value in run.read_metrics().items() if not name.startswith("test/")}
+    prefix = f"{built.task.final_split}/"
+    kept = {name: value for name, value in run.read_metrics().items() if not name.startswith(prefix)}
     write_predictions(built, run, {**kept, **built.task.scores})
     run.update_run(**described_scores(built))
