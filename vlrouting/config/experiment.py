@@ -15,7 +15,8 @@ from vlrouting.config.problem import Problem
 from vlrouting.config.routings import ROUTINGS
 from vlrouting.config.selection import SelectConfig
 from vlrouting.config.tasks import ARCHITECTURES, TASKS
-from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
+from vlrouting.config.training import VALIDATION, EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
+from vlrouting.config.tuning import TunedConfig
 
 SECTIONS = ("data", "vision", "language", "model", "train", "generate", "evaluate", "compare")
 SINGLE = "bottleneck"
@@ -47,6 +48,8 @@ class ExperimentConfig:
     generate: GenerateConfig = field(default_factory=GenerateConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    tuned: TunedConfig | None = None
+    """What `sweep.tune` chose for a point. Training writes it into config.yaml."""
 
     @property
     def named_bottlenecks(self) -> dict[str, BottleneckConfig]:
@@ -113,9 +116,25 @@ class ExperimentConfig:
         if self.train.early_stopping is not None and self.data.validation is None:
             keys = ("train.early_stopping", "data.validation")
             found.append(Problem(keys, "early stopping needs a validation split", "set data.validation"))
+        if self.evaluate.split == VALIDATION:
+            found += self._scored_on_validation()
         fitting = [name for name in DATASETS if self.task in DATASETS.facts(name).tasks]
         fitting += TASKS.facts(self.task).datasets
         if self.data.name not in fitting:
             message = f"{self.task} is for {', '.join(fitting) or 'no dataset here'}, not for {self.data.name}"
             found.append(Problem(("task", "data.name"), message))
         return found
+
+    def _scored_on_validation(self) -> list[Problem]:
+        keys = ("evaluate.split", "data.validation")
+        if self.tuned is not None:
+            message = "the tuning chooses on the validation split, so the points have to be scored on the test split"
+            return [Problem(keys[:1], message, "take it out")]
+        validation, test = self.data.validation, self.data.test
+        if validation is None:
+            return [Problem(keys, "there is no validation split to score on", "set data.validation")]
+        files = self.data.splits
+        if validation == test or (validation in files and files[validation] == files.get(test)):
+            message = "the validation split is the test split, which is for the report alone"
+            return [Problem((*keys, "data.test"), message, "name a split of its own")]
+        return []

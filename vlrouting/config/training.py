@@ -16,6 +16,7 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
 STRATEGIES = ("ddp", "fsdp")
 VQA_VARIANTS = ("official", "legacy", "normalized")
 CHECKPOINTS = ("last", "best")
+TEST, VALIDATION = SCORED_SPLITS = ("test", "validation")
 ACCELERATORS = ("auto", "cpu", "gpu")
 LOGGERS = ("tensorboard", "csv", "wandb", "mlflow")
 
@@ -182,6 +183,9 @@ class EvaluateConfig:
     """Examples per batch of evaluation and of the feature cache."""
     checkpoint: Annotated[str, OneOf(CHECKPOINTS)] = "last"
     """Which weights become the artifact and are tested: `last`, or `best` on the validation split."""
+    split: Annotated[str, OneOf(SCORED_SPLITS)] = TEST
+    """Which split the final weights are scored on: `test`, or `validation`, as the trials of `sweep.tune` are. The test
+    split is then never scored, and nothing is validated during the training unless a checkpoint is chosen by it."""
     vqa_variant: Annotated[str, OneOf(VQA_VARIANTS)] = "official"
     """The main VQA accuracy: `official` (evaluation code of 2021 on), `legacy` (before, and the authors') or
     `normalized` (prediction and references always normalised). metrics.json has all three."""
