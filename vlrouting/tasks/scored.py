@@ -44,6 +44,7 @@ class TaskModule(lightning.LightningModule):
         task_model: the joint model with its loss and predictions.
         model: the joint model.
         scores: `validation/…` and `test/…` of the last pass over each. Lightning's own log would round them to float32.
+        final_split: `test`, or `validation`: the split that a test scores (`evaluate.split`).
         trained_steps: optimizer steps that the tested weights come from.
         tested: what the metric gave for the last test; None before.
         predictions: after a test, on the first process, what predictions.jsonl has: one record per example.
@@ -62,6 +63,7 @@ class TaskModule(lightning.LightningModule):
         self.task_model, self.model, self.config = task_model, task_model.model, config.train
         self.total_steps, self.seed = total_steps, config.seed
         self.score = dict(scores or {})
+        self.final_split = config.evaluate.split
         self.scores: dict[str, float] = {}
         self.trained_steps = total_steps
         self.tested: Scores | None = None
@@ -82,8 +84,8 @@ class TaskModule(lightning.LightningModule):
         self._evaluate("validation", batch, batch_index)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Predict one batch of the test split."""
-        self._evaluate("test", batch, batch_index)
+        """Predict one batch of the test split, or of the one that takes its place."""
+        self._evaluate(self.final_split, batch, batch_index)
 
     def _evaluate(self, split: str, batch: Batch, batch_index: int) -> None:
         seed_step(self.seed, split, batch_index, self.global_rank)
@@ -104,12 +106,12 @@ class TaskModule(lightning.LightningModule):
         self._score("validation", dict(gathered_on_first_process(self._predicted)))
 
     def on_test_epoch_end(self) -> None:
-        """Score the test split; the first process gets the records of all."""
+        """Score the split; the first process gets the records of all."""
         predictions = dict(gathered_on_first_process(self._predicted))
-        self.tested = self._score("test", predictions)
+        self.tested = self._score(self.final_split, predictions)
         if self.global_rank == 0:
             root = Path(self.task_model.inputs.config.data.root)
-            self.predictions = prediction_records(self.score["test"], predictions, self.tested, root)
+            self.predictions = prediction_records(self.score[self.final_split], predictions, self.tested, root)
 
     def _score(self, split: str, predictions: Mapping[int | str, str]) -> Scores:
         scores = on_first_process(lambda: self.score[split].compute(predictions))
