@@ -54,22 +54,24 @@ class Shares:
 
 
 def differences(
-    random: np.random.Generator, seeds: int, seed_std: float
+    random: np.random.Generator, seeds: int, seed_std: float, shared: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """((S, N) differences between two variants whose true difference is 0, (N,) clusters)."""
+    """((S, N) differences between two variants whose true difference is 0, (N,) clusters). `shared`: whether examples
+    have something in common over the seeds."""
     clusters = np.repeat(np.arange(CLUSTERS), random.geometric(0.2, CLUSTERS))
     examples = len(clusters)
     found = random.normal(0, seed_std, (seeds, 1)) + random.normal(0, 20, (seeds, examples))
-    found += (random.normal(0, 8, CLUSTERS) + random.normal(0, 4, (seeds, CLUSTERS)))[:, clusters]
-    return found + random.normal(0, 30, examples), clusters
+    found += random.normal(0, 4, (seeds, CLUSTERS))[:, clusters]
+    common = random.normal(0, 8, CLUSTERS)[clusters] + random.normal(0, 30, examples)
+    return found + shared * common, clusters
 
 
-def simulate(seeds: int, seed_std: float, comparisons: int = COMPARISONS) -> Shares:
+def simulate(seeds: int, seed_std: float, shared: bool = True, comparisons: int = COMPARISONS) -> Shares:
     """Compare again and again, on data that are drawn anew."""
     random = np.random.default_rng(seeds)
     covered = naive = 0
     for number in range(comparisons):
-        scores, clusters = differences(random, seeds, seed_std)
+        scores, clusters = differences(random, seeds, seed_std, shared)
         found = interval(scores, clusters, resamples=RESAMPLES, seed=number)
         covered += found.low <= 0 <= found.high
         means = scores.mean(0)
@@ -79,10 +81,11 @@ def simulate(seeds: int, seed_std: float, comparisons: int = COMPARISONS) -> Sha
 
 def main() -> None:
     """Print the table."""
-    print("| seed | S | covered by 95% | covered by 95%, naive |\n|---:|---:|---:|---:|")
-    for seed_std, seeds in itertools.product((0.0, 0.5, 2.0, 5.0), (1, 2, 3, 5, 10)):
-        found = simulate(seeds, seed_std)
-        print(f"| {seed_std} | {seeds} | {found.covered:.1f} | {found.naive:.1f} |", flush=True)
+    print("| seed | shared | S | covered by 95% | covered by 95%, naive |\n|---:|---|---:|---:|---:|")
+    for seed_std, shared, seeds in itertools.product((0.0, 0.5, 2.0, 5.0), (True, False), (1, 2, 3, 5, 10)):
+        found = simulate(seeds, seed_std, shared)
+        row = f"| {seed_std} | {'yes' if shared else 'no'} | {seeds} | {found.covered:.1f} | {found.naive:.1f} |"
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def notes(comparison: Comparison) -> list[str]:
     if any(comparison.metric in variant.intervals for variant in comparison.complete):
         found.append(_meaning(comparison))
     found += [f"Note: {flag}" for flag in comparison.flags]
-    found.append(f"Verdict: {comparison.summary}")
+    found.append(comparison.summary)
     if comparison.missing:
         found.append(f"Missing for a verdict: {'; '.join(comparison.missing)}.")
     return found
