@@ -187,8 +187,8 @@ CHANGES = {
             "the variance of three seeds is too small",
         ),
         (
-            "of_both = min(of_both, of_seeds, of_examples)",
-            "of_both = 0.0",
+            "of_clusters = max(of_examples - of_both, 0)",
+            "of_clusters = of_examples",
             "what examples do from seed to seed is counted twice",
         ),
         ("stats.t.isf(significance / 2,", "stats.t.isf(significance,", "one-sided intervals"),

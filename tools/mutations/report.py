@@ -9,42 +9,52 @@ CHANGES = {
             "values are sorted by their digits",
         ),
         ("if part.isdecimal() else (1, 0.0, part)", "if False else (1, 0.0, part)", "vit_16 stands before vit_8"),
-        ("statistics.stdev(present)", "statistics.pstdev(present)", "the standard deviation of a population"),
-        ("statistics.fmean(present)", "statistics.median(present)", "a median for the mean"),
-        ("if len(present) < len(values):", "if not present:", "a mean over some of the seeds"),
-        ('if not part.startswith("seed=")', "if True", "variants keep their seed"),
-        ("if k not in RESULT_NEUTRAL}", "}", "workers make another variant"),
+        ("return key in RESULT_NEUTRAL or", "return", "workers make another variant"),
         ('config.pop("seed")', 'config["seed"]', "every seed is a variant of its own"),
         ("key=lambda row: (not row.complete, ", "key=lambda row: (row.complete, ", "complete points come last"),
         ('text_only=config["model.visual_input"] == "none"', "text_only=False", "text-only baselines are not marked"),
         ("if main_metric not in metrics and not not_computed:", "if False:", "a run without its score is shown"),
     ],
+    "vlrouting/report/variants.py": [
+        ("if field not in allowed and len(", "if False and len(", "points of different code are averaged"),
+        ("again = len({row.seed for row in group}) < len(group)", "again = False", "a seed counts twice"),
+        ("name if names.count(name) == 1 else group[0].variant", "name", "other settings under one name"),
+    ],
+    "vlrouting/report/baseline.py": [
+        ("least = min(", "least = max(", "the farthest baseline"),
+        ("key not in keys and key not in row.tuned}", "key not in keys}", "a tuned rate makes a baseline farther"),
+        ("return attaches and not is_routed(row) and", "return not is_routed(row) and", "a frozen model is a baseline"),
+    ],
+    "vlrouting/report/judging.py": [
+        ("if all(values) and values[0] != values[1]:", "if False:", "runs of different code are compared"),
+        ("adjusted = holm([", "adjusted = list([", "p-values are not adjusted"),
+        ("verdict = BETTER if difference.mean > 0 else WORSE", "verdict = BETTER", "worse is better"),
+        ("difference(pair[1]).p_value >= SIGNIFICANCE", "difference(pair[1]).p_value >= 0", "all are tied"),
+        ("seeds = [seed for seed in first if seed in second]", "seeds = list(first)[: len(second)]", "seeds are mixed"),
+    ],
+    "vlrouting/report/example_scores.py": [
+        (
+            'return sorted(records, key=lambda record: str(record["id"]))',
+            "return records",
+            "examples by line, not by id",
+        ),
+    ],
+    "vlrouting/report/verdict.py": [
+        ("if LEARNING_RATE not in variant.tuned]", "if False]", "an untuned rate is a verdict"),
+        ("if same and other.control in NO_INFORMATION:", "if False:", "effects that survive shuffling"),
+    ],
+    "vlrouting/report/power.py": [
+        ("seed, texts = 2 * assumed.seed_std**2,", "seed, texts = assumed.seed_std**2,", "the variance of one variant"),
+        ("median(getattr(", "max(getattr(", "the largest variance"),
+    ],
     "vlrouting/report/table.py": [
-        (
-            'return f"{max(present):.2f}" if len(present) > 1 else None',
-            'return f"{min(present):.2f}" if len(present) > 1 else None',
-            "the worst value is bold",
-        ),
-        (
-            'text = "" if value is None else f"{value:.2f}"',
-            'text = "" if value is None else f"{value:.1f}"',
-            "one digit",
-        ),
-        (
-            "compared = [] if mixed else titled_keys(rows)",
-            "compared = titled_keys(rows)",
-            "numbers of different evaluations are compared",
-        ),
         ("{100 * trainable / total:.2f}%", "{trainable / total:.2f}%", "a fraction for percent"),
         ("if whole < 3600:", "if whole < 36000:", "hours are minutes"),
-        (
-            "row.metrics.get(key) if row.complete else None for key in keys",
-            "row.metrics.get(key) for key in reversed(keys)",
-            "columns of the CSV are exchanged",
-        ),
-        ('cell.text.replace("|", "\\\\|") for cell', "cell.text for cell", "a bar in a name breaks the table"),
-        ('best=f"{value.mean:.2f}" == best)', "best=False)", "no best mean"),
-        ("    if has_seeds(rows):", "    if False:", "no table of means"),
+        ("_score(v, comparison.metric, v.tied_with_best)", "_score(v, comparison.metric)", "nothing is bold"),
+        ("± {found.high - found.mean:.2f}", "± {found.standard_error:.2f}", "a standard error for an interval"),
+    ],
+    "vlrouting/report/formats.py": [
+        ('return text.replace("\\n", " ").replace("|", "\\\\|")', "return text", "a bar in a name breaks the table"),
     ],
     "vlrouting/report/panel.py": [
         ("random.Random(0).sample(", "random.Random().sample(", "every variant shows other images"),
@@ -67,6 +77,7 @@ CHANGES = {
         ("if run.status() == COMPLETE}", "}", "incomplete runs are checked"),
     ],
     "vlrouting/report/compare.py": [
-        ("written = write_comparison(experiment_runs, rows)", "written: list[Path] = []", "no files"),
+        ("    written = list(texts)", "    written: list[Path] = []", "no files are named"),
+        ("texts = {folder / name: text(found) for", "texts = {folder / name: '' for", "empty files"),
     ],
 }
