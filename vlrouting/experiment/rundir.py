@@ -81,6 +81,8 @@ class RunDirectory:
         """A line per test example: id, prediction, references."""
         self.panel = self.path / "panel.png"
         """Test images with what was predicted."""
+        self.analysis = self.path / "analysis.json"
+        """What routing does, as `vlrouting analyse` measures it."""
         self.artifact = self.path / "artifact"
         self.last = self.path / "checkpoints" / "last.ckpt"
         self.best = self.path / "checkpoints" / "best.ckpt"
