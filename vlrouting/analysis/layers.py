@@ -34,6 +34,8 @@ class LayerMeasures:
     """Number of its block; None outside of the blocks."""
     kind: str
     routing: str
+    not_measured: str | None = None
+    """Why there are no measures, such as a kind that cannot route; None where there are."""
     tokens: int = 0
     """That were measured, over all examples."""
     width: int | None = None
@@ -98,9 +100,13 @@ class LayerWatch:
     def measures(self) -> tuple[LayerMeasures, ...]:
         """One entry per bottleneck, those without anything to trace too; the language model first, in model order."""
         return tuple(
-            LayerMeasures(**_described(routed, key), tower=tower, **self._sums[tower, key].measures(self.seed))
+            LayerMeasures(
+                **_described(routed, key),
+                tower=tower,
+                **(self._sums[tower, key].measures(self.seed) or {"not_measured": _why_not(bottleneck)}),
+            )
             for tower, routed in _towers(self.model).items()
-            for key in routed.bottlenecks
+            for key, bottleneck in routed.bottlenecks.items()
         )
 
     def _see(self, bottleneck: Bottleneck, sums: _Sums, _module: nn.Module, _inputs: Any, projected: Tensor) -> None:
@@ -149,7 +155,7 @@ class _Sums:
             self.image.append(trace.image.cpu())
 
     def measures(self, seed: int) -> dict[str, Any]:
-        """The fields of `LayerMeasures` that are measured."""
+        """The fields of `LayerMeasures` that are measured; empty where nothing was."""
         if not self.tokens:
             return {}
         cka = by_chance = None
@@ -176,6 +182,15 @@ def _ratio(part: Tensor, whole: Tensor) -> float | None:
 def _towers(model: JointModel) -> dict[str, Routed]:
     vision = model.vision.routed if model.vision is not None else None
     return {"language": model.routed, **({} if vision is None else {"vision": vision})}
+
+
+def _why_not(bottleneck: Bottleneck) -> str:
+    config = bottleneck.config
+    if config.no_routing:
+        return f"{config.kind} cannot route: {config.no_routing}"
+    if bottleneck.text_projection is None:
+        return f"{config.kind} has no `text_projection` and `trace`"
+    return "no forward pass went through it"
 
 
 def _described(routed: Routed, key: str) -> dict[str, Any]:

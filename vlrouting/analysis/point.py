@@ -19,6 +19,7 @@ from vlrouting.experiment import UserError
 from vlrouting.progress_bar import progress_bar
 from vlrouting.tasks.randomness import seed_step
 from vlrouting.training.assembly import Built
+from vlrouting.training.device import choose_device
 from vlrouting.training.evaluation import rebuild, testing_trainer
 from vlrouting.training.inputs import SharedInputs
 
@@ -68,7 +69,7 @@ def analyse_point(
     built = rebuild(replace(config, evaluate=replace(config.evaluate, limit=examples)), artifact, inputs)
     swapped = swapped_examples(built.test_score.examples)
     answers = ask(built, swapped, title)
-    return Analysis(measure_layers(built, swapped, inputs.device, title), answers)
+    return Analysis(measure_layers(built, swapped, choose_device([config]), title), answers)
 
 
 def swapped_examples(examples: Sequence[Example]) -> list[Example]:

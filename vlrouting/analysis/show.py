@@ -39,6 +39,8 @@ def show(analyses: Mapping[str, Analysis], console: Console | None = None) -> No
     if len(analyses) == 1:
         (name, analysis) = next(iter(analyses.items()))
         console.print(_layer_table(name, analysis.layers))
+        for reason in dict.fromkeys(layer.not_measured for layer in analysis.layers if layer.not_measured):
+            console.print(f"Not measured: {reason}\n", soft_wrap=True, markup=False, highlight=False)
     console.print(_summary("Points", [(name, [analysis]) for name, analysis in analyses.items()]))
     variants = _by_variant(analyses)
     if len(variants) < len(analyses):
@@ -49,12 +51,11 @@ def show(analyses: Mapping[str, Analysis], console: Console | None = None) -> No
 
 
 def _layer_table(name: str, layers: Iterable[LayerMeasures]) -> Table:
-    table = _table(f"Layers of {name}", ("layer", "module", "routing"), ("added", "image", *_RANKS, "CKA"))
+    table = _table(f"Layers of {name}", ("layer", "module", "kind", "routing"), ("added", "image", *_RANKS, "CKA"))
     for layer in layers:
         module = layer.name if layer.bottleneck == SINGLE else f"{layer.bottleneck}: {layer.name}"
-        routing = layer.routing if layer.width is not None else f"{ABSENT} ({layer.kind} routes nothing)"
         number = ABSENT if layer.layer is None else str(layer.layer)
-        _add(table, number, module, routing, *_measures([layer]))
+        _add(table, number, module, layer.kind, layer.routing, *_measures([layer]))
     return table
 
 

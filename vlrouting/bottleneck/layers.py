@@ -156,7 +156,8 @@ class LowRankBottleneck(Bottleneck):
         if context is None or context.visual is None:
             return None
         if self.config.routed:
-            x_v, mask = context.image_for(self.key, rows)
+            projected, mask = context.image_for(self.key, rows)
+            x_v = projected.to(self.up.weight.dtype)
         elif self.down.in_features == context.visual.shape[-1]:
             visual, mask = context.visual.to(self.down.weight.dtype), context.mask
             x_v = functional.linear(visual, self.down.weight, self.down.bias)
