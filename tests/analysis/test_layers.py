@@ -10,12 +10,13 @@ import torch
 import yaml
 from torch import Tensor
 
-from tests.analysis.planted import COPY, CPU, IGNORE, build
+from tests.analysis.planted import COPY, CPU, IGNORE, build, planted_routings  # noqa: F401
 from tests.tiny_experiment import write_caption_experiment, write_experiment
 from tests.tiny_models import batch_of
 from vlrouting.analysis.layers import LayerMeasures, LayerWatch
 from vlrouting.analysis.measures import effective_rank, linear_cka
 from vlrouting.analysis.point import measure_layers, swapped_examples
+from vlrouting.data.derangement import derangement
 from vlrouting.training.assembly import Built
 
 
@@ -88,21 +89,23 @@ def test_cka_is_between_the_examples_means_of_text_and_image(questions: Path) ->
     built = build(questions, "bottleneck.routing=mul")
     model = built.task.model.eval()
     bottleneck: Any = next(iter(model.routed.bottlenecks.values()))
-    text, image = [], []
-    for example in built.test_score.examples:
-        batch = built.data.collate([example])
-        with torch.no_grad():
-            visual = model.visual_features(batch)
-            assert visual is not None
-            with model.routed.look_at(visual):
-                entered: list[Tensor] = []
-                handle = bottleneck.down.register_forward_hook(lambda _m, _i, output, to=entered: to.append(output))
-                model(batch)
-                handle.remove()
-            text.append(entered[0][0, visual.shape[1] :].mean(dim=0))
-            image.append(bottleneck.down(visual)[0].mean(dim=0))
+    batch, watch = built.data.collate(list(built.test_score.examples)), LayerWatch(model, 1)
+    projected: list[Tensor] = []
+    handle = bottleneck.down.register_forward_hook(lambda _module, _inputs, output: projected.append(output))
+    with torch.no_grad(), watch.watching():
+        visual = model.visual_features(batch)
+        model(batch)
+    handle.remove()
+    assert visual is not None
+    mask = batch["attention_mask"].bool()
+    rows = zip(projected[0][:, visual.shape[1] :], mask, strict=True)
+    text = torch.stack([row[real].mean(dim=0) for row, real in rows])
+    image = bottleneck.down(visual).mean(dim=1).detach()
+    layer = watch.measures()[0]
 
-    assert measured(built)[0].cka == pytest.approx(linear_cka(torch.stack(text), torch.stack(image)), rel=1e-4)
+    assert layer.cka == pytest.approx(linear_cka(text, image), rel=1e-4)
+    assert layer.cka_by_chance == pytest.approx(linear_cka(text, image[derangement(len(image), 1)]), rel=1e-4)
+    assert layer.cka_by_chance != pytest.approx(layer.cka, rel=1e-2)
 
 
 def test_a_gate_that_is_the_same_for_every_image_adds_and_does_not_depend_on_it(questions: Path) -> None:
