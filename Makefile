@@ -50,8 +50,8 @@ evaluate: $(READY)  ## score the artifacts of EXP again
 	$(RUN) evaluate $(or $(EXP),"") $(ARGS) $(if $(POINT),--point "$(POINT)")
 analyse: $(READY)  ## what routing does in EXP, layer by layer
 	$(RUN) analyse $(or $(EXP),"") $(ARGS) $(if $(POINT),--point "$(POINT)")
-compare: $(READY)  ## the comparison table of EXP
-	$(RUN) compare $(or $(EXP),"")
+compare: $(READY)  ## verdicts, costs and plot of EXP, which may name several: EXP="a b"
+	$(RUN) compare $(or $(EXP),"") $(ARGS)
 validate: $(READY)  ## check EXP
 	$(RUN) validate $(or $(EXP),"") $(ARGS)
 doctor: $(READY)  ## look for what would stop a run of EXP, LAUNCHER=slurm before it is queued

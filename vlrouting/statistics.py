@@ -98,6 +98,57 @@ class Difference(Interval):
     minimum_detectable: float
 
 
+@dataclass(frozen=True)
+class Resampled:
+    """Scores on the test set and on test sets that are drawn from it; all rows of one `resample` share the draws.
+
+    Attributes:
+        values: (S,) scores on the test set.
+        replicates: (S, resamples) scores on the drawn ones.
+        clusters: G.
+    """
+
+    values: Array
+    replicates: Array
+    clusters: int
+
+    def of(self, rows: Sequence[int]) -> Resampled:
+        """Some of the rows, in the order given."""
+        return Resampled(self.values[list(rows)], self.replicates[list(rows)], self.clusters)
+
+    def interval(self, confidence: float = 0.95) -> Interval:
+        """Confidence interval of the mean over the rows."""
+        return _interval(self.values, self.replicates, self.clusters, confidence)
+
+    def difference(self, other: Resampled, confidence: float = 0.95) -> Difference:
+        """Confidence interval and test of this less `other`; row s of both was trained with the same seed."""
+        less = Resampled(self.values - other.values, self.replicates - other.replicates, self.clusters)
+        found = less.interval(confidence)
+        detectable = minimum_detectable(found, confidence)
+        return Difference(**vars(found), p_value=_p_value(found), minimum_detectable=detectable)
+
+
+def resample(
+    scores: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+    statistic: Statistic | None = None,
+) -> Resampled:
+    """The cluster bootstrap, once for all variants that have the same test examples: their draws are the same.
+
+    Args:
+        scores: (S, N) of S runs on the same N test examples; with `statistic` (S, N, K).
+        clusters, resamples, seed, statistic: as `interval` takes them.
+
+    Raises:
+        ValueError: as `interval`.
+    """
+    found = _scores(scores)
+    return Resampled(*_bootstrap(found, clusters, resamples=resamples, seed=seed, statistic=statistic))
+
+
 def interval(
     scores: ArrayLike,
     clusters: ArrayLike,
@@ -120,9 +171,7 @@ def interval(
     Raises:
         ValueError: the arrays do not fit, hold NaN, or there are fewer than two clusters.
     """
-    found = _scores(scores)
-    values, replicates, groups = _bootstrap(found, clusters, resamples=resamples, seed=seed, statistic=statistic)
-    return _interval(values, replicates, groups, confidence)
+    return resample(scores, clusters, resamples=resamples, seed=seed, statistic=statistic).interval(confidence)
 
 
 def paired_difference(
@@ -150,15 +199,10 @@ def paired_difference(
         raise ValueError(
             f"a is {first.shape} and b is {second.shape}; a paired difference needs the same seeds and test examples"
         )
-    if statistic is None:  # the mean of the differences: one bootstrap
-        first, second = first - second, np.zeros_like(second[:, :0])
-    options = {"resamples": resamples, "seed": seed, "statistic": statistic}
-    values, replicates, groups = _bootstrap(first, clusters, **options)  # type: ignore[arg-type]
-    if second.size:
-        others, of_others, _ = _bootstrap(second, clusters, **options)  # type: ignore[arg-type]
-        values, replicates = values - others, replicates - of_others
-    found = _interval(values, replicates, groups, confidence)
-    return Difference(**vars(found), p_value=_p_value(found), minimum_detectable=_minimum_detectable(found, confidence))
+    both = np.concatenate([first, second])
+    found = resample(both, clusters, resamples=resamples, seed=seed, statistic=statistic)
+    seeds = len(first)
+    return found.of(range(seeds)).difference(found.of(range(seeds, 2 * seeds)), confidence)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -278,8 +322,10 @@ def _power(difference: float, parts: tuple[float, float], sizes: tuple[int, int]
     return float((stats.norm.sf((half - difference) / error) + stats.norm.cdf((-half - difference) / error)).mean())
 
 
-def _minimum_detectable(found: Interval, confidence: float) -> float:
-    """The difference that is found with `POWER`."""
+def minimum_detectable(found: Interval, confidence: float = 0.95) -> float:
+    """The true difference that a comparison like `found` shows with probability `POWER`, where it is shown if its
+    interval of this confidence excludes 0. Of several comparisons under Holm's method, 1 - 0.05 / their number is the
+    confidence that is needed at most."""
     parts, sizes = found.variances.parts(found.seeds, found.clusters), (found.seeds, found.clusters)
     if sum(parts) == 0:
         return 0.0

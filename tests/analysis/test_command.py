@@ -12,11 +12,12 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.command_line import vlrouting
+from tests.tiny_experiment import write_tuned_experiment
 from tests.trained_artifacts import captions, pairs, questions  # noqa: F401
 from vlrouting.analysis.answers import Answers
 from vlrouting.analysis.layers import LayerMeasures
 from vlrouting.analysis.point import Analysis
-from vlrouting.analysis.show import show
+from vlrouting.analysis.show import Analysed, show
 from vlrouting.experiment import RunDirectory
 
 
@@ -92,6 +93,18 @@ def test_captions_and_pairs(captions: Path, pairs: Path, tmp_path: Path) -> None
     assert all(layer["relative_size"] is not None for layer in [*captioning["layers"], *judging["layers"]])
 
 
+def test_a_tuned_point_is_rebuilt_with_what_was_chosen(tmp_path: Path) -> None:
+    """The experiment's own rank fits no artifact."""
+    sweep = {"tune": {"grid": {"bottleneck.rank": [2, 4]}, "max_steps": 1}, "seeds": [0]}
+    file = write_tuned_experiment(tmp_path, sweep=sweep, bottleneck={"rank": 3}, train={"max_steps": 1})
+    for command in ("train", "evaluate", "analyse"):
+        done = vlrouting(command, file.name, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    run = RunDirectory(tmp_path / "runs" / "tiny" / "seed=0")
+
+    assert stored(run.path)["layers"][0]["width"] == run.read_config()["bottleneck.rank"] != 3
+
+
 def test_what_cannot_be_analysed_is_said_in_one_sentence(questions: Path, tmp_path: Path) -> None:  # noqa: F811
     none = vlrouting("analyse", "tiny.yaml", "--runs", tmp_path / "empty", cwd=questions)
     assert none.returncode == 2 and "no point is complete" in none.stderr and "Traceback" not in none.stderr
@@ -109,7 +122,8 @@ def analysis(size: float, changed: tuple[bool, ...]) -> Analysis:
 
 def test_seeds_of_a_variant_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(width=300)
-    show({f"routing=mul,seed={n}": analysis(n, (True, n == 1, False, False)) for n in (1, 2)}, console)
+    seeds = {n: analysis(n, (True, n == 1, False, False)) for n in (1, 2)}
+    show([Analysed(f"routing=mul,seed={n}", "routing=mul", each) for n, each in seeds.items()], console)
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("routing=mul")]
 
     assert [line[0] for line in lines] == ["routing=mul,seed=1", "routing=mul,seed=2", "routing=mul"]

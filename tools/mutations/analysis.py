@@ -26,9 +26,13 @@ CHANGES = {
         ("torch.zeros_like(features))", "features)", "the image is not removed"),
         ("if model.projector is None:", "if True:", "the image is never removed"),
         ("    finally:\n        handle.remove()", "    finally:\n        pass", "no image ever comes back"),
-        ("text != own[identity]", "text == own[identity]", "the share of answers that stay"),
-        ("_test(built, swapped, ", "_test(built, score.examples, ", "no image is swapped"),
-        ("[list(of_example.values())], labels)", "[others], labels)", "the score's change is zero"),
+        ('ours["prediction"] != theirs', 'ours["prediction"] == theirs', "the share of answers that stay"),
+        ("_test(built, swapped, ", "_test(built, built.test_score.examples, ", "no image is swapped"),
+        (
+            "paired_difference(after[None], before",
+            "paired_difference(before[None], before",
+            "the score's change is zero",
+        ),
         ("for each in seeds]\n", "for each in seeds[:1]]\n", "the interval is of one seed"),
     ],
     "vlrouting/analysis/point.py": [
@@ -44,6 +48,6 @@ CHANGES = {
         ('run.tensorboard / "analysis"', "run.tensorboard", "the scalars are among the training's curves"),
     ],
     "vlrouting/analysis/show.py": [
-        ('if not part.startswith("seed=")', "if True", "seeds are not summed up"),
+        ("setdefault(each.variant, [])", "setdefault(each.point, [])", "seeds are not summed up"),
     ],
 }

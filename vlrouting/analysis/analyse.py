@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlrouting.analysis.event_scalars import write_scalars
-from vlrouting.analysis.point import Analysis, analyse_point
-from vlrouting.analysis.show import show
+from vlrouting.analysis.point import analyse_point
+from vlrouting.analysis.show import Analysed, show
 from vlrouting.experiment import Experiment, Point, write_json_atomic
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.training.complete_points import complete_points
@@ -16,7 +16,7 @@ from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import catch_signals
 
 
-def analyse(experiment: Experiment, points: Sequence[Point], runs: Path, examples: int) -> dict[str, Analysis]:
+def analyse(experiment: Experiment, points: Sequence[Point], runs: Path, examples: int) -> None:
     """Analyse every complete point and print what was found.
 
     Each run directory gets an analysis.json, and scalars where `train.logger` has tensorboard.
@@ -27,16 +27,13 @@ def analyse(experiment: Experiment, points: Sequence[Point], runs: Path, example
         runs: folder of the run directories.
         examples: of the test split, at most.
 
-    Returns:
-        The analyses by the points' names.
-
     Raises:
         UserError: no point is complete, or all examples have the same image.
         ArtifactError: an artifact is damaged, or its backbones are others than at its training.
     """
     complete = complete_points(experiment, points, runs)
     inputs = SharedInputs(choose_device(point.config for point in points))
-    found: dict[str, Analysis] = {}
+    found: list[Analysed] = []
     with catch_signals():
         for point, run in complete:
             with run.lock():
@@ -45,7 +42,6 @@ def analyse(experiment: Experiment, points: Sequence[Point], runs: Path, example
                 write_json_atomic(run.analysis, analysis.to_json())
                 if "tensorboard" in point.config.train.logger:
                     write_scalars(run.tensorboard / "analysis", analysis)
-            found[point.name] = analysis
+            found.append(Analysed(point.name, point.variant, analysis))
             free_memory()
     show(found)
-    return found

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from vlrouting import statistics
 from vlrouting.data.example import Example
+from vlrouting.metrics import per_example
 from vlrouting.metrics.score import Score, Scores
 from vlrouting.models.joint_model import JointModel
 from vlrouting.training.assembly import Built
@@ -85,16 +87,14 @@ def ask(built: Built, swapped: Sequence[Example], title: str) -> Answers:
         swapped: the test examples with other examples' images.
         title: of the progress bars.
     """
-    score = built.test_score
-    own, of_own = _test(built, score.examples, title)
-    texts, scores = {}, {}
-    texts["swapped"], scores["swapped"] = _test(built, swapped, f"{title}, swapped images")
+    own = _test(built, built.test_score.examples, title)
+    changed = {"swapped": _test(built, swapped, f"{title}, swapped images")}
     with without_image(built.task.model):
-        texts["removed"], scores["removed"] = _test(built, score.examples, f"{title}, no image")
-    changed = {name: tuple(text != own[identity] for identity, text in of.items()) for name, of in texts.items()}
-    clusters = {example.id: score.cluster(example) for example in score.examples}
+        changed["removed"] = _test(built, built.test_score.examples, f"{title}, no image")
     return Answers(
-        tuple(clusters[identity] for identity in own), changed, _score_change(score, of_own, scores, clusters)
+        tuple(record["cluster"] for record in own.records),
+        {change: own.differing(other) for change, other in changed.items()},
+        _score_change(built.test_score, own, changed),
     )
 
 
@@ -115,27 +115,43 @@ def without_image(model: JointModel) -> Iterator[None]:
         handle.remove()
 
 
-def _test(built: Built, examples: Sequence[Example], title: str) -> tuple[dict[int | str, str], Scores]:
-    """Predictions by id, in the order of `built.test_score.examples`, and what the metric says of them."""
+@dataclass(frozen=True)
+class _Tested:
+    """One pass over the test examples: the records of predictions.jsonl, in their order, and the scores."""
+
+    records: list[dict[str, Any]]
+    scores: Scores
+
+    def differing(self, other: _Tested) -> tuple[bool, ...]:
+        """Whether the prediction is another one, example by example."""
+        pairs = zip(self.records, other.records, strict=True)
+        return tuple(ours["prediction"] != theirs["prediction"] for ours, theirs in pairs)
+
+
+def _test(built: Built, examples: Sequence[Example], title: str) -> _Tested:
     built.data.test_examples = examples
     testing_trainer(built.task.config, title).test(built.task, built.data, verbose=False)
     assert built.task.tested is not None
-    return {record["id"]: record["prediction"] for record in built.task.predictions}, built.task.tested
+    return _Tested(built.task.predictions, built.task.tested)
 
 
-def _score_change(
-    score: Score, own: Scores, changed: Mapping[str, Scores], clusters: Mapping[int | str, str]
-) -> ScoreChange | None:
+def _score_change(score: Score, own: _Tested, changed: Mapping[str, _Tested]) -> ScoreChange | None:
     main = score.main
-    if main not in own.values:
+    if main not in own.scores.values:
         return None
-    of_example = own.per_example.get(main, {})
-    labels = [clusters[identity] for identity in of_example]
-    difference = {}
-    for name, scores in changed.items():
-        if len(set(labels)) > 1:
-            others = [scores.per_example[main][identity] for identity in of_example]
-            found = statistics.paired_difference([others], [list(of_example.values())], labels)
-            difference[name] = Range(found.mean, found.low, found.high)
-    values = {name: scores.values[main] for name, scores in changed.items()}
-    return ScoreChange(main, score.titles(own).get(main, main), own.values[main], **values, difference=difference)
+    values = {change: tested.scores.values[main] for change, tested in changed.items()}
+    title = score.titles(own.scores).get(main, main)
+    difference = {change: _difference(main, own.records, tested.records) for change, tested in changed.items()}
+    known = {change: found for change, found in difference.items() if found is not None}
+    return ScoreChange(main, title, own.scores.values[main], **values, difference=known)
+
+
+def _difference(metric: str, own: list[dict[str, Any]], changed: list[dict[str, Any]]) -> Range | None:
+    ours, theirs = per_example.scored(own), per_example.scored(changed)
+    before, after = per_example.values(ours, metric), per_example.values(theirs, metric)
+    clusters = [record["cluster"] for record in ours]
+    if before is None or after is None or len(set(clusters)) < 2:
+        return None
+    statistic = per_example.statistic(metric)
+    found = statistics.paired_difference(after[None], before[None], clusters, statistic=statistic)
+    return Range(found.mean, found.low, found.high)

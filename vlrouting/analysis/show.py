@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,7 +15,6 @@ from vlrouting.analysis.answers import CHANGES, interval
 from vlrouting.analysis.layers import LayerMeasures
 from vlrouting.analysis.point import Analysis
 from vlrouting.config.experiment import SINGLE
-from vlrouting.experiment.sweep import DEFAULT_POINT
 from vlrouting.report.console import standard_output
 
 ABSENT = "-"
@@ -28,35 +28,47 @@ LEGEND = (
 )
 
 
-def show(analyses: Mapping[str, Analysis], console: Console | None = None) -> None:
+@dataclass(frozen=True)
+class Analysed:
+    """An analysis, with the names of its point and of its variant: the points that differ in nothing but the seed."""
+
+    point: str
+    variant: str
+    analysis: Analysis
+
+
+def show(analysed: Sequence[Analysed], console: Console | None = None) -> None:
     """Print a line per point; per variant, where there are several seeds; and per layer, where there is one point.
 
     Args:
-        analyses: by the points' names.
+        analysed: in the order of the lines.
         console: to print on; default: standard output.
     """
     console = console or standard_output()
-    if len(analyses) == 1:
-        (name, analysis) = next(iter(analyses.items()))
-        console.print(_layer_table(name, analysis.layers))
-        for reason in dict.fromkeys(layer.not_measured for layer in analysis.layers if layer.not_measured):
-            console.print(f"Not measured: {reason}\n", soft_wrap=True, markup=False, highlight=False)
-    console.print(_summary("Points", [(name, [analysis]) for name, analysis in analyses.items()]))
-    variants = _by_variant(analyses)
-    if len(variants) < len(analyses):
-        titled = {f"{name} ({len(seeds)} seeds)": seeds for name, seeds in variants.items()}
-        console.print(_summary("Variants", titled.items()))
+    if len(analysed) == 1:
+        _print_layers(analysed[0], console)
+    console.print(_summary("Points", [(each.point, [each.analysis]) for each in analysed]))
+    variants: dict[str, list[Analysis]] = {}
+    for each in analysed:
+        variants.setdefault(each.variant, []).append(each.analysis)
+    if len(variants) < len(analysed):
+        console.print(_summary("Variants", [(f"{name} ({len(of)} seeds)", of) for name, of in variants.items()]))
     for line in LEGEND:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
-def _layer_table(name: str, layers: Iterable[LayerMeasures]) -> Table:
-    table = _table(f"Layers of {name}", ("layer", "module", "kind", "routing"), ("added", "image", *_RANKS, "CKA"))
+def _print_layers(analysed: Analysed, console: Console) -> None:
+    layers = analysed.analysis.layers
+    table = _table(
+        f"Layers of {analysed.point}", ("layer", "module", "kind", "routing"), ("added", "image", *_RANKS, "CKA")
+    )
     for layer in layers:
         module = layer.name if layer.bottleneck == SINGLE else f"{layer.bottleneck}: {layer.name}"
         number = ABSENT if layer.layer is None else str(layer.layer)
         _add(table, number, module, layer.kind, layer.routing, *_measures([layer]))
-    return table
+    console.print(table)
+    for reason in dict.fromkeys(layer.not_measured for layer in layers if layer.not_measured):
+        console.print(f"Not measured: {reason}\n", soft_wrap=True, markup=False, highlight=False)
 
 
 def _summary(title: str, rows: Iterable[tuple[str, Sequence[Analysis]]]) -> Table:
@@ -106,15 +118,6 @@ def _scores(analyses: Sequence[Analysis]) -> list[str]:
     if len(present) < len(found):
         return [ABSENT] * (1 + len(CHANGES))
     return [f"{statistics.fmean(getattr(score, name) for score in present):.2f}" for name in ("own", *CHANGES)]
-
-
-def _by_variant(analyses: Mapping[str, Analysis]) -> dict[str, list[Analysis]]:
-    """The analyses of the points that differ in nothing but the seed, by their common name."""
-    found: dict[str, list[Analysis]] = {}
-    for name, analysis in analyses.items():
-        common = ",".join(part for part in name.split(",") if not part.startswith("seed="))
-        found.setdefault(common or DEFAULT_POINT, []).append(analysis)
-    return found
 
 
 def _table(title: str, texts: Iterable[str], numbers: Iterable[str]) -> Table:

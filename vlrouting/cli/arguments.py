@@ -21,6 +21,11 @@ def _experiment(name: str) -> str:
     return name
 
 
+def _experiments(names: list[str] | None) -> list[str]:
+    """The names; without one, an error that lists the experiments."""
+    return [_experiment(name) for name in names or [""]]
+
+
 def _runs(folder: Path) -> Path:
     """The folder, if its name is safe in a batch script and as an argument of a command."""
     text = str(folder)
@@ -37,6 +42,16 @@ ExperimentName = Annotated[
         metavar="EXP",
         help="A name in experiments/, or a YAML file.",
         callback=_experiment,
+        autocompletion=completion.experiments,
+        show_default=False,
+    ),
+]
+ExperimentNames = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="EXP…",
+        help="Names in experiments/, or YAML files.",
+        callback=_experiments,
         autocompletion=completion.experiments,
         show_default=False,
     ),

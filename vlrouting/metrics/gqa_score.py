@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vlrouting.config import EvaluateConfig
-from vlrouting.metrics.gqa_evaluation import Records, evaluate, write_results
-from vlrouting.metrics.score import Score, Scores
+from vlrouting.metrics.gqa_evaluation import (
+    COMMON,
+    Records,
+    asks_what_is_common,
+    consistencies,
+    evaluate,
+    form_of,
+    steps_of,
+    write_results,
+)
+from vlrouting.metrics.score import RecordedExample, Score, Scores
 
 TITLES = {
     "accuracy": "GQA accuracy",
@@ -28,6 +37,14 @@ class GQAScore(Score):
 
     main = "accuracy"
     results_file = "gqa_results.json"
+    field_types: ClassVar[Mapping[str, Any]] = {
+        "balanced": bool,
+        "steps": int,
+        "group": str | None,
+        "entailed": list[str],
+        "common": bool,
+    }
+    of_data_set = ("validity", "plausibility")
 
     def __init__(self, examples: Sequence[Any], config: EvaluateConfig) -> None:
         """
@@ -58,7 +75,35 @@ class GQAScore(Score):
         correct = {
             question_id: 100.0 * (predictions[question_id] == answer) for question_id, answer in balanced.items()
         }
-        return Scores(values, {self.main: correct}, not_computed)
+        per_example: dict[str, dict[Any, Any]] = {self.main: correct, "binary": {}, "open": {}}
+        for question_id, value in correct.items():
+            per_example[form_of(records[question_id]["types"]["structural"])][question_id] = [int(value > 0), 1]
+        if "consistency" in values and "consistency" not in not_computed:
+            shares = consistencies(
+                records, predictions, {question_id: value > 0 for question_id, value in correct.items()}
+            )
+            per_example["consistency"] = {question_id: [share, 1] for question_id, share in shares.items()}
+        return Scores(values, {name: of for name, of in per_example.items() if of}, not_computed)
+
+    def fields(self) -> dict[Any, dict[str, Any]]:
+        """See `Score`: whether the question is balanced; of a balanced one the number of reasoning steps, the global
+        group, the questions that it entails, and `common` where it asks what two objects have in common. The choices
+        are left out: they would be many times as long as all the rest."""
+        scored = {example.id for example in self.examples if example.answers}
+        return {key: _recorded(record, key) for key, record in self._split.records().items() if key in scored}
+
+    @classmethod
+    def of_records(
+        cls,
+        records: Sequence[Mapping[str, Any]],
+        config: EvaluateConfig,
+        read_split: Callable[[], Sequence[Any]] | None = None,
+    ) -> GQAScore:
+        """See `Score`."""
+        split = _RecordedSplit(records)
+        if read_split is not None:
+            split.choices = read_split().choices  # type: ignore[attr-defined, method-assign]
+        return cls(split, config)
 
     def titles(self, scores: Scores) -> dict[str, str]:
         """See `Score`. Consistency only where it was computed: a split of balanced questions does not have it."""
@@ -68,3 +113,44 @@ class GQAScore(Score):
     def write_results(self, path: Path, predictions: Mapping[Any, str]) -> None:
         """The evaluation server's file: `[{"questionId": "02930152", "prediction": "yes"}]`."""
         write_results(path, predictions, [example.id for example in self.examples])
+
+
+def _recorded(record: Mapping[str, Any], question_id: str) -> dict[str, Any]:
+    if not record["isBalanced"]:
+        return {"balanced": False}
+    return {
+        "balanced": True,
+        "steps": steps_of(record, question_id),
+        "group": record["groups"]["global"],
+        "entailed": [other for other in record["entailed"] if other != question_id],
+        **({"common": True} if asks_what_is_common(record, question_id) else {}),
+    }
+
+
+class _RecordedSplit(list[RecordedExample]):
+    """The questions of a predictions.jsonl, with their official records as far as it has them."""
+
+    def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(map(RecordedExample.of, records))
+        self._records = {example.id: _official(record) for example, record in zip(self, records, strict=True)}
+
+    def records(self) -> dict[Any, dict[str, Any]]:
+        return self._records
+
+    def choices(self) -> Records | None:
+        return None
+
+
+def _official(record: Mapping[str, Any]) -> dict[str, Any]:
+    if not record["references"]:  # of a test set without public answers, which is not scored
+        return {}
+    found = {"isBalanced": record["balanced"], "answer": record["references"][0]}
+    if not record["balanced"]:
+        return found
+    kinds = {"structural": record["answer_type"], "semantic": record["question_type"]}
+    return found | {
+        "types": {**kinds, "detailed": COMMON if record.get("common") else ""},
+        "steps": record["steps"],
+        "groups": {"global": record["group"]},
+        "entailed": record["entailed"],
+    }

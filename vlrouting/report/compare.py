@@ -2,56 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from vlrouting.experiment.atomic import write_text_atomic
 from vlrouting.experiment.disk import disk_error_text, is_lasting
+from vlrouting.report.comparison import Comparison, compare_runs
 from vlrouting.report.console import standard_output
 from vlrouting.report.console_table import render_console
-from vlrouting.report.rows import Row, collect, require_runs
-from vlrouting.report.table import write_comparison
+from vlrouting.report.formats import FORMATS
 
 PLOT = "comparison.png"
+SEVERAL = "comparisons"
+"""Folder, next to those of the experiments, of comparisons of several."""
+_LONGEST = 200
+"""Characters of a folder's name that is made of several."""
 
 
-def compare(experiment_runs: Path, metrics: Sequence[str] | None = None, console: Console | None = None) -> list[Row]:
-    """Print the comparison of `runs/<experiment>/` and save it there as Markdown, CSV and a plot.
+def compare(
+    experiments: Sequence[Path],
+    *,
+    baseline: str | None = None,
+    configured: Mapping[str, str | None] | None = None,
+    metric: str | None = None,
+    mixed: Collection[str] = (),
+    output: str = "table",
+    console: Console | None = None,
+) -> Comparison:
+    """Print the comparison of one or several experiments and save it as Markdown, CSV, JSON, LaTeX and a plot.
+
+    The files of one experiment are in its own folder, those of several in `runs/comparisons/<a>+<b>/`.
 
     Args:
-        experiment_runs: the folder of the points' run directories.
-        metrics: keys to print, such as `test/vqa_accuracy`. Default: the metrics with a title.
+        experiments: `runs/<experiment>/` of each.
+        baseline, configured, metric, mixed: as `compare_runs` takes them.
+        output: `table`, or a name of `FORMATS`: what is printed, without anything else.
         console: where to print. Default: standard output.
 
     Raises:
-        UserError: there are no runs, or no complete point has such a metric.
+        UserError: there are no runs, or no such variant or metric.
     """
     console = console or standard_output()
-    rows = collect(experiment_runs)
-    require_runs(experiment_runs, rows)
-    render_console(rows, metrics, console)
+    found = compare_runs(experiments, baseline=baseline, configured=configured, metric=metric, mixed=mixed)
+    if output == "table":
+        render_console(found, console)
+    else:
+        console.out(FORMATS[output][1](found), end="", highlight=False)
+    folder = destination(experiments)
     try:
-        written = _written(experiment_runs, rows)
+        written = _written(folder, found)
     except OSError as error:
         if not is_lasting(error):
             raise
-        text = f"The comparison is not written to files: {disk_error_text(error, [experiment_runs])}"
-        console.print(text, soft_wrap=True, markup=False, highlight=False)
-        return rows
-    # `soft_wrap`, because rich would break a long path in two, and users copy it.
-    console.print(f"Runs:       {experiment_runs}/<variant>/", soft_wrap=True, markup=False, highlight=False)
-    names = ", ".join(path.name for path in written)
-    console.print(f"Comparison: {experiment_runs}/  ({names})", soft_wrap=True, markup=False, highlight=False)
-    return rows
+        said = [f"The comparison is not written to files: {disk_error_text(error, [folder])}"]
+    else:
+        names = ", ".join(path.name for path in written)
+        runs = [f"Runs:       {path}/<variant>/" for path in experiments]
+        said = [*runs, f"Comparison: {folder}/  ({names})"]
+    if output == "table":
+        for line in said:  # `soft_wrap`, because rich would break a long path in two, and users copy it
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+    return found
 
 
-def _written(experiment_runs: Path, rows: list[Row]) -> list[Path]:
+def destination(experiments: Sequence[Path]) -> Path:
+    """Where the files of a comparison are."""
+    if len(experiments) == 1:
+        return experiments[0]
+    name = "+".join(path.name for path in experiments)
+    if len(name) > _LONGEST:
+        name = f"{experiments[0].name}+{len(experiments) - 1}"
+    return experiments[0].parent / SEVERAL / name
+
+
+def _written(folder: Path, found: Comparison) -> list[Path]:
     """Write the comparison; the files."""
-    written = write_comparison(experiment_runs, rows)
-    if any(row.main is not None for row in rows if row.complete):
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {folder / name: text(found) for name, text in FORMATS.values()}
+    for path, text in texts.items():
+        write_text_atomic(path, text)
+    written = list(texts)
+    if found.complete:
         # Imported here, because matplotlib takes a second to load.
         from vlrouting.report.plots import comparison_plot
 
-        written.append(comparison_plot(rows, experiment_runs / PLOT))
+        rows = [row for variant in found.variants for row in variant.runs]
+        written.append(comparison_plot(rows, folder / PLOT))
     return written

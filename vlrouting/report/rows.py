@@ -15,6 +15,14 @@ from vlrouting.experiment.rundir import COMPLETE, RESULT_NEUTRAL, UNREADABLE, Ru
 from vlrouting.experiment.sweep import DEFAULT_POINT
 
 NOT_STARTED = "not started"
+PROVENANCE = {
+    "code": "code version",
+    "data": "data",
+    "metric": "metric variant",
+    "precision": "precision",
+    "device": "device kind",
+}
+"""What points may not differ in if their scores are averaged or compared -> what it is called in a message."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _TOP_LEVEL = re.compile(r"test/[^/]+")
 
@@ -44,6 +52,20 @@ class Row:
     """Equal for points that differ only in the seed."""
     text_only: bool = False
     """Whether this is a text-only baseline."""
+    experiment: str = ""
+    folder: Path | None = None
+    """The run directory."""
+    settings: dict[str, object] = field(default_factory=dict)
+    """Dotted key -> value, of every key that may change the result, without the seed."""
+    provenance: dict[str, str] = field(default_factory=dict)
+    """What may not differ between points that are averaged or compared, where it is known: see `PROVENANCE`."""
+    peak_memory_bytes: int | None = None
+    tuned: dict[str, object] = field(default_factory=dict)
+    """Key -> value that was chosen on the validation split."""
+    at_edge: tuple[str, ...] = ()
+    """Those of the tuned keys whose value is the first or last that was tried."""
+    baseline: str | None = None
+    """`compare.baseline` of its config.yaml."""
 
     @property
     def complete(self) -> bool:
@@ -158,10 +180,12 @@ def _row(run: RunDirectory) -> Row:
         record = run.read_run()
         status = str(record.get("status", NOT_STARTED))
         if status != COMPLETE:
-            return Row(variant, status, str(record.get("error") or ""))
+            return Row(
+                variant, status, str(record.get("error") or ""), experiment=run.path.parent.name, folder=run.path
+            )
         return _complete_row(run, record)
     except UserError as error:
-        return Row(variant, UNREADABLE, str(error))
+        return Row(variant, UNREADABLE, str(error), experiment=run.path.parent.name, folder=run.path)
 
 
 def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
@@ -172,6 +196,7 @@ def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
     if main_metric not in metrics and not not_computed:
         raise UserError(f"{run.metrics} has no '{main_metric}'.")
     seed = config.pop("seed")
+    settings = {key: value for key, value in config.items() if not _is_neutral(key)}
     return Row(
         variant=run.path.name,
         status=COMPLETE,
@@ -183,9 +208,37 @@ def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
         main_metric=main_metric,
         titles=titles or {main_metric: main_metric},
         seed=_whole(seed),
-        setting=json.dumps({k: v for k, v in config.items() if k not in RESULT_NEUTRAL}, sort_keys=True, default=str),
+        setting=json.dumps(settings, sort_keys=True, default=str),
         text_only=config["model.visual_input"] == "none",
+        experiment=run.path.parent.name,
+        folder=run.path,
+        settings=settings,
+        provenance=_provenance(record, titles.get(main_metric)),
+        peak_memory_bytes=_whole(record.get("peak_memory_bytes")),
+        tuned={key: config.get(key) for key in _names(config.get("tuned.keys"))},
+        at_edge=tuple(_names(config.get("tuned.edges"))),
+        baseline=_text(config.get("compare.baseline")),
     )
+
+
+def _is_neutral(key: str) -> bool:
+    """Whether a key does not make another variant. What was tuned is in its own key; `tuned` says how it was chosen."""
+    return key in RESULT_NEUTRAL or key.partition(".")[0] == "tuned"
+
+
+def _provenance(record: dict[str, object], title: str | None) -> dict[str, str]:
+    """Of a run.json; what an older one lacks is unknown, not different."""
+    names = {"code": "code_version", "data": "data_hash", "precision": "precision", "device": "device_kind"}
+    found = {field: record.get(name) for field, name in names.items()} | {"metric": title}
+    return {field: str(found[field]) for field in PROVENANCE if found[field]}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _names(value: object) -> list[str]:
+    return [str(name) for name in value] if isinstance(value, list) else []
 
 
 def _why_not(not_computed: dict[str, str]) -> str:

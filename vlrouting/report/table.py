@@ -1,21 +1,19 @@
-"""The comparison table of an experiment's points, in Markdown and in CSV; `console_table` prints it."""
+"""The tables of a comparison, before they are rendered: on a console, in Markdown, in LaTeX."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from vlrouting.config.names import did_you_mean
-from vlrouting.experiment.atomic import write_text_atomic
-from vlrouting.experiment.errors import UserError
-from vlrouting.report.rows import Group, Measured, Row, by_setting, has_seeds, metric_keys, titled_keys
+from vlrouting.config.fit import spelled
+from vlrouting.config.names import counted
+from vlrouting.report.comparison import Comparison, Variant
+from vlrouting.report.judging import NO_DIFFERENCE
+from vlrouting.statistics import Interval
 
-MARKDOWN = "comparison.md"
-CSV = "comparison.csv"
-PARAMETERS, TIME = "trainable parameters", "training time"
+VARIANT, PARAMETERS, TIME = "variant", "trainable parameters", "training time"
+EDGE = "(edge)"
+BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
@@ -33,145 +31,160 @@ class Grid:
     title: str
     header: list[str]
     lines: list[list[Cell]]
-    notes: tuple[str, ...] = ()
-    """Long texts, printed below the table. A cell refers to note n as [n], counted from 1."""
-    text_columns: frozenset[str] = frozenset({"variant", "metric", "status"})
-
-    @property
-    def numbered_notes(self) -> list[str]:
-        """`[1] METEOR not computed: …`"""
-        return [f"[{number}] {note}" for number, note in enumerate(self.notes, start=1)]
+    text_columns: frozenset[str] = frozenset({VARIANT, "point", "verdict", "provisional verdict", "tuned", "status"})
 
 
-def to_markdown(rows: Sequence[Row], metrics: Sequence[str] | None = None) -> str:
-    """The comparison as Markdown tables with aligned columns, the best value bold; `metrics` as in `grids`."""
-    return "\n".join(_markdown(grid) for grid in grids(rows, metrics))
-
-
-def to_csv(rows: Sequence[Row]) -> str:
-    """One line per point, in full precision, with every `test/<name>`; incomplete points have no numbers."""
-    keys = metric_keys(rows)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    fixed = ["variant", "status", "reason", "seed", "trainable_parameters", "total_parameters", "seconds", "metric"]
-    writer.writerow([*fixed, *keys])
-    for row in rows:
-        counts = [row.seed, row.trainable_parameters, row.total_parameters, row.seconds]
-        values = [row.metrics.get(key) if row.complete else None for key in keys]
-        writer.writerow([row.variant, row.status, row.reason, *counts, row.metric_name, *values])
-    return out.getvalue()
-
-
-def write_comparison(experiment_runs: Path, rows: Sequence[Row]) -> list[Path]:
-    """Write comparison.md and comparison.csv next to the run directories and return their paths."""
-    texts = {experiment_runs / MARKDOWN: to_markdown(rows), experiment_runs / CSV: to_csv(rows)}
-    for path, text in texts.items():
-        write_text_atomic(path, text)
-    return list(texts)
-
-
-def grids(rows: Sequence[Row], metrics: Sequence[str] | None = None) -> list[Grid]:
-    """The table of all points and, if there are several seeds, the table of means over seeds.
-
-    Args:
-        rows: result of `collect`.
-        metrics: keys to show, such as `test/vqa_accuracy`. Default: the metrics with a title.
-
-    Raises:
-        UserError: no complete point has such a metric.
-    """
-    shown = _shown(rows, metrics)
-    tables = [_points(rows, shown)]
-    if has_seeds(rows):
-        tables.append(_means(by_setting(rows), shown))
+def grids(comparison: Comparison) -> list[Grid]:
+    """The verdicts; further scores and costs; the points that are not complete."""
+    tables = [_verdicts(comparison), _costs(comparison)] if comparison.complete else []
+    unfinished = [row for variant in comparison.variants for row in variant.unfinished]
+    if unfinished:
+        several = len(comparison.experiments) > 1
+        names = [f"{row.experiment}: {row.variant}" if several else row.variant for row in unfinished]
+        lines = [
+            [Cell(name), Cell(": ".join(filter(None, (row.status, " ".join(row.reason.split())))))]
+            for name, row in zip(names, unfinished, strict=True)
+        ]
+        tables.append(Grid("Points that are not complete", ["point", "status"], lines))
     return tables
 
 
-def _shown(rows: Sequence[Row], metrics: Sequence[str] | None) -> list[str]:
-    known = metric_keys(rows)
-    for key in metrics or ():
-        if key not in known:
-            raise UserError(f"no metric '{key}'.{did_you_mean(key, known)} Known: {', '.join(known) or 'none yet'}.")
-    return list(metrics) if metrics else titled_keys(rows)
+def notes(comparison: Comparison) -> list[str]:
+    """What is said below the tables: the scores' meaning, flags, the verdict, and what is missing for it."""
+    found = [f"Metric: {comparison.metric_title}"] if comparison.complete else []
+    if any(comparison.metric in variant.intervals for variant in comparison.complete):
+        found.append(_meaning(comparison))
+    found += [f"Note: {flag}" for flag in comparison.flags]
+    found.append(f"Verdict: {comparison.summary}")
+    if comparison.missing:
+        found.append(f"Missing for a verdict: {'; '.join(comparison.missing)}.")
+    return found
 
 
-def _metric_titles(rows: Sequence[Row], shown: Sequence[str]) -> tuple[list[str], bool]:
-    """Column titles, and whether rows disagree on one, so that a column must name each row's metric."""
-    names: dict[str, set[str]] = {}
-    for row in rows:
-        for key, title in row.titles.items() if row.complete else ():
-            names.setdefault(key, set()).add(title)
-    agreed = {key: next(iter(found)) for key, found in names.items() if len(found) == 1}
-    return [agreed.get(key, key) for key in shown], len(agreed) < len(names)
+def _meaning(comparison: Comparison) -> str:
+    several = any(len(variant.runs) > 1 for variant in comparison.complete)
+    over = f"{counted(comparison.examples, 'test example')} in {counted(comparison.clusters, 'cluster')}"
+    bold = " Bold: no difference to the best is shown at 5%." if _bold(comparison) else ""
+    adjusted = " p is Holm's over all differences." if any(v.verdict for v in comparison.variants) else ""
+    seeds = "over training seeds and " if several else "for these training runs only, over "
+    return f"± is the 95% interval {seeds}{over}.{adjusted}{bold}"
 
 
-def _points(rows: Sequence[Row], shown: Sequence[str]) -> Grid:
-    titles, mixed = _metric_titles(rows, shown)
-    header = ["variant", PARAMETERS, *titles, *(["metric"] if mixed else []), TIME, "status"]
-    # Numbers of different evaluation variants cannot be compared: none is marked as the best.
-    compared = [] if mixed else titled_keys(rows)
-    best = {key: _best([row.metrics.get(key) for row in rows if row.complete]) for key in compared}
-    lines = []
-    notes: dict[str, int] = {}  # points often share a reason
-    for row in rows:
-        reason = " ".join(row.reason.split())
-        status = f"{row.status} [{notes.setdefault(reason, len(notes) + 1)}]" if reason else row.status
-        values = [_metric_cell(row.metrics.get(key), best.get(key)) for key in shown]
-        lines.append(
-            [
-                Cell(row.variant),
-                Cell(_parameters(row)),
-                *values,
-                *([Cell(row.metric_name)] if mixed else []),
-                Cell(_duration(row.seconds)),
-                Cell(status),
-            ]
-        )
-    return Grid("Points", header, lines, tuple(notes))
+def _bold(comparison: Comparison) -> bool:
+    return any(variant.tied_with_best for variant in comparison.variants)
 
 
-def _means(groups: Sequence[Group], shown: Sequence[str]) -> Grid:
-    titles, mixed = _metric_titles([row for group in groups for row in group.rows], shown)
-    header = ["variant", "seeds", PARAMETERS, *titles, TIME]
-    compared = [] if mixed else titled_keys([row for group in groups for row in group.rows])
-    means = {key: [group.measured(key) for group in groups] for key in compared}
-    best = {key: _best([found.mean for found in means[key] if found]) for key in compared}
-    lines = []
-    for group in groups:
-        first = group.rows[0]
-        seconds = group.seconds()
-        values = [_mean_cell(group.measured(key), best.get(key)) for key in shown]
-        parameters = Cell(_parameters(first))
-        time = Cell(_duration(seconds.mean if seconds else None))
-        lines.append([Cell(group.variant), Cell(str(len(group.rows))), parameters, *values, time])
-    return Grid("Mean ± sample standard deviation over the seeds", header, lines)
+def _verdicts(comparison: Comparison) -> Grid:
+    """Score, difference and verdict of each variant."""
+    variants = comparison.complete
+    baselines = {variant.label for variant in comparison.baselines}
+    columns = [
+        (VARIANT, [Cell(variant.label) for variant in variants]),
+        ("seeds (std)", [Cell(_seeds(variant, comparison.metric)) for variant in variants]),
+        (
+            comparison.short_title(comparison.metric),
+            [_score(v, comparison.metric, v.tied_with_best) for v in variants],
+        ),
+    ]
+    if any(variant.difference for variant in variants):
+        columns.append((_difference_heading(comparison), [Cell(_difference(v, baselines)) for v in variants]))
+    if any(variant.adjusted_p is not None for variant in variants):
+        columns.append(("p", [Cell(_p_value(variant.adjusted_p)) for variant in variants]))
+    if any(variant.difference for variant in variants):
+        heading = "provisional verdict" if comparison.missing else "verdict"
+        columns.append((heading, [Cell(_verdict(variant)) for variant in variants]))
+    return _grid("Comparison", columns)
 
 
-def _best(values: Sequence[float | None]) -> str | None:
-    """The best value as printed, so that all equal values are bold; None if there are fewer than two values."""
-    present = [value for value in values if value is not None]
-    return f"{max(present):.2f}" if len(present) > 1 else None
+def _costs(comparison: Comparison) -> Grid:
+    """Further scores, and what each variant takes."""
+    variants = comparison.complete
+    further = [key for key in comparison.titles if key != comparison.metric]
+    columns = [(VARIANT, [Cell(variant.label) for variant in variants])]
+    columns += [(comparison.short_title(key), [_score(v, key) for v in variants]) for key in further]
+    columns += [
+        (PARAMETERS, [Cell(_parameters(variant)) for variant in variants]),
+        (TIME, [Cell(duration(variant.seconds)) for variant in variants]),
+        ("peak memory", [Cell(memory(variant.peak_memory_bytes)) for variant in variants]),
+    ]
+    if any(variant.tuned for variant in variants):
+        columns.append(("tuned", [Cell(_tuned(variant)) for variant in variants]))
+    return _grid("Scores and costs" if further else "Costs", columns)
 
 
-def _metric_cell(value: float | None, best: str | None) -> Cell:
-    text = "" if value is None else f"{value:.2f}"
-    return Cell(text, best=bool(text) and text == best)
+def _grid(title: str, columns: Sequence[tuple[str, list[Cell]]]) -> Grid:
+    return Grid(
+        title, [name for name, _ in columns], [list(line) for line in zip(*(c for _, c in columns), strict=True)]
+    )
 
 
-def _mean_cell(value: Measured | None, best: str | None) -> Cell:
+def _seeds(variant: Variant, metric: str) -> str:
+    std = variant.std(metric)
+    return f"{len(variant.runs)}" if std is None else f"{len(variant.runs)} ({std:.2f})"
+
+
+def _score(variant: Variant, metric: str, bold: bool = False) -> Cell:
+    if metric in variant.intervals:
+        return Cell(_with_half(variant.intervals[metric], ""), bold)
+    mean = variant.mean(metric)
+    return Cell("" if mean is None else f"{mean:.2f}", bold)
+
+
+def _with_half(found: Interval, sign: str) -> str:
+    return f"{found.mean:{sign}.2f} ± {found.high - found.mean:.2f}"
+
+
+def _difference_heading(comparison: Comparison) -> str:
+    return f"difference to {comparison.baseline.label}" if comparison.baseline else "difference to the baseline"
+
+
+def _difference(variant: Variant, baselines: set[str]) -> str:
+    if variant.difference is None:
+        return BASELINE if variant.label in baselines else ""
+    return _with_half(variant.difference, "+")
+
+
+def _p_value(value: float | None) -> str:
     if value is None:
-        return Cell("")
-    return Cell(str(value), best=f"{value.mean:.2f}" == best)
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _parameters(row: Row) -> str:
-    trainable, total = row.trainable_parameters, row.total_parameters
+def _verdict(variant: Variant) -> str:
+    """A line break stands where the text may be broken."""
+    difference = variant.difference
+    if difference is not None and variant.verdict is None:
+        return "none: one seed"
+    if difference is not None and variant.verdict == NO_DIFFERENCE:
+        return f"{variant.verdict}\n(could have seen ≥ {difference.minimum_detectable:.2f})"
+    return variant.verdict or ""
+
+
+def _parameters(variant: Variant) -> str:
+    trainable, total = variant.trainable_parameters, variant.runs[0].total_parameters
     if trainable is None:
         return ""
-    return f"{trainable:,} ({100 * trainable / total:.2f}%)" if total else f"{trainable:,}"
+    return f"{trainable:,.0f} ({100 * trainable / total:.2f}%)" if total else f"{trainable:,.0f}"
 
 
-def _duration(seconds: float | None) -> str:
+def _tuned(variant: Variant) -> str:
+    """`lr=0.001`, and which are at the edge of their grid."""
+    shown = [
+        f"{key.rpartition('.')[2]}={spelled(value)}{f' {EDGE}' if key in variant.at_edge else ''}"
+        for key, value in variant.tuned.items()
+    ]
+    return ", ".join(shown) or "not tuned"
+
+
+def memory(size: float | None) -> str:
+    """`1.4 GiB`; empty where it is not known."""
+    if size is None:
+        return ""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def duration(seconds: float | None) -> str:
+    """`1 min 15 s`; empty where it is not known."""
     if seconds is None:
         return ""
     whole = round(seconds)
@@ -180,21 +193,3 @@ def _duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def _markdown(grid: Grid) -> str:
-    lines = [
-        [f"**{cell.text}**" if cell.best else cell.text.replace("|", "\\|") for cell in line] for line in grid.lines
-    ]
-    header = [name.replace("|", "\\|") for name in grid.header]
-    widths = [max(3, *(len(line[column]) for line in [header, *lines])) for column in range(len(header))]
-    left = [name in grid.text_columns for name in grid.header]
-
-    def drawn(cells: list[str]) -> str:
-        padded = [c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in zip(cells, widths, left, strict=True)]
-        return f"| {' | '.join(padded)} |"
-
-    rule = ["-" * width if is_left else "-" * (width - 1) + ":" for width, is_left in zip(widths, left, strict=True)]
-    table = [f"**{grid.title}**", "", drawn(header), drawn(rule), *map(drawn, lines)]
-    notes = [line for note in grid.numbered_notes for line in ("", note)]  # blank lines keep them apart
-    return "\n".join([*table, *notes]) + "\n"

@@ -15,10 +15,12 @@ from vlrouting.backbones.load import load_vision
 from vlrouting.backbones.vision import VisionEncoder
 from vlrouting.bottleneck.fingerprint import weight_fingerprint
 from vlrouting.config import TASKS, DataConfig, ExperimentConfig
+from vlrouting.data.content_hash import content_hash
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
 from vlrouting.data.loading.batch import VisualSource
+from vlrouting.data.shuffled_images import ShuffledImages, shuffled_images
 from vlrouting.progress_bar import say
 
 
@@ -74,6 +76,12 @@ class SharedInputs:
         )
         return found
 
+    def content_hash(self, config: ExperimentConfig, key: str, examples: Sequence[Example]) -> str:
+        """Digest of a split's examples, or of a part of them (`vlrouting.data.content_hash`); `key` says which."""
+        root = Path(config.data.root)
+        found: str = self._once(("hash", repr(config.data), key), lambda: content_hash(examples, root))
+        return found
+
     def visual(self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]) -> Visual:
         """Features computed once, or pixels, as the configuration says.
 
@@ -89,7 +97,8 @@ class SharedInputs:
         if not config.uses_image:
             return Visual(shape=_output_shape(encoder, images), record=record)
         if config.trains_vision or not config.vision.cache:
-            return Visual(PixelSource(encoder.transform, load_image), _output_shape(encoder, images), encoder, record)
+            pixels = self._source(config, examples, PixelSource(encoder.transform, load_image))
+            return Visual(pixels, _output_shape(encoder, images), encoder, record)
         cache = self._cache(config, examples, encoder)
         key = ("fingerprint", repr(config.vision))
         record["fingerprint"] = self._once(key, lambda: weight_fingerprint(encoder.model))
@@ -97,7 +106,17 @@ class SharedInputs:
         if config.model.standardize_visual:
             statistics = cache.statistics(path for example in examples[config.data.train] for path in example.images)
         visual_tokens, width = cache.shape
-        return Visual(cache, (images * visual_tokens, width), None, record, statistics)
+        source = self._source(config, examples, cache)
+        return Visual(source, (images * visual_tokens, width), None, record, statistics)
+
+    def _source(
+        self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]], source: VisualSource
+    ) -> VisualSource:
+        """The images of the examples themselves, or of others where the experiment shuffles them."""
+        if config.model.visual_input != "shuffled":
+            return source
+        key = ("shuffled", repr(config.data), config.seed)
+        return ShuffledImages(source, self._once(key, lambda: shuffled_images(examples, config.seed)))
 
     def _encoder(self, config: ExperimentConfig) -> VisionEncoder:
         if not config.trains_vision:
