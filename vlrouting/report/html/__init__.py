@@ -1,0 +1,40 @@
+"""`vlrouting report`: one HTML file about the runs of an experiment, or of several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vlrouting.report.compare import destination
+from vlrouting.report.comparison import compare_runs
+from vlrouting.report.html.page import EXAMPLES, FILE, write_report
+
+__all__ = ["EXAMPLES", "report_runs", "write_report"]
+
+
+def report_runs(
+    experiments: Sequence[Path],
+    *,
+    baseline: str | None = None,
+    configured: Mapping[str, str | None] | None = None,
+    out: Path | None = None,
+    examples: int = EXAMPLES,
+) -> list[Path]:
+    """Compare runs and write the report.
+
+    Args:
+        experiments: `runs/<experiment>/` of each.
+        baseline, configured: as `compare_runs` takes them.
+        out: the HTML file. Default: `report.html` beside the runs of one experiment; of several,
+            `runs/comparisons/<a>+<b>/report.html`.
+        examples: most test examples to show.
+
+    Returns:
+        The HTML file and those of the plots.
+
+    Raises:
+        UserError: there are no runs, or no such baseline.
+        OSError: a file cannot be written.
+    """
+    found = compare_runs(experiments, baseline=baseline, configured=configured)
+    return write_report(found, out or destination(experiments) / FILE, examples=examples)
