@@ -20,7 +20,8 @@ class Browser:
 
     Attributes:
         data: JSON for the script: `variants`, `images`, `examples`.
-        kinds: field -> its values, for a filter each.
+        choices: value and text of each variant, for a filter.
+        kinds: field -> value and text of each of its values, for a filter each.
         is_judged: whether answers are right or wrong.
         has_scores: whether outputs have scores.
         shown: how many test examples of how many the page has, and how they were chosen.
@@ -28,7 +29,8 @@ class Browser:
     """
 
     data: dict[str, Any]
-    kinds: dict[str, list[str]]
+    choices: list[list[str]]
+    kinds: dict[str, list[list[str]]]
     is_judged: bool
     has_scores: bool
     shown: str
@@ -64,6 +66,7 @@ def browser(variants: Sequence[Variant], count: int, most_characters: int) -> Br
         notes.append(f"{thumbnails.missing:,} of {counted(len(images), 'image')} cannot be opened on this machine.")
     return Browser(
         data={"variants": named, "images": images, "examples": [records[key] for key in in_order]},
+        choices=[[str(place), of.label] for place, of in enumerate(outputs.variants)],
         kinds=_kinds(outputs, in_order),
         is_judged=is_judged,
         has_scores=has_scores,
@@ -114,12 +117,14 @@ def _record(outputs: TestOutputs, key: Key, images: list[int], is_judged: bool) 
     }
 
 
-def _kinds(outputs: TestOutputs, keys: Sequence[Key]) -> dict[str, list[str]]:
+def _kinds(outputs: TestOutputs, keys: Sequence[Key]) -> dict[str, list[list[str]]]:
     found: dict[str, set[str]] = {}
     for key in keys:
         for kind, value in outputs.examples[key].kinds.items():
             found.setdefault(kind, set()).add(value)
-    return {kind: sorted(values) for kind, values in sorted(found.items()) if len(values) > 1}
+    return {
+        kind: [[value, value] for value in sorted(values)] for kind, values in sorted(found.items()) if len(values) > 1
+    }
 
 
 def _shown(total: int, shown: int, disagreements: int, shown_disagreements: int) -> str:
