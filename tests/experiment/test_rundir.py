@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import yaml
 
 from vlrouting.config import ExperimentConfig, TrainConfig
 from vlrouting.experiment import RunDirectory, UserError, environment, to_yaml, write_json_atomic, write_text_atomic
+from vlrouting.experiment.provenance import code_version
 from vlrouting.experiment.rundir import RESULT_NEUTRAL
 from vlrouting.experiment.schema import all_keys
 
@@ -310,6 +312,29 @@ def test_provenance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(packages, dict)
     assert set(packages) == {"vlrouting", "torch", "lightning", "transformers", "timm", "torchmetrics"}
     assert clean["python"] == sys.version.split()[0]
+    assert clean["code_version"] == outside["code_version"] == code_version()
     json.dumps(clean)
     monkeypatch.setenv("PATH", "")
     assert environment()["git_commit"] is None
+
+
+def test_the_code_version_is_of_the_python_files_alone(tmp_path: Path) -> None:
+    def version(name: str, files: dict[str, str]) -> str:
+        (tmp_path / name).mkdir()
+        for file, content in files.items():
+            (tmp_path / name / file).write_text(content)
+        return code_version(tmp_path / name)
+
+    first = version("a", {"x.py": "1", "y.py": "2"})
+    assert re.fullmatch("[0-9a-f]{16}", first)
+    assert version("b", {"y.py": "2", "x.py": "1", "z.txt": "3"}) == first
+    changes = [{"x.py": "1"}, {"x.py": "12", "y.py": ""}, {"x.py": "2", "y.py": "1"}, {"z.py": "1", "y.py": "2"}]
+    assert len({first, *(version(f"c{number}", files) for number, files in enumerate(changes))}) == 5
+
+
+@pytest.mark.parametrize("field", ["metric_variant", "code_version", "data_hash", "weights"])
+def test_a_digest_of_another_type_is_damaged(run: RunDirectory, field: str) -> None:
+    run.update_run(status="complete", **{field: None})
+    run.run_json.write_text(json.dumps({field: 1}))
+    with pytest.raises(UserError, match=f"run.json is damaged: '{field}'"):
+        run.read_run()

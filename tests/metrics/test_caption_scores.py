@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
@@ -24,6 +25,7 @@ from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 from vlrouting.metrics import caption_meteor, caption_spice, caption_tokens
 from vlrouting.metrics.caption_scores import SCORE_NAMES, CaptionScores, missing_requirements, score
 from vlrouting.metrics.caption_tokens import one_line, tokenize_officially
+from vlrouting.metrics.per_example import statistic
 
 Captions = tuple[dict[Any, str], dict[Any, list[str]]]
 NEED_TOKENS = [name for name in SCORE_NAMES if name != "METEOR"]
@@ -126,6 +128,11 @@ def test_scores_equal_pycocoevalcap(path_with_meteor: str, monkeypatch: pytest.M
     assert ours.corpus == pytest.approx(by_hand.corpus, abs=1e-9, rel=0)
     assert ours.not_computed == {}
     assert 0.1 < ours.corpus["METEOR"] < 0.9  # the captions give no trivial score
+    counts = {name: np.array(list(of_image.values())) for name, of_image in ours.summands.items()}
+    for name, of_image in {"METEOR": "METEOR", **{f"Bleu_{n}": "Bleu" for n in range(1, 5)}}.items():
+        corpus, images = statistic(name)(counts[of_image].sum(0)), statistic(name)(counts[of_image])
+        assert corpus == pytest.approx(100 * by_hand.corpus[name], abs=1e-10, rel=0)
+        assert images == pytest.approx([100 * by_hand.per_image[image][name] for image in IMAGES], abs=1e-10)
     assert ours.corpus["CIDEr"] > 0.5
     assert list(ours.per_image) == list(IMAGES)
     for image, scores in ours.per_image.items():
@@ -327,7 +334,8 @@ def assert_ended(pid_file: Path) -> None:
     [
         ("echo 'java.lang.OutOfMemoryError: heap' >&2; exit 3", "OutOfMemoryError: heap"),
         ("while read line; do echo Error: bad line; done", "unexpected answer 'Error: bad line'"),
-        ("read line; echo 1.0 2.0; exit 0", "Java failed (without a message)"),
+        ("read line; echo 1.0 2.0; exit 0", "unexpected answer '1.0 2.0'"),
+        (f"read line; echo {'1.0 ' * 23}; exit 0", "Java failed (without a message)"),
         ("exec sleep 600", "within 2 seconds"),
     ],
 )

@@ -40,7 +40,7 @@ def test_every_statement_has_a_number_and_the_sets_images_a_cluster() -> None:
     score = NLVR2Score(EXAMPLES, EvaluateConfig())
     correct = score.compute(PREDICTIONS).per_example["accuracy"]
     assert correct == {e.id: 100.0 * (e.answer == said) for e, said in zip(EXAMPLES, SAID, strict=True)}
-    assert score.cluster(EXAMPLES[0]) == "dev-850"
+    assert score.cluster(EXAMPLES[0], ["images/a.png", "images/b.png"]) == "dev-850"
 
 
 def test_a_missing_prediction_is_named() -> None:

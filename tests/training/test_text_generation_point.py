@@ -16,6 +16,7 @@ from vlrouting.data.example import DataError
 from vlrouting.experiment import Experiment, RunDirectory, UserError, load
 from vlrouting.launch.in_process import train
 from vlrouting.metrics.caption_scores import score
+from vlrouting.metrics.per_example import statistic, values
 from vlrouting.prediction.predictor import Predictor
 from vlrouting.training.evaluation import evaluate
 from vlrouting.training.interruption import Cancelled
@@ -52,7 +53,11 @@ def test_every_test_image_is_captioned_once_and_scored_officially(
         assert metrics[f"test/{name}"] == pytest.approx(100 * expected.corpus[name], abs=1e-9)
     for record in found:
         assert record["score"] == pytest.approx(100 * expected.per_image[record["id"]]["CIDEr"], abs=1e-9)
-        assert record["cluster"] == record["image"]
+        assert record["cluster"] == f"pictures/{record['id']}.png" and str(record["image"]).endswith(record["cluster"])
+    assert values(found, "test/CIDEr").mean() == pytest.approx(metrics["test/CIDEr"], abs=1e-9)
+    for name in ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "METEOR"):
+        corpus = statistic(name)(values(found, name).sum(0))
+        assert corpus == pytest.approx(metrics[f"test/{name}"], abs=1e-9)
     server = json.loads((run.path / "captions_results.json").read_text())
     assert server == [{"image_id": record["id"], "caption": record["prediction"]} for record in found]
 

@@ -3,13 +3,13 @@
 CHANGES = {
     "vlrouting/metrics/vqa_accuracy.py": [
         (
-            "min(FULL_SCORE, 3 * count_matches(prediction, answers))",
-            "min(FULL_SCORE, 4 * count_matches(prediction, answers))",
+            "min(FULL_SCORE, 3 * _COUNT_MATCHES",
+            "min(FULL_SCORE, 4 * _COUNT_MATCHES",
             "two annotators and a half are enough",
         ),
         (
-            'if variant == "official" else _count_legacy_matches',
-            'if variant != "" else _count_legacy_matches',
+            '"legacy": _count_legacy_matches',
+            '"legacy": _count_official_matches',
             "legacy is official",
         ),
         (
@@ -22,13 +22,12 @@ CHANGES = {
             "if normalize_answer(answer) == prediction)",
             "legacy normalises the references in full",
         ),
-        ("questions[column] += 1", "questions[0] += 1", "accuracies per type are wrong"),
+        ("len(answers) != ANSWERS_PER_QUESTION:", "False:", "a question with fewer answers is scored"),
         (
-            "            _check_ten(answers[index], where=",
-            "            _check_ten(answers[0], where=",
-            "a question with fewer answers is scored",
+            "return sum(normalize_answer(answer) == prediction for answer in answers)",
+            "return sum(answer == prediction for answer in answers)",
+            "normalized leaves the references as they are",
         ),
-        ('dist_reduce_fx="sum"', 'dist_reduce_fx="mean"', "processes are averaged"),
     ],
     "vlrouting/metrics/vqa_text.py": [
         ('ARTICLES = frozenset({"a", "an", "the"})', 'ARTICLES = frozenset({"a", "the"})', "an is no article"),
@@ -44,21 +43,22 @@ CHANGES = {
     ],
     "vlrouting/metrics/vqa_score.py": [
         (
-            "metric = VQAAccuracy(answer_types, question_types, variant, sync",
-            "metric = VQAAccuracy(answer_types, question_types, sync",
+            "chosen = tenths[self.config.vqa_variant]",
+            'chosen = tenths["official"]',
             "evaluate.vqa_variant does not reach the metric",
         ),
+        ("_percent(score, 1)", "score", "scores per example have another unit"),
         (
-            "100 * vqa_accuracy(predictions[e.id], e.answers, variant)",
-            "vqa_accuracy(predictions[e.id], e.answers, variant)",
-            "scores per example have another unit",
+            'kinds[f"{self.main}/{kind}/{name}"]',
+            'kinds[f"{self.main}/{kind}/"]',
+            "accuracies per type are wrong",
         ),
         ("[int(example.id) for example in self.examples]", "list(numbered)", "the server's file may lack questions"),
     ],
     "vlrouting/metrics/gqa_evaluation.py": [
         (
-            'form = "open" if structure == "query" else "binary"',
-            'form = "open" if structure == "choose" else "binary"',
+            'return "open" if structural_type == "query" else "binary"',
+            'return "open" if structural_type == "choose" else "binary"',
             "open and binary questions",
         ),
         ("if other != qid]", "]", "a question entails itself"),
@@ -108,8 +108,8 @@ CHANGES = {
     "vlrouting/metrics/caption_scores.py": [
         ("_bleu,\n", "lambda references, hypotheses: _bleu(hypotheses, references),\n", "BLEU the other way round"),
         (
-            "meteor_scores(references, hypotheses)]",
-            "meteor_scores(hypotheses, references)]",
+            "= meteor_scores(references, hypotheses)",
+            "= meteor_scores(hypotheses, references)",
             "METEOR the other way round",
         ),
         ("if java_failure and names in _NEED_JAVA:", "if java_failure:", "nothing is scored without Java"),

@@ -14,7 +14,7 @@ VISUAL_INPUTS = ("image", "noise", "ones", "none")
 SCHEDULES = ("linear", "one_cycle", "constant")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
 STRATEGIES = ("ddp", "fsdp")
-VQA_VARIANTS = ("official", "legacy")
+VQA_VARIANTS = ("official", "legacy", "normalized")
 CHECKPOINTS = ("last", "best")
 ACCELERATORS = ("auto", "cpu", "gpu")
 LOGGERS = ("tensorboard", "csv", "wandb", "mlflow")
@@ -182,7 +182,8 @@ class EvaluateConfig:
     checkpoint: Annotated[str, OneOf(CHECKPOINTS)] = "last"
     """Which weights become the artifact and are tested: `last`, or `best` on the validation split."""
     vqa_variant: Annotated[str, OneOf(VQA_VARIANTS)] = "official"
-    """VQA accuracy: `official` (evaluation code of 2021 on) or `legacy` (before, and the authors')."""
+    """The main VQA accuracy: `official` (evaluation code of 2021 on), `legacy` (before, and the authors') or
+    `normalized` (prediction and references always normalised). metrics.json has all three."""
     spice: bool = False
     """Captions: also SPICE, which needs Java 8 or 11 and two jars that pycocoevalcap does not ship."""
     panel: Annotated[int, Range(least=0, most=10_000)] = 16

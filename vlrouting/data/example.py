@@ -50,3 +50,12 @@ class Example:
     """VQAv2: the question's first words (65 types). GQA: the semantic type. Empty if the file does not have it."""
     answer: str = ""
     """The most common answer (used to build a vocabulary) or the target caption; empty if there is none."""
+
+
+def image_name(path: Path, root: Path) -> str:
+    """What an image is called on every machine: its path below the data root, or, where it lies elsewhere, the names of
+    its folder and of its file."""
+    whole, above = str(path), f"{root}/" if root.parts else ""
+    if not whole.startswith(above) or (path.is_absolute() and not above):
+        return "/".join(path.parts[-2:])
+    return whole.removeprefix(above)

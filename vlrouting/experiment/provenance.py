@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import socket
 import subprocess
+from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 PACKAGES = ("vlrouting", "torch", "lightning", "transformers", "timm", "torchmetrics")
 
 
+PACKAGE = Path(__file__).parents[1]
+
+
 def environment() -> dict[str, object]:
-    """Fields for run.json: `git_commit`, `git_dirty`, `packages`, `python`, `platform`, `host`.
+    """Fields for run.json: `git_commit`, `git_dirty`, `code_version`, `packages`, `python`, `platform`, `host`.
 
     The commit is that of the repository around the current directory, None when there is none. Dirty means that
     tracked files differ from it. A package that is not installed has version None.
@@ -21,11 +27,25 @@ def environment() -> dict[str, object]:
     return {
         "git_commit": commit,
         "git_dirty": None if changes is None else bool(changes),
+        "code_version": code_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": socket.gethostname(),
     }
+
+
+@cache
+def code_version(package: Path = PACKAGE) -> str:
+    """Sixteen hexadecimal digits over names and contents of this package's Python files, as they were at the first
+    call: a process keeps the code that it has started with. A git commit tells neither what an installed package holds
+    nor what was changed since."""
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(package).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
 
 
 def _version(package: str) -> str | None:

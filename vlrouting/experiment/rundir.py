@@ -49,6 +49,8 @@ _Number = Annotated[int, Range(least=0, most=2**63 - 1)]
 _RUN_FIELDS: dict[str, Any] = {
     "status": Annotated[str, OneOf(STATUSES)] | None,
     **dict.fromkeys(("error", "main_metric", "device", "precision", "signal"), str | None),
+    **dict.fromkeys(("metric_variant", "code_version", "data_hash", "device_kind"), str | None),
+    "weights": dict[str, Any] | None,
     "swept": dict[str, Any],
     **dict.fromkeys(("shown_metrics", "not_computed"), dict[str, str] | None),
     **dict.fromkeys(
@@ -64,11 +66,14 @@ class RunDirectory:
 
     Fields of run.json: `status` (queued, running, complete, failed, cancelled, preempted), `error`, `failed_rank` and
     `signal` (of the process of a group that failed or was killed, where that is known), `swept` (the keys that differ
-    over the sweep, with this point's values), `git_commit`, `git_dirty`, `packages`, `python`, `platform`,
-    `host`, `device`, `precision`, `seed`, `main_metric` (key in metrics.json), `shown_metrics` (key -> title in a
-    table, with the metric's variant), `not_computed` (metric -> why, and what to do), `trained_parameters`,
-    `total_parameters`, `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`,
-    `stopped_early` (why, where `train.early_stopping` ended the training; else null).
+    over the sweep, with this point's values), `git_commit`, `git_dirty`, `code_version` (digest of the package's Python
+    files), `packages`, `python`, `platform`, `host`, `device`, `device_kind` (model of the GPU, or `cpu`), `precision`,
+    `seed`, `main_metric` (key in metrics.json), `shown_metrics` (key -> title in a table, with the metric's variant),
+    `metric_variant` (title of the main metric), `data_hash` (eight digits of the training examples and eight of the
+    scored ones, see `vlrouting.data.content_hash`), `weights` (`language` and `vision` -> dtype -> fingerprint of the
+    frozen weights, or null), `not_computed` (metric -> why, and what to do), `trained_parameters`, `total_parameters`,
+    `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`, `stopped_early`
+    (why, where `train.early_stopping` ended the training; else null). Runs of older versions lack the later ones.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,7 +84,9 @@ class RunDirectory:
         self.metrics = self.path / "metrics.json"
         """Flat: {"test/vqa_accuracy": 61.2, …}."""
         self.predictions = self.path / "predictions.jsonl"
-        """A line per test example: id, prediction, references."""
+        """A line per test example, sorted by id: `id`, `question`, `answer_type` and `question_type` (where there are
+        any), `prediction`, `references`, `image` or `images`, `cluster`, `score` and `scores` (see
+        `vlrouting.metrics.per_example`), and what the metric needs to be computed again."""
         self.panel = self.path / "panel.png"
         """Test images with what was predicted."""
         self.artifact = self.path / "artifact"

@@ -20,11 +20,16 @@ _START_SECONDS = 300
 _SECONDS_PER_IMAGE = 0.2
 """Twenty times the usual."""
 
+_COUNTS = 23
+"""Of an image; what they count is said in `per_example.meteor`."""
+_CHUNKS = 20
+"""Index of the number of chunks among the counts of an image; the matched words of both sides follow it."""
 _SEPARATOR = " ||| "
 
 
-def meteor_scores(references: TokenLists, hypotheses: TokenLists) -> tuple[float, list[float]]:
-    """METEOR in [0, 1]: pooled over all images (not the mean), and per image in the order of `references`.
+def meteor_scores(references: TokenLists, hypotheses: TokenLists) -> tuple[float, list[float], list[list[float]]]:
+    """METEOR in [0, 1]: pooled over all images (not the mean), and per image in the order of `references`; and the
+    counts of each image, whose sums the pooled score is made of (`per_example`).
 
     Args:
         references: image -> tokens of its references.
@@ -42,13 +47,22 @@ def meteor_scores(references: TokenLists, hypotheses: TokenLists) -> tuple[float
         program.write(_SEPARATOR.join(("EVAL", *statistics)))
         per_image = [_numbers(program.read())[0] for _ in questions]
         corpus = _numbers(program.read())[0]
-    return corpus, per_image
+    return corpus, per_image, [_summands(_numbers(line)) for line in statistics]
+
+
+def _summands(counts: list[float]) -> list[float]:
+    """What METEOR adds up: a caption that matches a reference word by word counts as no chunk at all."""
+    lengths, chunks, matched = counts[:2], counts[_CHUNKS], counts[_CHUNKS + 1 :]
+    if chunks == 1 and matched == lengths:
+        counts[_CHUNKS] = 0.0
+    return [int(count) if count.is_integer() else count for count in counts]
 
 
 def _ask(program: JavaProgram, question: str) -> str:
     program.write(question)
     answer = program.read()
-    _numbers(answer)
+    if len(_numbers(answer)) != _COUNTS:
+        raise _unexpected(answer)
     return answer
 
 
@@ -56,4 +70,8 @@ def _numbers(answer: str) -> list[float]:
     try:
         return [float(number) for number in answer.split()]
     except ValueError as error:
-        raise JavaError(f"METEOR: unexpected answer {answer!r:.80}; check the installation of pycocoevalcap") from error
+        raise _unexpected(answer) from error
+
+
+def _unexpected(answer: str) -> JavaError:
+    return JavaError(f"METEOR: unexpected answer {answer!r:.80}; check the installation of pycocoevalcap")

@@ -12,6 +12,8 @@ from vlrouting.metrics.caption_scores import check_references, missing_requireme
 from vlrouting.metrics.results_file import write_results_file
 from vlrouting.metrics.score import Score, Scores
 
+POOLED = ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "METEOR")
+"""Scores that are no means over images, but made of sums."""
 TITLES = {"Bleu_4": "BLEU-4", "METEOR": "METEOR", "ROUGE_L": "ROUGE-L", "CIDEr": "CIDEr"}
 
 
@@ -27,13 +29,21 @@ class CaptionScore(Score):
             ValueError: there are no references, or an image has none.
         """
         super().__init__(examples, config)
-        self.references: dict[Any, Sequence[str]] = {example.id: example.answers for example in examples}
+        # Sorted, because the order matters (`caption_scores`), and the lines of predictions.jsonl are sorted.
+        ordered = sorted(examples, key=lambda example: example.id)
+        self.references: dict[Any, Sequence[str]] = {example.id: example.answers for example in ordered}
         check_references(self.references)
 
     def evaluate(self, predictions: Mapping[Any, str]) -> Scores:
         """See `Score`."""
-        found = score(predictions, self.references, spice=self.config.spice)
-        per_image = {name: {image: 100 * v[name] for image, v in found.per_image.items()} for name in found.corpus}
+        said = {image: predictions[image] for image in self.references}
+        found = score(said, self.references, spice=self.config.spice)
+        per_image: dict[str, Any] = {
+            name: {image: 100 * v[name] for image, v in found.per_image.items()}
+            for name in found.corpus
+            if name not in POOLED
+        }
+        per_image |= found.summands
         return Scores({name: 100 * value for name, value in found.corpus.items()}, per_image, found.not_computed)
 
     def titles(self, scores: Scores) -> dict[str, str]:

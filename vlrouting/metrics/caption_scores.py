@@ -19,7 +19,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pycocoevalcap.bleu.bleu import Bleu
+from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
@@ -30,6 +30,8 @@ from vlrouting.metrics.caption_tokens import TokenLists, tokenize_officially, to
 from vlrouting.metrics.results_file import named
 
 _BLEU = ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4")
+_BLEU_LENGTH = "closest"
+"""The reference whose length counts: the one whose length is closest to the hypothesis's."""
 SCORE_NAMES = (*_BLEU, "METEOR", "ROUGE_L", "CIDEr")
 """The scores that `score` computes by default, in the order of tables."""
 
@@ -42,12 +44,24 @@ class CaptionScores:
     """Score name -> value over all images."""
     per_image: dict[Any, dict[str, float]] = field(default_factory=dict)
     """Image id -> score name -> value of the image."""
+    summands: dict[str, dict[Any, list[float]]] = field(default_factory=dict)
+    """`Bleu`, `METEOR` -> image id -> the image's part of the sums that the pooled score is made of (`per_example`)."""
     not_computed: dict[str, str] = field(default_factory=dict)
     """Score name -> why it could not be computed, with the remedy."""
 
 
-Scorer = Callable[[TokenLists, TokenLists], list[tuple[float, Sequence[float]]]]
-"""Tokens of references and hypotheses -> for each name of the scorer, the value over all images and of each image."""
+@dataclass(frozen=True)
+class Scored:
+    """What a scorer gives."""
+
+    values: list[tuple[float, Sequence[float]]]
+    """For each name of the scorer, the value over all images and of each image, in the order of the references."""
+    summands: dict[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    """As in `CaptionScores`, but in the order of the references."""
+
+
+Scorer = Callable[[TokenLists, TokenLists], Scored]
+"""Takes the tokens of references and hypotheses."""
 
 
 def score(hypotheses: Mapping[Any, str], references: Mapping[Any, Sequence[str]], spice: bool = False) -> CaptionScores:
@@ -99,14 +113,16 @@ def _add(
     scores: CaptionScores, names: tuple[str, ...], scorer: Scorer, references: TokenLists, hypotheses: TokenLists
 ) -> None:
     try:
-        values = scorer(references, hypotheses)
+        found = scorer(references, hypotheses)
     except JavaError as error:
         scores.not_computed.update(dict.fromkeys(names, str(error)))
     except Exception as error:  # one failing scorer must not end a long run
         reason = f"its scorer failed ({type(error).__name__}: {error}); check the captions and references"
         scores.not_computed.update(dict.fromkeys(names, reason))
     else:
-        for name, (corpus, images) in zip(names, values, strict=True):
+        for name, summands in found.summands.items():
+            scores.summands[name] = {image: list(each) for image, each in zip(references, summands, strict=True)}
+        for name, (corpus, images) in zip(names, found.values, strict=True):
             if not math.isfinite(corpus):  # SPICE gives no value for some captions
                 image = next((image for image, value in zip(references, images, strict=True) if value != value), "?")
                 scores.not_computed[name] = f"its scorer gave no number for image {image}; check that caption"
@@ -116,23 +132,38 @@ def _add(
                 scores.per_image[image][name] = float(value)
 
 
-def _bleu(references: TokenLists, hypotheses: TokenLists) -> list[tuple[float, Sequence[float]]]:
-    corpus, per_image = Bleu(len(_BLEU)).compute_score(references, hypotheses, verbose=0)
-    return list(zip(corpus, per_image, strict=True))
+def _bleu(references: TokenLists, hypotheses: TokenLists) -> Scored:
+    scorer = BleuScorer(n=len(_BLEU))
+    for image, texts in references.items():
+        scorer += (hypotheses[image][0], texts)
+    corpus, per_image = scorer.compute_score(option=_BLEU_LENGTH)
+    counts = [_bleu_counts(image) for image in scorer.ctest]
+    return Scored(list(zip(corpus, per_image, strict=True)), {"Bleu": counts})
 
 
-def _cider(references: TokenLists, hypotheses: TokenLists) -> list[tuple[float, Sequence[float]]]:
+def _bleu_counts(image: Mapping[str, Any]) -> list[int]:
+    length = image["testlen"]
+    closest = min(image["reflen"], key=lambda reference: (abs(reference - length), reference))
+    return [*image["correct"], *image["guess"], length, closest]
+
+
+def _meteor(references: TokenLists, hypotheses: TokenLists) -> Scored:
+    corpus, per_image, counts = meteor_scores(references, hypotheses)
+    return Scored([(corpus, per_image)], {"METEOR": counts})
+
+
+def _cider(references: TokenLists, hypotheses: TokenLists) -> Scored:
     if not any(text.split() for texts in references.values() for text in texts):
         raise ValueError("no reference has a word")
-    return [Cider().compute_score(references, hypotheses)]
+    return Scored([Cider().compute_score(references, hypotheses)])
 
 
 _SCORERS: dict[tuple[str, ...], Scorer] = {
     _BLEU: _bleu,
-    ("METEOR",): lambda references, hypotheses: [meteor_scores(references, hypotheses)],
-    ("ROUGE_L",): lambda references, hypotheses: [Rouge().compute_score(references, hypotheses)],
+    ("METEOR",): _meteor,
+    ("ROUGE_L",): lambda references, hypotheses: Scored([Rouge().compute_score(references, hypotheses)]),
     ("CIDEr",): _cider,
-    ("SPICE",): lambda references, hypotheses: [spice_scores(references, hypotheses)],
+    ("SPICE",): lambda references, hypotheses: Scored([spice_scores(references, hypotheses)]),
 }
 _NEED_JAVA = {("METEOR",), ("SPICE",)}
 

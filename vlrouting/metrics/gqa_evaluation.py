@@ -23,7 +23,7 @@ Records = Mapping[str, Mapping[str, Any]]
 """Question id -> official question record, or choices."""
 
 
-class _NotComputable(Exception):
+class NotComputable(Exception):
     """A number cannot be computed; the message says which input is missing and where to get it."""
 
 
@@ -61,7 +61,7 @@ def evaluate(questions: Records, predictions: Mapping[str, str], choices: Record
     for name, compute in further.items():
         try:
             result[name] = compute()
-        except _NotComputable as reason:
+        except NotComputable as reason:
             not_computed[name] = str(reason)
     return result | {"not_computed": not_computed}
 
@@ -93,21 +93,48 @@ def _accuracies(balanced: Records, correct: Mapping[str, bool]) -> dict[str, flo
     scores = defaultdict[str, list[bool]](list)
     for qid, record in balanced.items():
         structure, meaning = (_take(record, qid, "types", key) for key in ("structural", "semantic"))
-        form = "open" if structure == "query" else "binary"
-        kinds = ("accuracy", form, f"structural/{structure}", f"semantic/{meaning}", f"steps/{_steps(record, qid)}")
+        kinds = (
+            "accuracy",
+            form_of(structure),
+            f"structural/{structure}",
+            f"semantic/{meaning}",
+            f"steps/{steps_of(record, qid)}",
+        )
         for kind in kinds:
             scores[kind].append(correct[qid])
     return {kind: 100 * _mean(scores[kind]) for kind in sorted(scores)}
 
 
-def _steps(record: Mapping[str, Any], qid: str) -> int:
-    """Number of reasoning steps: operations of the program, except those in `NOT_STEPS`."""
+def form_of(structural_type: str) -> str:
+    """`open` or `binary`."""
+    return "open" if structural_type == "query" else "binary"
+
+
+def steps_of(record: Mapping[str, Any], qid: str) -> int:
+    """Number of reasoning steps: operations of the program, except those in `NOT_STEPS`.
+
+    A record of predictions.jsonl has their number as `steps` instead of the program.
+    """
+    if "steps" in record:
+        return int(record["steps"])
     operations = [f"{step['operation']}: {step['argument']}" for step in _take(record, qid, "semantic")]
     return sum(not any(part in operation for part in NOT_STEPS) for operation in operations)
 
 
 def _consistency(questions: Records, predictions: Mapping[str, str], correct: Mapping[str, bool]) -> float:
-    """Mean, over the correctly answered questions, of the accuracy on the questions that they entail, in percent."""
+    return 100 * _mean(list(consistencies(questions, predictions, correct).values()))
+
+
+def consistencies(questions: Records, predictions: Mapping[str, str], correct: Mapping[str, bool]) -> dict[str, float]:
+    """Of each correctly answered question that entails others: the accuracy on those, in [0, 1].
+
+    Args:
+        questions, predictions: as `evaluate` takes them.
+        correct: balanced question id -> whether it is answered correctly.
+
+    Raises:
+        NotComputable: a record or a prediction is missing, or there is no such question.
+    """
     entailed = {
         qid: [other for other in _take(questions[qid], qid, "entailed") if other != qid]
         for qid, is_correct in correct.items()
@@ -123,30 +150,30 @@ def _consistency(questions: Records, predictions: Mapping[str, str], correct: Ma
         if ids
     ]
     if missing:
-        raise _NotComputable(
+        raise NotComputable(
             f"needs the {' and the '.join(missing)} entailed questions, unbalanced ones included; read and predict the "
             "split's _all_questions file"
         )
-    means = [
-        _mean([predictions[other] == _take(questions[other], other, "answer") for other in others])
-        for others in entailed.values()
+    means = {
+        qid: _mean([predictions[other] == _take(questions[other], other, "answer") for other in others])
+        for qid, others in entailed.items()
         if others
-    ]
+    }
     if not means:
-        raise _NotComputable("no correctly answered question entails another one")
-    return 100 * _mean(means)
+        raise NotComputable("no correctly answered question entails another one")
+    return means
 
 
 def _share_among(kind: str, balanced: Records, predictions: Mapping[str, str], choices: Records | None) -> float:
     """Percentage of predictions that are among the question's `valid` or `plausible` answers."""
     if choices is None:
-        raise _NotComputable(
+        raise NotComputable(
             "needs the split's choices file, val_choices.json of eval.zip; there is none for testdev and test"
         )
     common = {qid for qid, record in balanced.items() if "Common" in _take(record, qid, "types", "detailed")}
     unknown = [qid for qid in balanced if qid not in common and qid not in choices]
     if unknown:
-        raise _NotComputable(
+        raise NotComputable(
             f"the choices file has no entry for {named(unknown)} questions; give the one of the same split"
         )
     found = [
@@ -164,7 +191,7 @@ def _distribution(balanced: Records, predictions: Mapping[str, str]) -> float:
             gold[group][record["answer"]] += 1
             predicted[group][predictions[qid]] += 1
     if not gold:
-        raise _NotComputable("no balanced question belongs to a global group")
+        raise NotComputable("no balanced question belongs to a global group")
     weighted = [
         counts.total() * sum((predicted[group][answer] - count) ** 2 / count for answer, count in counts.items())
         for group, counts in gold.items()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import EvaluateConfig
-from vlrouting.metrics.gqa_evaluation import Records, evaluate, write_results
-from vlrouting.metrics.score import Score, Scores
+from vlrouting.metrics.gqa_evaluation import Records, consistencies, evaluate, form_of, steps_of, write_results
+from vlrouting.metrics.score import RecordedExample, Score, Scores
 
 TITLES = {
     "accuracy": "GQA accuracy",
@@ -58,7 +58,26 @@ class GQAScore(Score):
         correct = {
             question_id: 100.0 * (predictions[question_id] == answer) for question_id, answer in balanced.items()
         }
-        return Scores(values, {self.main: correct}, not_computed)
+        per_example: dict[str, dict[Any, Any]] = {self.main: correct, "binary": {}, "open": {}}
+        for question_id, value in correct.items():
+            per_example[form_of(records[question_id]["types"]["structural"])][question_id] = [int(value > 0), 1]
+        if "consistency" in values and "consistency" not in not_computed:
+            shares = consistencies(
+                records, predictions, {question_id: value > 0 for question_id, value in correct.items()}
+            )
+            per_example["consistency"] = {question_id: [share, 1] for question_id, share in shares.items()}
+        return Scores(values, {name: of for name, of in per_example.items() if of}, not_computed)
+
+    def fields(self) -> dict[Any, dict[str, Any]]:
+        """See `Score`: whether the question is balanced; of a balanced one the number of reasoning steps, the global
+        group, and the questions that it entails."""
+        scored = {example.id for example in self.examples if example.answers}
+        return {key: _recorded(record, key) for key, record in self._split.records().items() if key in scored}
+
+    @classmethod
+    def of_records(cls, records: Sequence[Mapping[str, Any]], config: EvaluateConfig) -> GQAScore:
+        """See `Score`. Validity and plausibility need the choices file, and are not computed."""
+        return cls(_RecordedSplit(records), config)
 
     def titles(self, scores: Scores) -> dict[str, str]:
         """See `Score`. Consistency only where it was computed: a split of balanced questions does not have it."""
@@ -68,3 +87,38 @@ class GQAScore(Score):
     def write_results(self, path: Path, predictions: Mapping[Any, str]) -> None:
         """The evaluation server's file: `[{"questionId": "02930152", "prediction": "yes"}]`."""
         write_results(path, predictions, [example.id for example in self.examples])
+
+
+def _recorded(record: Mapping[str, Any], question_id: str) -> dict[str, Any]:
+    if not record["isBalanced"]:
+        return {"balanced": False}
+    return {
+        "balanced": True,
+        "steps": steps_of(record, question_id),
+        "group": record["groups"]["global"],
+        "entailed": [other for other in record["entailed"] if other != question_id],
+    }
+
+
+class _RecordedSplit(list[RecordedExample]):
+    """The questions of a predictions.jsonl, with their official records as far as it has them."""
+
+    def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(map(RecordedExample.of, records))
+        self._records = {example.id: _official(record) for example, record in zip(self, records, strict=True)}
+
+    def records(self) -> dict[Any, dict[str, Any]]:
+        return self._records
+
+    def choices(self) -> None:
+        return None
+
+
+def _official(record: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"isBalanced": record["balanced"]}
+    if record["references"]:
+        found["answer"] = record["references"][0]
+    if record["balanced"]:
+        found["types"] = {"structural": record["answer_type"], "semantic": record["question_type"]}
+        found |= {"steps": record["steps"], "groups": {"global": record["group"]}, "entailed": record["entailed"]}
+    return found

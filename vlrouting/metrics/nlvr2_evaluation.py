@@ -39,7 +39,7 @@ def evaluate(records: Sequence[Mapping[str, Any]], predictions: Mapping[str, str
     consistent: dict[tuple[str, ...], bool] = {}
     for record in records:
         identifier = record["identifier"]
-        statement = _statement(identifier)
+        statement = statement_of(identifier)
         if "label" not in record:
             raise ValueError(f"record {identifier} has no label; the hidden test set is scored by its authors")
         is_correct = predictions[identifier].lower() == record["label"].lower()
@@ -64,7 +64,7 @@ def write_results(path: str | Path, predictions: Mapping[str, str], expected_ids
     write_results_file(path, predictions, expected_ids, encode)
 
 
-def _statement(identifier: str) -> tuple[str, ...]:
+def statement_of(identifier: str) -> tuple[str, ...]:
     """Key of a statement: split, set and sentence, without the pair."""
     parts = identifier.split("-")
     if len(parts) != 4:

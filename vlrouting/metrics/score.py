@@ -20,17 +20,43 @@ class Scores:
 
     values: dict[str, float] = field(default_factory=dict)
     """Numbers of the split, by flat name."""
-    per_example: dict[str, dict[Id, float]] = field(default_factory=dict)
-    """Name -> example id -> number, of those numbers that each example has, in the unit of `values`."""
+    per_example: dict[str, dict[Id, float | list[float]]] = field(default_factory=dict)
+    """Name -> example id -> number of the example, in the unit of `values`, whose mean is the number of the split; or
+    the example's part of the sums that the number of the split is made of (`per_example.statistic`)."""
     not_computed: dict[str, str] = field(default_factory=dict)
     """Numbers that could not be computed -> why, and what to do."""
+
+
+@dataclass(frozen=True)
+class RecordedExample:
+    """An example as predictions.jsonl has it: without its images."""
+
+    id: Id
+    answers: tuple[str, ...]
+    answer_type: str
+    question_type: str
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> RecordedExample:
+        """
+        Raises:
+            KeyError: the record lacks a field.
+        """
+        kinds = (record.get("answer_type", ""), record.get("question_type", ""))
+        return cls(record["id"], tuple(record["references"]), *kinds)
+
+    @property
+    def answer(self) -> str:
+        """The only answer of a data set that has one for each example."""
+        return self.answers[0] if self.answers else ""
 
 
 class Score(ABC):
     """A dataset's metric over one split, and the file that its evaluation server takes.
 
     A subclass defines `evaluate`, `titles` and `write_results`. Examples are what the dataset's reader gives: objects
-    with `id`, `images`, `answers`, `answer_type`, `question_type`.
+    with `id`, `answers`, `answer`, `answer_type`, `question_type`. `of_records` makes them again from
+    predictions.jsonl; a score that needs more than these fields writes it there (`fields`).
 
     Attributes:
         main: the number that points are compared by, and checkpoints chosen by: a key of `Scores.values`.
@@ -78,9 +104,28 @@ class Score(ABC):
             ValueError: the ids are not those of the split.
         """
 
-    def cluster(self, example: Any) -> str:
-        """What an example has in common with those that are not independent of it: its image, unless said otherwise."""
-        return " ".join(map(str, example.images))
+    def cluster(self, example: Any, images: Sequence[str]) -> str:
+        """What an example has in common with those that are not independent of it: its image, unless said otherwise.
+
+        Args:
+            example: of `examples`.
+            images: names of its images, the same on every machine (`vlrouting.data.example.image_name`).
+        """
+        return " ".join(images)
+
+    def fields(self) -> Mapping[Id, Mapping[str, Any]]:
+        """Example id -> what `of_records` needs in the example's record beside the references and the types."""
+        return {}
+
+    @classmethod
+    def of_records(cls, records: Sequence[Mapping[str, Any]], config: EvaluateConfig) -> Score:
+        """The score of the examples in a predictions.jsonl, without the data set.
+
+        Raises:
+            KeyError: a record lacks a field: it was written by an older version.
+            ValueError: as the constructor.
+        """
+        return cls([RecordedExample.of(record) for record in records], config)
 
     @classmethod
     def missing(cls, config: EvaluateConfig) -> dict[str, str]:

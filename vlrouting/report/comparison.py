@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from vlrouting.config.names import did_you_mean
+from vlrouting.config.names import counted, did_you_mean, listed
 from vlrouting.experiment.errors import UserError
 from vlrouting.report.baseline import Baselines, choose_baselines, named_baselines
 from vlrouting.report.example_scores import ExampleScores, TestSets, read_example_scores
@@ -176,7 +176,8 @@ def compare_runs(
         examples=len(shared.ids) if shared else 0,
         clusters=len(set(shared.clusters)) if shared else 0,
     )
-    flags = (*(flag for variant in variants for flag in variant.flags), *unscored, *control_flags(found))
+    flags = [flag for variant in variants for flag in variant.flags]
+    flags += [*unscored, *control_flags(found), *_not_computed(variants)]
     found = replace(found, missing=missing_for_a_verdict(found, baselines.missing), flags=tuple(dict.fromkeys(flags)))
     return replace(found, summary=summary(found))
 
@@ -233,7 +234,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _test_sets(runs: Sequence[Row], metrics: Iterable[str]) -> tuple[TestSets, list[str]]:
-    """The scores of examples, and why runs have none."""
+    """The scores of examples, and a flag where runs have none."""
     found: dict[Path, ExampleScores] = {}
     missing = []
     for row in runs:
@@ -242,7 +243,17 @@ def _test_sets(runs: Sequence[Row], metrics: Iterable[str]) -> tuple[TestSets, l
             found[row.folder] = read_example_scores(row, metrics)
         except UserError as error:
             missing.append(str(error))
-    return TestSets(found), missing
+    others = f" The same holds for {counted(len(missing) - 1, 'more point')}." if len(missing) > 1 else ""
+    return TestSets(found), [f"there is no interval, because {missing[0]}{others}"] if missing else []
+
+
+def _not_computed(variants: Sequence[Variant]) -> list[str]:
+    """Why complete points lack a metric: points with the same reason share a flag."""
+    by_reason: dict[str, list[str]] = {}
+    for variant in variants:
+        for reason in dict.fromkeys(" ".join(row.reason.split()) for row in variant.runs if row.reason):
+            by_reason.setdefault(reason, []).append(variant.label)
+    return [f"{listed(labels)}: {reason}" for reason, labels in by_reason.items()]
 
 
 def _configured(rows: Sequence[Row], given: Mapping[str, str | None]) -> dict[str, str]:

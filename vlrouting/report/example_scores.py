@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vlrouting import statistics
 from vlrouting.experiment.errors import UserError
+from vlrouting.metrics.per_example import scored, statistic, values
 from vlrouting.report.rows import Row
 from vlrouting.statistics import Resampled
 
@@ -44,21 +45,20 @@ def read_example_scores(row: Row, metrics: Iterable[str]) -> ExampleScores:
     assert row.folder is not None
     path = row.folder / "predictions.jsonl"
     remedy = f"vlrouting evaluate {row.experiment} writes them"
-    records = _records(path, remedy)
+    records = scored(_records(path, remedy))
     found = {}
     for metric in metrics:
-        name = metric.removeprefix("test/")
-        array = _values(records, name, is_main=metric == row.main_metric)
-        if array is not None and np.isfinite(array).all():
+        try:
+            array = values(records, metric)
+            if array is None and metric == row.main_metric:  # a run of an older version
+                array = np.array([record["score"] for record in records], dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{path} is damaged: a score of {metric} is no number; {remedy}.") from error
+        if array is not None and np.isfinite(array).all() and (array.ndim == 1 or statistic(metric) is not None):
             found[metric] = array
-    if not found or any("cluster" not in record for record in records):
+    if not records or not found or any("cluster" not in record for record in records):
         raise UserError(f"{path} has no scores of single examples; {remedy}.")
     return ExampleScores(tuple(r["id"] for r in records), tuple(r["cluster"] for r in records), found)
-
-
-def _values(records: Sequence[Mapping[str, Any]], name: str, is_main: bool) -> NDArray[np.float64] | None:
-    found = [record.get("scores", {}).get(name, record.get("score") if is_main else None) for record in records]
-    return None if None in found else np.array(found, dtype=np.float64)
 
 
 def _records(path: Path, remedy: str) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ class TestSets:
 
     def __init__(self, runs: Mapping[Path, ExampleScores]) -> None:
         self._runs = runs
-        self._drawn: dict[tuple[tuple[int | str, ...], str], tuple[Resampled, dict[Path, int]]] = {}
+        self._drawn: dict[object, tuple[Resampled, dict[Path, int]]] = {}
 
     def examples(self, rows: Sequence[Row]) -> ExampleScores | None:
         """The test examples that the rows share; None where they do not, or have no scores of examples."""
@@ -94,20 +94,26 @@ class TestSets:
         shared = self.examples(rows)
         if shared is None or len(set(shared.clusters)) < 2:
             return None
-        if any(metric not in self._runs[row.folder].values for row in rows if row.folder is not None):
+        if metric not in shared.values:
             return None
         drawn, places = self._bootstrap(shared, metric)
-        return drawn.of([places[row.folder] for row in rows if row.folder is not None])
+        found = [places.get(row.folder) for row in rows if row.folder is not None]
+        return None if None in found else drawn.of([place for place in found if place is not None])
 
     def _bootstrap(self, shared: ExampleScores, metric: str) -> tuple[Resampled, dict[Path, int]]:
-        key = (shared.ids, metric)
+        """Of all runs with these examples that have the metric in the same form, and the row of each run."""
+        form = shared.values[metric].shape
+        key = (shared.ids, metric, form)
         if key not in self._drawn:
-            same = {path: run for path, run in self._runs.items() if run.ids == shared.ids and metric in run.values}
+            candidates = {path: run for path, run in self._runs.items() if run.ids == shared.ids}
+            same = {path: run for path, run in candidates.items() if metric in run.values}
+            same = {path: run for path, run in same.items() if run.values[metric].shape == form}
             _, clusters = np.unique(list(map(str, shared.clusters)), return_inverse=True)
             drawn = statistics.resample(
                 np.stack([run.values[metric] for run in same.values()]),
                 clusters,
                 resamples=RESAMPLES,
+                statistic=statistic(metric) if len(form) > 1 else None,
             )
             self._drawn[key] = drawn, {path: place for place, path in enumerate(same)}
         return self._drawn[key]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning
 from torch import Tensor
 
+from vlrouting.data.example import image_name
 from vlrouting.data.loading.batch import Batch
 from vlrouting.metrics.gathered import gathered_on_first_process, on_first_process
 from vlrouting.metrics.score import Score, Scores
@@ -44,8 +46,8 @@ class TaskModule(lightning.LightningModule):
         scores: `validation/…` and `test/…` of the last pass over each. Lightning's own log would round them to float32.
         trained_steps: optimizer steps that the tested weights come from.
         tested: what the metric gave for the last test; None before.
-        predictions: after a test, on the first process, one record per example: id, question (where there is one),
-            prediction, references, image or images, cluster, score (where there is one).
+        predictions: after a test, on the first process, one record per example: what predictions.jsonl has (see
+            `vlrouting.metrics.per_example`).
     """
 
     def __init__(self, task_model: TaskModel, total_steps: int = 0, scores: Mapping[str, Score] | None = None) -> None:
@@ -116,19 +118,27 @@ class TaskModule(lightning.LightningModule):
     def _records(self, predictions: Mapping[int | str, str], scores: Scores) -> list[dict[str, Any]]:
         """The lines of predictions.jsonl."""
         score = self.score["test"]
-        of_example = scores.per_example.get(score.main, {})
+        fields, root = score.fields(), Path(self.task_model.inputs.config.data.root)
         records = []
         for example in score.examples:
             images = [str(path) for path in example.images]
+            named = {
+                "question": example.text,
+                "answer_type": example.answer_type,
+                "question_type": example.question_type,
+            }
+            numbers = {name: of[example.id] for name, of in scores.per_example.items() if example.id in of}
             records.append(
                 {
                     "id": example.id,
-                    **({"question": example.text} if example.text else {}),
+                    **{name: text for name, text in named.items() if text},
                     "prediction": predictions[example.id],
                     "references": list(example.answers),
                     **({"image": images[0]} if len(images) == 1 else {"images": images}),
-                    "cluster": score.cluster(example),
-                    **({"score": of_example[example.id]} if example.id in of_example else {}),
+                    "cluster": score.cluster(example, [image_name(path, root) for path in example.images]),
+                    **fields.get(example.id, {}),
+                    **({"score": numbers[score.main]} if score.main in numbers else {}),
+                    **({"scores": numbers} if numbers else {}),
                 }
             )
         return records

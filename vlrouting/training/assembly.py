@@ -35,6 +35,8 @@ class Built:
     """What adapter_config.json says beside the tensors."""
     test_split_size: int
     """Examples of the test split, of which `evaluate.limit` may have left some out."""
+    content_hashes: dict[str, str]
+    """Of the training split (`train`) and of the scored examples (`test`)."""
 
     @property
     def test_score(self) -> Score:
@@ -87,7 +89,11 @@ def build_point(
         "answers": list(answers),
         **_attached(model),
     }
-    return Built(data, module, artifact_config, len(examples[config.data.test]))
+    hashes = {
+        "train": inputs.content_hash(config, "train", examples[config.data.train]),
+        "test": inputs.content_hash(config, f"test {config.evaluate.limit}", scored["test"]),
+    }
+    return Built(data, module, artifact_config, len(examples[config.data.test]), hashes)
 
 
 def _attached(model: JointModel) -> dict[str, Any]:

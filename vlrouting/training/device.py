@@ -50,6 +50,11 @@ def device_name(device: torch.device, processes: int = 1) -> str:
     return f"{group}{device.type}: {platform.machine()}, {torch.get_num_threads()} threads"
 
 
+def device_kind(device: torch.device) -> str:
+    """`NVIDIA H200`, or `cpu`: what runs may not differ in if their scores are averaged."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def reset_peak_memory(device: torch.device) -> None:
     """Count again from here, where the system can: points of a sweep share a process."""
     if device.type == "cuda":

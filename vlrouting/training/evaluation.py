@@ -8,6 +8,7 @@ from pathlib import Path
 import lightning
 
 from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact, require_same_weights
+from vlrouting.data.content_hash import DIGITS
 from vlrouting.experiment import Experiment, Point, RunDirectory
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.tasks.joint import stored_selection
@@ -56,4 +57,6 @@ def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
     trainer.test(built.task, built.data, verbose=False)
     kept = {name: value for name, value in run.read_metrics().items() if not name.startswith("test/")}
     write_predictions(built, run, {**kept, **built.task.scores})
-    run.update_run(**described_scores(built))
+    # The training data may be others today than when the point was trained.
+    trained_on = run.read_run().get("data_hash")
+    run.update_run(**described_scores(built, trained_on[:DIGITS] if isinstance(trained_on, str) else None))

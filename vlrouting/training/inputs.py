@@ -15,6 +15,7 @@ from vlrouting.backbones.load import load_vision
 from vlrouting.backbones.vision import VisionEncoder
 from vlrouting.bottleneck.fingerprint import weight_fingerprint
 from vlrouting.config import TASKS, DataConfig, ExperimentConfig
+from vlrouting.data.content_hash import content_hash
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
@@ -72,6 +73,12 @@ class SharedInputs:
             ("answers", repr(config.data), config.task),
             lambda: TASKS.load(config.task).answers(config.data, examples[config.data.train]),
         )
+        return found
+
+    def content_hash(self, config: ExperimentConfig, key: str, examples: Sequence[Example]) -> str:
+        """Digest of a split's examples, or of a part of them (`vlrouting.data.content_hash`); `key` says which."""
+        root = Path(config.data.root)
+        found: str = self._once(("hash", repr(config.data), key), lambda: content_hash(examples, root))
         return found
 
     def visual(self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]) -> Visual:

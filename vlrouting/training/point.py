@@ -27,7 +27,7 @@ from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.progress import Progress, last_training_step, write_progress
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.checkpoints import RunCheckpoints
-from vlrouting.training.device import device_name, peak_memory, reset_peak_memory
+from vlrouting.training.device import device_kind, device_name, peak_memory, reset_peak_memory
 from vlrouting.training.event_files import keep_until
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import Cancelled, Interruption
@@ -179,8 +179,10 @@ class PointRun:
         examples = task.trained_steps * task.config.batch_size
         require_run_directory(run)
         run.update_run(
-            **described_scores(built),
+            **described_scores(built, built.content_hashes["train"]),
+            weights=frozen_weights(built.artifact_config),
             device=device_name(device, trainer.world_size),
+            device_kind=device_kind(device),
             precision=trainer.precision,
             trained_parameters=task.model.trainable_parameters,
             total_parameters=task.model.total_parameters,
@@ -221,14 +223,28 @@ def write_predictions(built: Built, run: RunDirectory, scores: Mapping[str, floa
     return records
 
 
-def described_scores(built: Built) -> dict[str, Any]:
-    """Fields of run.json: the main metric, the metrics of a table, and what could not be computed."""
+def frozen_weights(artifact_config: Mapping[str, Any]) -> dict[str, dict[str, str] | None]:
+    """`language` and `vision` -> dtype -> fingerprint of the frozen weights; None where there is none."""
+    towers = {"language": artifact_config.get("backbone"), "vision": artifact_config.get("vision")}
+    return {name: ((record or {}).get("fingerprint") or {}).get("all") for name, record in towers.items()}
+
+
+def described_scores(built: Built, training_data: str | None) -> dict[str, Any]:
+    """Fields of run.json: the main metric, the metrics of a table, what could not be computed, and the data's digest.
+
+    Args:
+        built: after a test.
+        training_data: digest of the examples that the point was trained on; None where it is not known.
+    """
     tested, score = built.task.tested, built.test_score
     assert tested is not None
     scored, whole = len(score.examples), built.test_split_size
     part = "" if scored == whole else f", {scored:,} of {whole:,} examples"
+    titles = score.titles(tested)
     return {
         "main_metric": f"test/{score.main}",
-        "shown_metrics": {f"test/{key}": f"{title}{part}" for key, title in score.titles(tested).items()},
+        "metric_variant": titles.get(score.main, score.main),
+        "data_hash": None if training_data is None else f"{training_data}{built.content_hashes['test']}",
+        "shown_metrics": {f"test/{key}": f"{title}{part}" for key, title in titles.items()},
         "not_computed": tested.not_computed,
     }

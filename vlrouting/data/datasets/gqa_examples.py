@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from vlrouting.data.datasets.image_paths import ImageTemplate
 from vlrouting.data.datasets.json_records import name_record, take
 from vlrouting.data.datasets.lazy_examples import LazyExamples
 from vlrouting.data.datasets.packed import CodedStrings, PackedStrings
-from vlrouting.data.example import DataError, Example
+from vlrouting.data.example import DataError, Example, image_name
 
 
 @dataclass
@@ -62,6 +63,13 @@ class GQAExamples(LazyExamples):
         if self._choices is None:
             return None
         return choices_of(self._choices, {self._columns.ids[index] for index in range(len(self))})
+
+    def update_digest(self, digest: hashlib._Hash) -> bool:
+        """See `LazyExamples`: the columns, and where the images of a question lie below the data root."""
+        digest.update(image_name(self.example(0).images[0], self._root).encode())
+        for column in vars(self._columns).values():
+            column.update_digest(digest)
+        return True
 
     def example(self, index: int) -> Example:
         """See `LazyExamples`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import overload
@@ -15,6 +16,11 @@ class LazyExamples(Sequence[Example]):
     @abstractmethod
     def example(self, index: int) -> Example:
         """The example at `index`, 0 <= index < len(self)."""
+
+    def update_digest(self, digest: hashlib._Hash) -> bool:
+        """Add to a digest what the examples are made of, the same on every machine. False: nothing was added, and the
+        examples are to be hashed one by one."""
+        return False
 
     @overload
     def __getitem__(self, index: int) -> Example: ...

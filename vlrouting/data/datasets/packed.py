@@ -7,6 +7,8 @@ however many strings they store.
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from array import array
 
 _LENIENT = "surrogatepass"
@@ -26,6 +28,11 @@ class PackedStrings:
     def __getitem__(self, index: int) -> str:
         """The string at `index`, from 0."""
         return self._text[self._ends[index] : self._ends[index + 1]].decode("utf-8", _LENIENT)
+
+    def update_digest(self, digest: hashlib._Hash) -> None:
+        """Add the strings to a digest."""
+        digest.update(_little_endian(self._ends))
+        digest.update(self._text)
 
     def append(self, string: str) -> None:
         """Add a string at the end."""
@@ -48,6 +55,11 @@ class CodedStrings:
         """The string at `index`, from 0."""
         return self._distinct[self._codes[index]]
 
+    def update_digest(self, digest: hashlib._Hash) -> None:
+        """Add the strings to a digest."""
+        digest.update(_little_endian(self._codes))
+        self._distinct.update_digest(digest)
+
     def append(self, string: str) -> None:
         """Add a string at the end."""
         code = self._code_of.get(string)
@@ -55,3 +67,11 @@ class CodedStrings:
             code = self._code_of[string] = len(self._distinct)
             self._distinct.append(string)
         self._codes.append(code)
+
+
+def _little_endian(numbers: array[int]) -> memoryview | bytes:
+    if sys.byteorder == "little":
+        return memoryview(numbers)
+    swapped = array(numbers.typecode, numbers)
+    swapped.byteswap()
+    return swapped.tobytes()
