@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,20 +144,26 @@ def _write_trials(folder: Path, name: str, place: int) -> None:
 
 
 def write_curves(run: RunDirectory, seed: int, place: int) -> None:
-    """TensorBoard's event file with the loss of 100 steps and four validations."""
+    """The loss of 100 steps and four validations."""
     random = np.random.default_rng((seed, place))
+    loss = {step: 2 * np.exp(-step / (25 + 5 * place)) + 0.1 * random.random() for step in range(1, 101)}
+    validation = {step: 90 - 40 / step - random.random() for step in (25, 50, 75, 100)}
+    write_events(run, {"train/loss": loss, "validation/vqa_accuracy": validation})
+
+
+def write_events(run: RunDirectory, values: Mapping[str, Mapping[int, float]], *, number: int = 1) -> Path:
+    """TensorBoard's event file number so and so of a run: tag -> step -> value."""
     run.tensorboard.mkdir(parents=True, exist_ok=True)
-    with (run.tensorboard / "events.out.tfevents.1.made_up.1.0").open("wb") as opened:
+    file = run.tensorboard / f"events.out.tfevents.{number}.made_up.1.0"
+    with file.open("wb") as opened:
         writer = RecordWriter(opened)
         writer.write(Event(wall_time=1, file_version="brain.Event:2").SerializeToString())
-        for step in range(1, 101):
-            values = {"train/loss": 2 * np.exp(-step / (25 + 5 * place)) + 0.1 * random.random()}
-            if step % 25 == 0:
-                values["validation/vqa_accuracy"] = 90 - 40 / step - random.random()
-            for tag, value in values.items():
+        for tag, steps in values.items():
+            for step, value in steps.items():
                 event = Event(wall_time=step, step=step)
                 event.summary.value.add(tag=tag, simple_value=value)
                 writer.write(event.SerializeToString())
+    return file
 
 
 def _analysis(place: int) -> dict[str, Any]:
@@ -165,6 +171,8 @@ def _analysis(place: int) -> dict[str, Any]:
         {
             "name": f"encoder.layer.{layer}.attention.self.query",
             "bottleneck": "bottleneck",
+            "not_measured": None,
+            "image_dependence": 0.15 * place,
             "relative_size": 0.2 * place + 0.01 * layer,
             "effective_rank_before": 12.0 - layer,
             "effective_rank_after": 11.0 - layer,
@@ -172,7 +180,9 @@ def _analysis(place: int) -> dict[str, Any]:
         }
         for layer in range(4)
     ]
-    return {"examples": 60, "layers": layers, "answers_changed": {"swapped": 0.1 * place, "removed": 0.12 * place}}
+    changed = {"swapped": 0.1 * place, "removed": 0.12 * place}
+    intervals = {how: [share / 2, share * 2] for how, share in changed.items()}
+    return {"examples": 60, "layers": layers, "answers_changed": changed, "answers_changed_interval": intervals}
 
 
 def predictions(run: RunDirectory) -> list[dict[str, Any]]:

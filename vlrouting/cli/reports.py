@@ -23,7 +23,7 @@ def report(
 ) -> None:
     """Write one HTML file: verdict, table, plots, settings, and test examples with every variant's output.
 
-    It needs no network and no server. The plots are also written as PNG and PDF to plots/ beside it.
+    It needs no network and no server. The plots are also written as PNG and PDF to plots/ beside the runs.
 
     \b
     vlrouting report demo_vqa

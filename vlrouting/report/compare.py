@@ -59,7 +59,8 @@ def compare(
     else:
         names = ", ".join(str(path.relative_to(folder)) for path in written)
         runs = [f"Runs:       {path}/<variant>/" for path in experiments]
-        said = [*runs, f"Comparison: {folder}/  ({names})"]
+        command = f"vlrouting report {' '.join(path.name for path in experiments)}"
+        said = [*runs, f"Comparison: {folder}/  ({names})", f"Report:     {command}"]
     if output == "table":
         for line in said:  # `soft_wrap`, because rich would break a long path in two, and users copy it
             console.print(line, soft_wrap=True, markup=False, highlight=False)

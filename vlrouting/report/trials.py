@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ class Trial:
     values: dict[str, object]
     """Tuned key -> the value that was tried."""
     score: float | None
-    """On the validation split; None where the run is not complete, or diverged."""
+    """On the validation split; None where the run is not complete, or its score is no number."""
     status: str
     """As `Row.status`."""
     reason: str = ""
@@ -69,16 +68,15 @@ def _tuning(config: dict[str, object], folder: Path) -> Tuning:
 
 
 def _trial(run: RunDirectory, keys: list[str], metric: str, *, chosen: bool) -> Trial:
-    name = run.path.name
+    name, values = run.path.name, {}
     try:
-        record, config = run.read_run(), run.read_config() if run.config.exists() else {}
-        score = run.read_metrics().get(metric)
+        config = run.read_config() if run.config.exists() else {}
+        values = {key: config[key] for key in keys if key in config}
+        record, metrics = run.read_run(), run.read_metrics()
     except UserError as error:
-        return Trial(name, {}, None, UNREADABLE, str(error), chosen)
+        return Trial(name, values, None, UNREADABLE, str(error), chosen)
     status = str(record.get("status") or NOT_STARTED)
-    if status != COMPLETE or (score is not None and not math.isfinite(score)):
-        score = None
-    values = {key: config[key] for key in keys if key in config}
+    score = metrics.get(metric) if status == COMPLETE else None
     return Trial(name, values, score, status, str(record.get("error") or ""), chosen)
 
 

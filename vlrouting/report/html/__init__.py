@@ -7,9 +7,11 @@ from pathlib import Path
 
 from vlrouting.report.compare import destination
 from vlrouting.report.comparison import compare_runs
-from vlrouting.report.html.page import EXAMPLES, FILE, write_report
+from vlrouting.report.html.page import EXAMPLES, FILE, write_page
+from vlrouting.report.plots import draw, write
+from vlrouting.report.trials import tuning_of
 
-__all__ = ["EXAMPLES", "report_runs", "write_report"]
+__all__ = ["EXAMPLES", "report_runs"]
 
 
 def report_runs(
@@ -20,7 +22,7 @@ def report_runs(
     out: Path | None = None,
     examples: int = EXAMPLES,
 ) -> list[Path]:
-    """Compare runs and write the report.
+    """Compare runs and write the report, and the plots as PNG and PDF to `plots` beside the runs.
 
     Args:
         experiments: `runs/<experiment>/` of each.
@@ -37,4 +39,9 @@ def report_runs(
         OSError: a file cannot be written.
     """
     found = compare_runs(experiments, baseline=baseline, configured=configured)
-    return write_report(found, out or destination(experiments) / FILE, examples=examples)
+    beside = destination(experiments)
+    tunings = {variant.label: tuning for variant in found.variants if (tuning := tuning_of(variant))}
+    plots = draw(found, tunings)
+    page = out or beside / FILE
+    write_page(found, page, plots=plots, tunings=tunings, examples=examples)
+    return [page, *write(plots, beside)]

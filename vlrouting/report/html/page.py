@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -14,7 +14,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from vlrouting.experiment.atomic import write_text_atomic
-from vlrouting.report import plots as drawn
 from vlrouting.report.comparison import Comparison
 from vlrouting.report.html.examples import browser
 from vlrouting.report.html.figures import inline_svg
@@ -22,7 +21,7 @@ from vlrouting.report.html.routing import NUMBERS, routing_analyses
 from vlrouting.report.html.settings import environment, settings
 from vlrouting.report.html.variant_table import columns
 from vlrouting.report.plots import Plot
-from vlrouting.report.trials import tuning_of
+from vlrouting.report.trials import Tuning
 
 FILE = "report.html"
 EXAMPLES = 300
@@ -41,23 +40,26 @@ class _Figure:
     svg: Markup | None
 
 
-def write_report(comparison: Comparison, path: Path, *, examples: int = EXAMPLES) -> list[Path]:
-    """Write the report and its plots, which go to `plots/` next to it.
+def write_page(
+    comparison: Comparison,
+    path: Path,
+    *,
+    plots: Sequence[Plot],
+    tunings: Mapping[str, Tuning],
+    examples: int = EXAMPLES,
+) -> None:
+    """Write the HTML file.
 
     Args:
         comparison: the variants.
-        path: of the HTML file.
+        path: of the file.
+        plots: of the comparison.
+        tunings: variant's label -> its tuning runs.
         examples: most test examples in its browser.
 
-    Returns:
-        The files.
-
     Raises:
-        OSError: a file cannot be written; the earlier one stays.
+        OSError: it cannot be written; an earlier one stays.
     """
-    tunings = {variant.label: found for variant in comparison.variants if (found := tuning_of(variant))}
-    plots = drawn.draw(comparison, tunings)
-    written = drawn.write(plots, path.parent)
     analyses, notes = routing_analyses(comparison.variants)
     templates = Environment(
         loader=PackageLoader("vlrouting.report", "html"),
@@ -90,7 +92,6 @@ def write_report(comparison: Comparison, path: Path, *, examples: int = EXAMPLES
         version=version("vlrouting"),
     )
     write_text_atomic(path, page)
-    return [path, *written]
 
 
 def _source(templates: Environment, name: str) -> Markup:

@@ -14,6 +14,7 @@ from vlrouting.report.comparison import Variant
 FILE = "analysis.json"
 NUMBERS = {
     "relative_size": "size of what routing adds",
+    "image_dependence": "image dependence",
     "effective_rank_before": "effective rank before",
     "effective_rank_after": "effective rank after",
     "cka": "CKA of text and image",
@@ -30,7 +31,8 @@ class RoutingAnalysis:
         examples: how many were analysed.
         layers: name of the layer -> its values of `NUMBERS`; None where a value is not defined.
         means: over the layers.
-        answers_changed: `swapped`, `removed` -> share of the answers, 0 to 1.
+        answers_changed: `swapped`, `removed` -> share of the answers, 0 to 1; what does not apply is left out.
+        intervals: the same -> low, high.
     """
 
     label: str
@@ -38,6 +40,7 @@ class RoutingAnalysis:
     layers: dict[str, list[float | None]]
     means: list[float | None]
     answers_changed: dict[str, float]
+    intervals: dict[str, list[float]]
 
 
 def routing_analyses(variants: Iterable[Variant]) -> tuple[list[RoutingAnalysis], list[str]]:
@@ -58,11 +61,14 @@ def routing_analyses(variants: Iterable[Variant]) -> tuple[list[RoutingAnalysis]
 
 
 def _analysis(label: str, content: dict[str, Any]) -> RoutingAnalysis:
-    layers = {str(layer["name"]): [_number(layer.get(name)) for name in NUMBERS] for layer in content["layers"]}
+    measured = [layer for layer in content["layers"] if not layer.get("not_measured")]
+    layers = {str(layer["name"]): [_number(layer.get(name)) for name in NUMBERS] for layer in measured}
     columns = [[value for value in column if value is not None] for column in zip(*layers.values(), strict=True)]
     means = [statistics.fmean(column) if column else None for column in columns]
     changed = {str(how): float(share) for how, share in content.get("answers_changed", {}).items() if share is not None}
-    return RoutingAnalysis(label, int(content["examples"]), layers, means, changed)
+    ends = content.get("answers_changed_interval", {})
+    intervals = {how: [float(end) for end in ends[how]] for how in changed if ends.get(how)}
+    return RoutingAnalysis(label, int(content["examples"]), layers, means, changed, intervals)
 
 
 def _number(value: object) -> float | None:

@@ -93,7 +93,12 @@ def _recorded(folder: Path | None) -> dict[str, str]:
     for name in _RECORDED:
         value = record.get(name)
         if isinstance(value, dict):
-            fields |= {f"{name}: {part}": str(of) for part, of in value.items() if of is not None}
+            fields |= {f"{name}: {part}": _text(of) for part, of in value.items() if of is not None}
         elif value is not None:
             fields[name.replace("_", " ")] = str(value)
     return fields
+
+
+def _text(value: object) -> str:
+    """`float32 1a2b…` for fingerprints by dtype."""
+    return ", ".join(f"{key} {of}" for key, of in value.items()) if isinstance(value, dict) else str(value)

@@ -15,7 +15,7 @@ from vlrouting.report.plots.curves import curves
 from vlrouting.report.plots.differences import differences
 from vlrouting.report.plots.learning_rate import learning_rate
 from vlrouting.report.plots.plot import Plot
-from vlrouting.report.plots.style import styled
+from vlrouting.report.plots.style import DPI, styled
 from vlrouting.report.plots.variants import variants
 from vlrouting.report.trials import Tuning
 
@@ -35,20 +35,24 @@ def draw(comparison: Comparison, tunings: Mapping[str, Tuning]) -> list[Plot]:
     tags = [LOSS, *([comparison.metric.replace("test/", "validation/", 1)] if comparison.metric else [])]
     found = learning_curves(comparison.variants, tags)
     with styled():
-        return [
-            variants(comparison),
-            differences(comparison),
-            learning_rate(tunings),
-            *curves(found),
-            *cost(comparison),
-        ]
+        first = [variants(comparison), differences(comparison), learning_rate(tunings)]
+        return list(map(_arranged, [*first, *curves(found), *cost(comparison)]))
 
 
 def write_variants(comparison: Comparison, beside: Path) -> list[Path]:
     """Draw and write the first plot alone, which takes a second and not ten."""
     with styled():
-        plot = variants(comparison)
+        plot = _arranged(variants(comparison))
     return write([plot], beside)
+
+
+def _arranged(plot: Plot) -> Plot:
+    """Place everything in the figure now, not for each format again, which takes most of the time."""
+    if plot.figure is not None:
+        for _ in range(2):  # the space for names beside the axes depends on the size of the axes
+            plot.figure.draw_without_rendering()
+        plot.figure.set_layout_engine("none")
+    return plot
 
 
 def write(plots: Iterable[Plot], beside: Path) -> list[Path]:
@@ -59,7 +63,7 @@ def write(plots: Iterable[Plot], beside: Path) -> list[Path]:
             if plot.figure is None:
                 continue
             FigureCanvasAgg(plot.figure)
-            for suffix, options in (("png", {"dpi": 200}), ("pdf", {"metadata": {"CreationDate": None}})):
+            for suffix, options in (("png", {"dpi": DPI}), ("pdf", {"metadata": {"CreationDate": None}})):
                 path = beside / FOLDER / f"{plot.name}.{suffix}"
                 with atomically(path) as temporary:
                     plot.figure.savefig(temporary, format=suffix, **options)  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ def differences(comparison: Comparison) -> Plot:
     """Each variant minus the baseline on the main metric, over the seeds that both have."""
     ordered = [one.variant for one in with_scores(comparison)]
     rows = [_Row(variant, variant.difference) for variant in ordered if variant.difference is not None]
-    if comparison.baseline is None:
+    if not comparison.baselines:
         return Plot(NAME, TITLE, "There is no baseline to compare with; `compare.baseline` names it.")
     if not rows:
         text = "No variant shares a seed with the baseline, or the runs have no scores of single examples."
@@ -45,10 +45,11 @@ def differences(comparison: Comparison) -> Plot:
     for number, row in enumerate(rows):
         _draw(axes, number, row)
     axes.set_xlim(*padded([0.0, *(end for row in rows for end in (row.difference.low, row.difference.high))]))
-    axes.set_xlabel(f"difference to {comparison.baseline.label}: {comparison.short_title(comparison.metric)}")
+    baseline = comparison.baseline.label if comparison.baseline is not None else "the baseline"
+    axes.set_xlabel(f"difference to {baseline}: {comparison.short_title(comparison.metric)}")
     figure.legend(handles=_legend(rows), loc="outside lower right", ncols=3)
     text = (
-        f"Each variant minus {comparison.baseline.label}, with the 95% confidence interval. The verdict is made with "
+        f"Each variant minus {baseline}, with the 95% confidence interval. The verdict is made with "
         "p-values adjusted by Holm's method for all comparisons together."
     )
     return Plot(NAME, TITLE, text, figure)

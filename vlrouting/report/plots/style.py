@@ -16,6 +16,8 @@ WIDTH = 5.2
 INK, MUTED, GRID, PAPER = "#1f2328", "#636c76", "#d0d7de", "#ffffff"
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 """Of Okabe and Ito's palette (https://jfly.uni-koeln.de/color/). Every use of a colour has a shape of its own too."""
+DPI = 200
+"""Of PNG files."""
 LABEL_WIDTH = 22
 """Characters of a line of a variant's name."""
 
@@ -32,6 +34,8 @@ _SETTINGS: dict[Any, Any] = {
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "text.color": INK,
+    "figure.dpi": DPI,
+    "text.hinting": "none",  # so that a text is as wide in every format
     "text.parse_math": False,  # names of variants are not formulas
     "xtick.color": MUTED,
     "ytick.color": MUTED,

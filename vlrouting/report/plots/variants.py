@@ -11,7 +11,7 @@ from vlrouting.report.comparison import Comparison
 from vlrouting.report.plots.plot import Plot, Shown, padded, with_scores
 from vlrouting.report.plots.style import BLUE, INK, MUTED, ORANGE, PAPER, height_of_rows, new_figure, row_labels
 
-NAME, TITLE = "variants", "Variants"
+NAME, TITLE = "variants", "Score of each variant"
 
 
 def variants(comparison: Comparison) -> Plot:
