@@ -7,6 +7,7 @@ running them; here everything that they name must fit together.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,29 @@ def files_of(config: ExperimentConfig) -> list[Problem]:
     return missing_files(config.data) + missing_backbones(config)
 
 
+CONTROLS = sorted(path.stem for path in (FOLDER / "base" / "controls").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("demo", ["demo_vqa", "demo_caption"])
+def test_controls_are_points_of_any_experiment(demo: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(FOLDER, tmp_path / "experiments")
+    without = {point.name for point in load(demo, experiments_dir=folder).points}
+    (folder / "x.yaml").write_text(f"extends: [{demo}, base/controls/all]\n")
+    points = {point.name: point.config for point in load("x", experiments_dir=folder).points}
+    one_by_one = set()
+    for control in CONTROLS:
+        (folder / "y.yaml").write_text(f"extends: [{demo}, base/controls/{control}]\n")
+        one_by_one |= {point.name for point in load("y", experiments_dir=folder).points}
+    assert points.keys() == one_by_one > without
+    inputs = {name: points[name].model.visual_input for name in points}
+    assert inputs["shuffled_baseline"] == inputs["shuffled_routing"] == "shuffled"
+    assert (inputs["noise"], inputs["ones"], inputs["text_only"]) == ("noise", "ones", "none")
+    assert points["shuffled_routing"].bottleneck.routed and not points["shuffled_baseline"].bottleneck.routed
+    assert points["plain_lora"].bottleneck.kind == "lora" and not points["plain_lora"].bottleneck.routed
+    assert (points["frozen"].bottleneck.kind, points["frozen"].model.unfreeze) == ("none", [])
+    assert (points["full_fine_tuning"].bottleneck.kind, points["full_fine_tuning"].model.unfreeze) == ("none", ["all"])
+
+
 def chosen(experiment: Experiment) -> list[Point]:
     """A point of each combination of kinds and of what is unfrozen, a routed one where there is one."""
     points: dict[object, Point] = {}
@@ -114,7 +138,8 @@ def test_in_miniature(
         assert len({record["id"] for record in records}) == run.read_metrics()["test/examples"] > 0
         (server_file,) = run.path.glob("*_results.*")
         assert server_file.stat().st_size > 0
-        assert_the_artifact_predicts_the_same(run, records[:3])
+        if point.config.model.visual_input != "shuffled":  # it answers about another image
+            assert_the_artifact_predicts_the_same(run, records[:3])
 
 
 def assert_scored(run: RunDirectory) -> None:

@@ -14,7 +14,7 @@ from tests.data.datasets.official_files import answer_records, header, write_jso
 from tests.tiny_backbones import save_tiny_gpt2, save_tiny_roberta
 
 COLORS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200), "yellow": (200, 200, 0)}
-FIRST_IMAGE = {"train2014": 1, "val2014": 1001}
+FIRST_IMAGE = {"train2014": 1, "val2014": 1001, "held2014": 2001}
 
 
 def write_colors(root: Path, subtype: str, images: int) -> None:
@@ -75,6 +75,21 @@ def write_experiment(folder: Path, images: int = 24, **sections: object) -> Path
     save_tiny_roberta(folder / "roberta")
     data = {"root": str(folder / "data"), "min_answer_count": 2, "validation": "val2014"}
     return _write(folder, {**_SECTIONS, "data": data, "language": {"name": str(folder / "roberta")}}, sections)
+
+
+def write_tuned_experiment(folder: Path, **sections: Any) -> Path:
+    """The same with a validation split of its own: `mul` and `none`, each with a learning rate that is chosen among a
+    tiny one and a good one, and two seeds."""
+    write_colors(folder / "data", "held2014", 12)
+    names = {"questions": "v2_OpenEnded_mscoco_held2014_questions.json"}
+    names["annotations"] = "v2_mscoco_held2014_annotations.json"
+    sweep = {
+        "grid": {"bottleneck.routing": ["none", "mul"]},
+        "tune": {"grid": {"train.lr": [1e-6, 0.01]}, "max_steps": 6},
+        "seeds": [0, 1],
+    }
+    data = {"validation": "held2014", "splits": {"held2014": names}, **sections.pop("data", {})}
+    return write_experiment(folder, data=data, **{"sweep": sweep, **sections})
 
 
 def write_caption_experiment(folder: Path, images: int = 16, **sections: object) -> Path:

@@ -167,6 +167,17 @@ def test_the_schema_follows_every_field() -> None:
     assert len(all_keys()) > 50
     sections = [field.name for field in dataclasses.fields(ExperimentConfig) if is_section(hint_of(field.name))]
     several = ("bottlenecks", "select")
-    assert sections == ["data", "vision", "language", "bottleneck", *several, "model", "train", "generate", "evaluate"]
+    assert sections == [
+        "data",
+        "vision",
+        "language",
+        "bottleneck",
+        *several,
+        "model",
+        "train",
+        "generate",
+        "evaluate",
+        "tuned",
+    ]
     assert hint_of("data.splits.any.questions") == LocalPath
     assert hint_of("data.root.deeper") is hint_of("") is None

@@ -53,10 +53,13 @@ def test_five_errors_at_once(experiments: Path) -> None:
         (
             "qqqqq: 1",
             "qqqqq: unknown key. Keys of an experiment: seed, task, plugins, data, vision, language, bottleneck, "
-            "bottlenecks, select, model, train, generate, evaluate, extends, sweep.",
+            "bottlenecks, select, model, train, generate, evaluate, tuned, extends, sweep.",
         ),
         ("model: {qqqqq: 1}", "model.qqqqq: unknown key. Keys of model: visual_input, architecture, unfreeze, "),
-        ("sweep: {qqqqq: {}}", "sweep.qqqqq: unknown key. Keys of sweep: grid, cases, points, max_points."),
+        (
+            "sweep: {qqqqq: {}}",
+            "sweep.qqqqq: unknown key. Keys of sweep: grid, cases, points, seeds, tune, ",
+        ),
         ("bottleneck: {RANK: 1}", "bottleneck.RANK: unknown key. Did you mean 'bottleneck.rank'?"),
     ],
 )

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from vlrouting.metrics.caption_file import PredictionsError, score_file
+from vlrouting.metrics.caption_file import score_file
 from vlrouting.metrics.caption_scores import score
+from vlrouting.metrics.predictions_file import PredictionsError
 
 RECORDS: list[dict[str, Any]] = [
     {"id": 391895, "prediction": "a red circle", "references": ["one red circle", "a circle"], "image": "1.jpg"},

@@ -126,6 +126,7 @@ MODEL = (
     Option("seed", "seed=4"),
     Option("model.visual_input", "model.visual_input=noise", stored=False),
     Option("model.visual_input", "model.visual_input=ones"),
+    Option("model.visual_input", "model.visual_input=shuffled"),
     Option("model.visual_input", "model.visual_input=none", beside=_PLAIN),
     Option("model.unfreeze", "model.unfreeze=[]"),
     Option("model.unfreeze", "model.unfreeze=[biases]"),
@@ -197,6 +198,8 @@ ELSEWHERE = {
     "train.logger": "tests/training/test_loggers.py",
     "train.strategy": "tests/gpu/test_runs.py",
     "train.accelerator": "tests/training/test_device.py",
+    "evaluate.split": "tests/training/test_scored_split.py",
+    "tuned": "tests/experiment/test_choice.py",
     "evaluate.spice": "tests/metrics/test_caption_score.py",
     "evaluate.panel": f"{_RUNS}::test_the_panel_is_drawn_where_it_is_asked_for",
 }

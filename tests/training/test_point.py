@@ -102,12 +102,20 @@ def test_gradient_checkpointing_changes_nothing(experiment: Make, run: Run) -> N
     torch.testing.assert_close([v for _, v in a], [v for _, v in b], atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("visual_input", ["noise", "ones"])
+@pytest.mark.parametrize("visual_input", ["noise", "ones", "shuffled"])
 def test_ablations_of_the_image_run(experiment: Make, run: Run, visual_input: str) -> None:
     done = run(experiment(f"model.visual_input={visual_input}"))
     again = run(experiment(f"model.visual_input={visual_input}"), "again")
     assert_same_weights(done, again)
     assert done.predictions.read_text() == again.predictions.read_text()
+
+
+def test_shuffled_images_are_others(experiment: Make, run: Run) -> None:
+    own, other = run(experiment(), "own"), run(experiment("model.visual_input=shuffled"), "other")
+    live = run(experiment("model.visual_input=shuffled", "vision.cache=false"), "live")
+    assert scalars(own, "train/loss") != scalars(other, "train/loss")
+    a, b = scalars(other, "train/loss"), scalars(live, "train/loss")
+    torch.testing.assert_close([v for _, v in a], [v for _, v in b], atol=1e-4, rtol=1e-4)
 
 
 def test_the_blind_floor_opens_no_image(experiment: Make, run: Run, tmp_path: Path) -> None:

@@ -139,9 +139,12 @@ CHANGES = {
     "vlrouting/config/names.py": [
         ("word.lower(), list(spelled)", "word, list(spelled)", "a name in capitals is not recognised"),
     ],
-    "vlrouting/experiment/sweep.py": [
+    "vlrouting/experiment/draft.py": [
         ("short if count[short] == 1 else key for", "short for", "axes with one last part give equal names"),
         ("[^A-Za-z0-9_.+-]+", "[^A-Za-z0-9_.+/-]+", "a slash in a value makes a folder"),
+        ('or "empty"\n    return re', 'or ""\n    return re', "an empty list has no name"),
+    ],
+    "vlrouting/experiment/sweep.py": [
         (
             "draft.point.name.lower() for draft in drafts",
             "draft.point.name for draft in drafts",
@@ -153,7 +156,6 @@ CHANGES = {
             "the base wins over the sweep",
         ),
         ("if sweep.cases or sweep.grid or not sweep.points:", "if True:", "named points bring a default point"),
-        ('or "empty"\n    return re', 'or ""\n    return re', "an empty list has no name"),
     ],
     "vlrouting/experiment/compose.py": [
         (
@@ -161,7 +163,7 @@ CHANGES = {
             "pass",
             "of two settings of one key the last one wins in silence",
         ),
-        ("composition.sweep.grid[key] = (composition.leaves[key],)", "pass", "an override does not pin an axis"),
+        ("sweep.grid[key] = (given[key],)", "pass", "an override does not pin an axis"),
         ("if base.resolve() in chain:", "if False:", "a cycle of extends never ends"),
         (
             "laid_over(composition.leaves, layered(document.leaves))",

@@ -154,7 +154,7 @@ CHANGES = {
             "built.data.plan_run(batches)",
             "a resumed run begins the data anew",
         ),
-        ('self._record_end(attempts, "failed", error_text(error))', "pass", "a failed run counts as running"),
+        ('self._record_end(attempts, "failed", error_text(error), diverged)', "pass", "a failed run counts as running"),
         ("precision=trainer.precision,", 'precision="32-true",', "run.json tells another precision"),
         (
             'key=lambda record: record["id"])',
@@ -170,7 +170,7 @@ CHANGES = {
     ],
     "vlrouting/training/evaluation.py": [
         ("load_trained_tensors(built.task.model, tensors, str(run.artifact))", "pass", "an untrained model is scored"),
-        ('if not name.startswith("test/")}', "}", "old test scores stay"),
+        ("if not name.startswith(prefix)}", "}", "old test scores stay"),
     ],
     "vlrouting/training/event_files.py": [
         ("if 0 < event.step <= step:", "if 0 < event.step:", "steps after the checkpoint stay"),
@@ -208,7 +208,11 @@ CHANGES = {
         ),
         ("if not math.isfinite(weights):", "if False:", "weights of NaN train on"),
         ('_check_scores(task, "validation/", trainer.global_step)', "pass", "a validation score of NaN is passed over"),
-        ('_check_scores(task, "test/", task.total_steps)', "pass", "a test score of NaN is passed over"),
+        (
+            '_check_scores(task, f"{task.final_split}/", task.total_steps)',
+            "pass",
+            "a test score of NaN is passed over",
+        ),
         ("torch.distributed.all_reduce(loss)", "pass", "the other processes wait for the one that failed"),
     ],
     "vlrouting/training/out_of_memory.py": [

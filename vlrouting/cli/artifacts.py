@@ -109,13 +109,38 @@ def caption(
 
 @app.command()
 def score(
-    predictions: Annotated[Path, typer.Argument(help="runs/<experiment>/<point>/predictions.jsonl")],
+    predictions: Annotated[
+        Path,
+        typer.Argument(help="runs/<experiment>/<point>/predictions.jsonl; with --check runs/<experiment>[/<point>]."),
+    ],
     per_image: Annotated[Path | None, typer.Option(help="Also write every image's scores to this JSON file.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compute every number of runs again, and compare it with what is stored.")
+    ] = False,
+    trust_plugins: TrustPlugins = False,
 ) -> None:
-    """Score a file of captions again, offline: BLEU, METEOR, ROUGE-L, CIDEr."""
-    from vlrouting.report.caption_rescore import score_captions
+    """Score predictions again, offline: a file of captions, or with --check the runs of any data set.
 
-    score_captions(predictions, per_image)
+    \b
+    vlrouting score runs/demo_caption/routing=mul/predictions.jsonl
+    vlrouting score --check runs/demo_vqa
+
+    --check needs predictions.jsonl, metrics.json, run.json and config.yaml, and neither images nor a GPU. The exit
+    status is 1 if a number is not what the predictions give.
+    """
+    if not check:
+        from vlrouting.report.caption_rescore import score_captions
+
+        score_captions(predictions, per_image)
+        return
+    if per_image is not None:
+        fail("--per-image is for a file of captions, without --check")
+    from vlrouting.report.rescore import check_scores
+
+    if not all(run.agrees for run in check_scores(predictions, trust_plugins)):
+        from vlrouting.experiment.exit_status import ExitStatus
+
+        raise SystemExit(int(ExitStatus.FAILED))
 
 
 def _open(artifact: str, command: str, trust_plugins: bool) -> StoredArtifact:

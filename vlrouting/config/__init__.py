@@ -21,6 +21,7 @@ from vlrouting.config.selection import SELECTORS, SelectConfig
 from vlrouting.config.tasks import ARCHITECTURES, TASKS, ArchitectureFacts, TaskFacts
 from vlrouting.config.training import EarlyStoppingConfig, EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
 from vlrouting.config.transforms import TRANSFORMS, TransformConfig
+from vlrouting.config.tuning import TunedConfig
 
 __all__ = [
     "ARCHITECTURES",
@@ -56,6 +57,7 @@ __all__ = [
     "TaskFacts",
     "TrainConfig",
     "TransformConfig",
+    "TunedConfig",
     "VisionConfig",
     "check",
 ]

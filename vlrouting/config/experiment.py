@@ -15,7 +15,8 @@ from vlrouting.config.problem import Problem
 from vlrouting.config.routings import ROUTINGS
 from vlrouting.config.selection import SelectConfig
 from vlrouting.config.tasks import ARCHITECTURES, TASKS
-from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
+from vlrouting.config.training import VALIDATION, EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
+from vlrouting.config.tuning import TunedConfig
 
 SECTIONS = ("data", "vision", "language", "model", "train", "generate", "evaluate", "compare")
 SINGLE = "bottleneck"
@@ -47,6 +48,8 @@ class ExperimentConfig:
     generate: GenerateConfig = field(default_factory=GenerateConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    tuned: TunedConfig | None = None
+    """What `sweep.tune` chose for a point. Training writes it into config.yaml."""
 
     @property
     def named_bottlenecks(self) -> dict[str, BottleneckConfig]:
@@ -67,7 +70,7 @@ class ExperimentConfig:
     @property
     def uses_image(self) -> bool:
         """Whether images are opened: not for noise, ones and the text-only baseline."""
-        return self.model.visual_input == "image"
+        return self.model.visual_input in ("image", "shuffled")
 
     @property
     def trains_vision(self) -> bool:
@@ -91,7 +94,7 @@ class ExperimentConfig:
         if self.model.visual_input == "none" and bottleneck.routed:
             keys = ("model.visual_input", f"{section}.routing")
             found.append(Problem(keys, "none leaves the routing no image", f"set {section}.routing: none"))
-        if bottleneck.tower == "vision" and self.model.visual_input != "image":
+        if bottleneck.tower == "vision" and not self.uses_image:
             found.append(Problem((f"{section}.tower", "model.visual_input"), "no image enters the vision tower"))
         if self.generates and not ROUTINGS.facts(bottleneck.routing).causal:
             message = f"{bottleneck.routing} reads later tokens too, so it cannot go with {self.task}"
@@ -113,9 +116,25 @@ class ExperimentConfig:
         if self.train.early_stopping is not None and self.data.validation is None:
             keys = ("train.early_stopping", "data.validation")
             found.append(Problem(keys, "early stopping needs a validation split", "set data.validation"))
+        if self.evaluate.split == VALIDATION:
+            found += self._scored_on_validation()
         fitting = [name for name in DATASETS if self.task in DATASETS.facts(name).tasks]
         fitting += TASKS.facts(self.task).datasets
         if self.data.name not in fitting:
             message = f"{self.task} is for {', '.join(fitting) or 'no dataset here'}, not for {self.data.name}"
             found.append(Problem(("task", "data.name"), message))
         return found
+
+    def _scored_on_validation(self) -> list[Problem]:
+        keys = ("evaluate.split", "data.validation")
+        if self.tuned is not None:
+            message = "the tuning chooses on the validation split, so the points have to be scored on the test split"
+            return [Problem(keys[:1], message, "take it out")]
+        validation, test = self.data.validation, self.data.test
+        if validation is None:
+            return [Problem(keys, "there is no validation split to score on", "set data.validation")]
+        files = self.data.splits
+        if validation == test or (validation in files and files[validation] == files.get(test)):
+            message = "the validation split is the test split, which is for the report alone"
+            return [Problem((*keys, "data.test"), message, "name a split of its own")]
+        return []

@@ -10,12 +10,13 @@ from vlrouting.config.limits import Count, Fraction, NotNegative, OneOf, Positiv
 from vlrouting.config.problem import Problem
 from vlrouting.config.tasks import ARCHITECTURES
 
-VISUAL_INPUTS = ("image", "noise", "ones", "none")
+VISUAL_INPUTS = ("image", "shuffled", "noise", "ones", "none")
 SCHEDULES = ("linear", "one_cycle", "constant")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
 STRATEGIES = ("ddp", "fsdp")
 VQA_VARIANTS = ("official", "legacy", "normalized")
 CHECKPOINTS = ("last", "best")
+TEST, VALIDATION = SCORED_SPLITS = ("test", "validation")
 ACCELERATORS = ("auto", "cpu", "gpu")
 LOGGERS = ("tensorboard", "csv", "wandb", "mlflow")
 
@@ -25,7 +26,8 @@ class ModelConfig:
     """How image and text come together."""
 
     visual_input: Annotated[str, OneOf(VISUAL_INPUTS)] = "image"
-    """`image`; ablations `noise`, `ones`; `none`: no prefix and no context, the text-only baseline, which does without
+    """`image`; the controls `shuffled` (another example's image in place of each, drawn from the seed, also in
+    evaluation), `noise` and `ones`; `none`: no prefix and no context, the text-only baseline, which does without
     `vision` and everything that is said of the image."""
     architecture: Annotated[str, OneOf(ARCHITECTURES)] | None = None
     """The joint model: `encoder_classifier`, `decoder`, or a plug-in's. Default: from the task."""
@@ -38,7 +40,7 @@ class ModelConfig:
 
     standardize_visual: bool = False
     """Take each channel's mean and deviation over the training images out of the features, before the projector.
-    Needs `vision.cache`. Only real images are: noise and ones stay as they are."""
+    Needs `vision.cache`. Noise and ones stay as they are."""
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
@@ -181,6 +183,9 @@ class EvaluateConfig:
     """Examples per batch of evaluation and of the feature cache."""
     checkpoint: Annotated[str, OneOf(CHECKPOINTS)] = "last"
     """Which weights become the artifact and are tested: `last`, or `best` on the validation split."""
+    split: Annotated[str, OneOf(SCORED_SPLITS)] = TEST
+    """Which split the final weights are scored on: `test`, or `validation`, as the trials of `sweep.tune` are. The test
+    split is then never scored, and nothing is validated during the training unless a checkpoint is chosen by it."""
     vqa_variant: Annotated[str, OneOf(VQA_VARIANTS)] = "official"
     """The main VQA accuracy: `official` (evaluation code of 2021 on), `legacy` (before, and the authors') or
     `normalized` (prediction and references always normalised). metrics.json has all three."""

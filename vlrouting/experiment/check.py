@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from vlrouting.experiment.document import Leaf
 from vlrouting.experiment.errors import Diagnostic, ExperimentErrors, UserError
 from vlrouting.experiment.plugins import STORED_CONFIG, import_plugins, is_there, refuse_stored_plugins
 from vlrouting.experiment.sweep import Point, expand
+from vlrouting.experiment.trials import TUNING
 from vlrouting.experiment.typed import value_at
 from vlrouting.experiment.validation import CheckFiles, validate
 from vlrouting.experiment.variant_names import check_baseline
@@ -41,6 +42,15 @@ class Experiment:
     """What the files and the command line give for every point, each value with its place."""
     overrides: tuple[str, ...] = ()
     experiments_dir: Path = EXPERIMENTS
+    trials: tuple[Point, ...] = ()
+    """The trials of `sweep.tune`."""
+    is_tuning: bool = False
+    """Whether the points are trials of another experiment."""
+
+    @property
+    def tuning(self) -> Experiment:
+        """The trials as an experiment of their own, whose runs lie in `runs/<experiment>/tuning/`."""
+        return replace(self, name=f"{self.name}/{TUNING}", points=self.trials, trials=(), is_tuning=True)
 
     def point(self, name: str) -> Point:
         """One point by name.
@@ -72,12 +82,17 @@ class Experiment:
         return None
 
     def swept(self, point: Point) -> dict[str, object]:
-        """The keys that differ over the sweep, with this point's values as they may be written down."""
-        return {key: as_written(value_at(point.config, key)) for key in self._swept_keys}
+        """The keys that differ over the sweep or are tuned, with this point's values as they may be written down; a
+        value that is still to be chosen is left out."""
+        tuned = point.config.tuned
+        open_keys = tuned.keys if tuned is not None and tuned.trial is None else ()
+        keys = [key for key in self._swept_keys if key not in open_keys]
+        return {key: as_written(value_at(point.config, key)) for key in keys}
 
     @cached_property
     def _swept_keys(self) -> list[str]:
-        return sorted({key for other in self.points for key in other.differing})
+        tuned = {key for other in self.points if other.config.tuned is not None for key in other.config.tuned.keys}
+        return sorted({key for other in self.points for key in other.differing} | tuned)
 
 
 def load(
@@ -107,7 +122,7 @@ def load(
     plugin_diagnostics = register_plugins(composition)
     expansion = expand(composition)
     diagnostics = [*composition.diagnostics, *plugin_diagnostics, *expansion.diagnostics]
-    diagnostics += validate(composition, expansion.drafts, check_files)
+    diagnostics += validate(composition, [*expansion.drafts, *expansion.trials], check_files)
     names = [draft.point.name for draft in expansion.drafts] + expansion.left_out
     diagnostics += check_baseline(composition, names)
     if diagnostics:
@@ -122,6 +137,7 @@ def load(
         composition.leaves,
         tuple(overrides),
         experiments_dir,
+        tuple(draft.point for draft in expansion.trials),
     )
 
 

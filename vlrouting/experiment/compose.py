@@ -10,8 +10,9 @@ from pathlib import Path
 from vlrouting.config.limits import shortened
 from vlrouting.config.names import NAME_RULE, did_you_mean, is_safe_name, nearest_names
 from vlrouting.experiment import schema
-from vlrouting.experiment.document import COMMAND_LINE, Document, Leaf, Sweep, read_document, read_override
+from vlrouting.experiment.document import COMMAND_LINE, Document, Leaf, read_document, read_override
 from vlrouting.experiment.errors import Diagnostic, UserError
+from vlrouting.experiment.sweep_section import Grid, Sweep, Tune
 
 EXPERIMENTS = Path("experiments")
 """Where experiments live, seen from the current directory."""
@@ -43,7 +44,8 @@ class Composition:
         """All given values, those of the sweep included."""
         named = [*self.sweep.cases.values(), *self.sweep.points.values()]
         swept = [leaf for leaves in named for leaf in leaves.values()]
-        return [*self.leaves.values(), *swept, *(leaf for axis in self.sweep.grid.values() for leaf in axis)]
+        axes = [*self.sweep.grid.values(), *(self.sweep.tune.grid.values() if self.sweep.tune else ())]
+        return [*self.leaves.values(), *swept, *(leaf for axis in axes for leaf in axis)]
 
 
 def known_experiments(experiments_dir: Path = EXPERIMENTS) -> list[str]:
@@ -109,7 +111,7 @@ def _listing(known: Sequence[str], experiments_dir: Path) -> str:
 def compose(name: str, overrides: Sequence[str] = (), experiments_dir: Path = EXPERIMENTS) -> Composition:
     """Reads and merges everything that an experiment is made of; errors are collected in `diagnostics`.
 
-    An override of a plain key that the grid sweeps too pins that axis to the one value.
+    An override of a plain key that is swept or tuned too pins that axis to the one value.
 
     Raises:
         UserError: there is no such experiment.
@@ -123,9 +125,20 @@ def compose(name: str, overrides: Sequence[str] = (), experiments_dir: Path = EX
     for document in given:
         _merge(composition, document)
     composition.overridden = frozenset(key for document in given for key in document.leaves)
-    for key in composition.overridden & composition.sweep.grid.keys():
-        composition.sweep.grid[key] = (composition.leaves[key],)
+    _pin(composition)
     return composition
+
+
+def _pin(composition: Composition) -> None:
+    """What the command line sets is swept no more, and there is nothing to choose."""
+    sweep, given = composition.sweep, composition.leaves
+    for key in composition.overridden & sweep.grid.keys():
+        sweep.grid[key] = (given[key],)
+    if sweep.seeds and "seed" in composition.overridden:
+        sweep.seeds = (given["seed"],)
+    for key in composition.overridden & (sweep.tune.grid.keys() if sweep.tune else set()):
+        assert sweep.tune is not None
+        sweep.tune.grid[key] = (given[key],)
 
 
 def _contradictory(overrides: Sequence[str], given: Sequence[Document]) -> Iterable[Diagnostic]:
@@ -138,7 +151,9 @@ def _contradictory(overrides: Sequence[str], given: Sequence[Document]) -> Itera
             for name, leaves in getattr(document.sweep, part).items()
             for key, leaf in leaves.items()
         }
-        own = {*document.leaves, *document.sweep.grid, *named}
+        tune = document.sweep.tune
+        tuned = {*tune.grid, *(leaf.path for leaf in (tune.seed, tune.max_steps) if leaf)} if tune else set()
+        own = {*document.leaves, *document.sweep.grid, *(leaf.key for leaf in document.sweep.seeds), *named, *tuned}
         for key in sorted(own & first.keys()):
             yield Diagnostic(COMMAND_LINE, key, f"given twice: '{first[key]}' and '{text}'", advice="; keep one")
         first |= dict.fromkeys(own - first.keys(), text)
@@ -174,10 +189,19 @@ def _merge(composition: Composition, document: Document) -> None:
 
     composition.leaves = laid_over(composition.leaves, layered(document.leaves))
     for part in document.sweep.dropped:
-        getattr(composition.sweep, part).clear()
+        composition.sweep.drop(part)
     composition.sweep.max_points = document.sweep.max_points or composition.sweep.max_points
-    for key, axis in document.sweep.grid.items():
-        composition.sweep.grid[key] = tuple(replace(leaf, layer=composition.layers) for leaf in axis)
+
+    def grid(axes: Grid) -> Grid:
+        return {key: tuple(replace(leaf, layer=composition.layers) for leaf in axis) for key, axis in axes.items()}
+
+    composition.sweep.grid |= grid(document.sweep.grid)
+    composition.sweep.seeds = grid({"": document.sweep.seeds})[""] or composition.sweep.seeds
+    if (tune := document.sweep.tune) is not None:
+        under = composition.sweep.tune or Tune(tune.place)
+        composition.sweep.tune = Tune(
+            tune.place, under.grid | grid(tune.grid), tune.seed or under.seed, tune.max_steps or under.max_steps
+        )
     for mine, theirs in (
         (composition.sweep.cases, document.sweep.cases),
         (composition.sweep.points, document.sweep.points),

@@ -16,16 +16,12 @@ from yaml.reader import ReaderError
 
 from vlrouting.config import ExperimentConfig
 from vlrouting.config.fit import options, without_none
-from vlrouting.config.names import NAME_RULE, did_you_mean, is_safe_name
 from vlrouting.experiment import schema
 from vlrouting.experiment.errors import Diagnostic, place_name
 from vlrouting.experiment.safe_yaml import Unreadable, compose, read_text
+from vlrouting.experiment.sweep_section import Sweep, read_sweep
 
 COMMAND_LINE = "command line"
-SWEEP_SECTIONS = ("grid", "cases", "points")
-MAX_POINTS = "max_points"
-MOST_POINTS = 10_000
-"""Points of a sweep where `sweep.max_points` does not say otherwise."""
 _NULL, _MAP = "tag:yaml.org,2002:null", "tag:yaml.org,2002:map"
 
 
@@ -55,19 +51,6 @@ class Leaf:
     def diagnostic(self, message: str, advice: str = "", suggested: tuple[str, ...] = ()) -> Diagnostic:
         """An error in this value."""
         return Diagnostic(self.file, self.path, message, self.line, advice, suggested)
-
-
-@dataclass
-class Sweep:
-    """The `sweep:` section: every case times every combination of the grid, and the points named one by one."""
-
-    grid: dict[str, tuple[Leaf, ...]] = field(default_factory=dict)
-    cases: dict[str, dict[str, Leaf]] = field(default_factory=dict)
-    points: dict[str, dict[str, Leaf]] = field(default_factory=dict)
-    max_points: Leaf | None = None
-    """How many points are allowed; `MOST_POINTS` where it is not given."""
-    dropped: set[str] = field(default_factory=set)
-    """Parts that are null or {}: what the extended files sweep there is dropped."""
 
 
 @dataclass
@@ -103,7 +86,7 @@ def read_document(path: Path, root_type: type = ExperimentConfig) -> Document:
         document.readable = False
     else:
         if isinstance(root, MappingNode):
-            _Reader(document, root_type).read(root)
+            Reader(document, root_type).read(root)
         elif root is not None:
             expected = "sections such as `train:`" if root_type is ExperimentConfig else "keys with values"
             document.diagnostics.append(Diagnostic(document.file, "", f"expected {expected}", _line(root)))
@@ -129,7 +112,7 @@ def read_override(text: str) -> Document:
     except yaml.YAMLError as error:
         document.diagnostics.append(_syntax_error(COMMAND_LINE, error, value, key))
         return document
-    _Reader(document).read(_nested(_levels(key), node))
+    Reader(document).read(_nested(_levels(key), node))
     return document
 
 
@@ -170,11 +153,6 @@ def _problem(error: MarkedYAMLError, line: int) -> str:
     return problem if begun == line else f"{problem}, {error.context} that begins in line {begun}"
 
 
-def _is_empty(node: Node) -> bool:
-    """Whether it is null or {}."""
-    return node.tag == _NULL or (isinstance(node, MappingNode) and not node.value)
-
-
 def _can_be_empty(hint: Any) -> bool:
     """Whether nothing is something that a section can be: named entries, or a section that is optional."""
     return get_origin(without_none(hint)) is dict or NoneType in options(hint)
@@ -184,7 +162,7 @@ def _line(node: Node) -> int | None:
     return node.start_mark.line + 1 if node.start_mark else None
 
 
-class _Reader:
+class Reader:
     """Walks the nodes of one document, so that every leaf and every error knows its line."""
 
     def __init__(self, document: Document, root_type: type = ExperimentConfig) -> None:
@@ -205,7 +183,7 @@ class _Reader:
             if is_experiment and name == "extends":
                 self.read_extends(node)
             elif is_experiment and name == "sweep":
-                self.read_sweep(node)
+                read_sweep(self, node)
             else:
                 settings.append((key_node, node))
         for key, path, node in self.leaves(settings, "", ""):
@@ -221,48 +199,6 @@ class _Reader:
             else:
                 self.report(item, "extends", "expected a list of names such as base/vqa")
 
-    def read_sweep(self, node: Node) -> None:
-        sweep = self.document.sweep
-        if _is_empty(node):
-            sweep.dropped |= set(SWEEP_SECTIONS)
-        for name, key_node, value in self.pairs(node, "sweep"):
-            path = f"sweep.{name}"
-            if name in SWEEP_SECTIONS and _is_empty(value):
-                sweep.dropped.add(name)
-            elif name == "grid":
-                self.read_grid(value, path)
-            elif name == "cases":
-                self.read_named(value, path, sweep.cases)
-            elif name == "points":
-                self.read_named(value, path, sweep.points)
-            elif name == MAX_POINTS:
-                sweep.max_points = self.leaf(path, path, value)
-            else:
-                keys = (*SWEEP_SECTIONS, MAX_POINTS)
-                hint = did_you_mean(name, keys) or f" Keys of sweep: {', '.join(keys)}."
-                self.report(key_node, path, f"unknown key.{hint}")
-
-    def read_grid(self, node: Node, path: str) -> None:
-        if not self.is_mapping(node, path):
-            return
-        for key, leaf_path, values in self.leaves(node.value, "", f"{path}."):
-            if not isinstance(values, SequenceNode):
-                self.report(values, leaf_path, "expected a list of values, such as [42, 43]")
-            elif not values.value:
-                self.report(values, leaf_path, "the list of values is empty")
-            else:
-                given = (self.leaf(key, leaf_path, value) for value in values.value)
-                self.document.sweep.grid[key] = tuple(leaf for leaf in given if leaf is not None)
-
-    def read_named(self, node: Node, path: str, into: dict[str, dict[str, Leaf]]) -> None:
-        for name, key_node, settings in self.pairs(node, path):
-            if not is_safe_name(name):
-                self.report(key_node, f"{path}.{name}", f"names a folder: {NAME_RULE}")
-            into.setdefault(name, {})
-            if self.is_mapping(settings, f"{path}.{name}"):
-                for key, leaf_path, value in self.leaves(settings.value, "", f"{path}.{name}."):
-                    self.add(into[name], key, leaf_path, value)
-
     def leaves(self, pairs: list[tuple[Node, Node]], prefix: str, path: str) -> Iterator[tuple[str, str, Node]]:
         """(key, YAML path, value) of everything below a mapping; an unknown key is reported, not gone into."""
         for name, key_node, node in self.pairs(MappingNode("", pairs), path.rstrip(".")):
@@ -274,7 +210,7 @@ class _Reader:
                 yield key, path + name, node  # a plug-in that is still to be imported may have the key
             elif self.is_mapping(node, path + name) and node.value:
                 yield from self.leaves(node.value, f"{key}.", f"{path}{name}.")
-            elif _is_empty(node) and (schema.is_named(key, self.root_type) or _can_be_empty(hint)):
+            elif self.is_empty(node) and (schema.is_named(key, self.root_type) or _can_be_empty(hint)):
                 yield key, path + name, node  # `language.transforms.NAME: {}` says something, and `select: null`
             elif node.tag == _NULL:
                 self.report(key_node, path + name, "is empty", "; write keys below it, or take it out")
@@ -301,6 +237,10 @@ class _Reader:
             self.report(node, path, "is a section: expected keys below it")
         return isinstance(node, MappingNode)
 
+    def is_empty(self, node: Node) -> bool:
+        """Whether it is null or {}."""
+        return node.tag == _NULL or (isinstance(node, MappingNode) and not node.value)
+
     def add(self, into: dict[str, Leaf], key: str, path: str, node: Node) -> None:
         # The same key once nested and once dotted (`train: {lr: 1}` and `train.lr: 1`).
         if key in into and path not in self.reported_twice:
@@ -310,7 +250,6 @@ class _Reader:
             into[key] = leaf
 
     def leaf(self, key: str, path: str, node: Node) -> Leaf | None:
-        line = None if self.document.file == COMMAND_LINE else _line(node)
         try:
             value = self.constructor.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
@@ -319,4 +258,9 @@ class _Reader:
         except (KeyError, AttributeError):  # `!!bool maybe`, `!!timestamp soon`
             self.report(node, path, f"cannot be read as {node.tag.rpartition(':')[2]}")
             return None
-        return Leaf(key, value, self.document.file, line, path)
+        return replace(self.place(node, path), key=key, value=value)
+
+    def place(self, node: Node, path: str) -> Leaf:
+        """A leaf without a key or value, for errors in what stands there."""
+        line = None if self.document.file == COMMAND_LINE else _line(node)
+        return Leaf("", None, self.document.file, line, path)

@@ -16,20 +16,28 @@ from vlrouting.config.cluster import ClusterConfig
 from vlrouting.config.fit import describe, hints_of, mark_of, spelled, without_none
 from vlrouting.config.limits import MayUseEnvironment, OneOf, Range
 from vlrouting.experiment import schema
-from vlrouting.experiment.document import MOST_POINTS
 from vlrouting.experiment.errors import UserError
+from vlrouting.experiment.sweep_section import MOST_POINTS
+from vlrouting.experiment.trials import SEED
 
 CLUSTER = "cluster"
 """Keys of a cluster file are asked for with this in front: `cluster.partition`."""
 FILE_KEYS = {
     "extends": "Files of experiments/ that this one builds on, as a list of names such as base/vqa. A later one is "
     "laid over an earlier one, and this file over all of them.",
-    "sweep": "The points: every case times every combination of the grid, and the points named one by one. null drops "
-    "what the extended files sweep; so does null for a part of it.",
+    "sweep": "The points: every case times every combination of the grid, and the points named one by one, each with "
+    "every seed. null drops what the extended files sweep; so does null for a part of it.",
     "sweep.grid": "Key -> list of values; the points are all combinations.",
     "sweep.cases": "Name -> keys that belong together; each case is combined with the whole grid.",
     "sweep.points": "Name -> keys of one more point, beside the grid.",
-    "sweep.max_points": f"Most points that the sweep may have. Default: {MOST_POINTS:,}.",
+    "sweep.seeds": "Seeds, such as [0, 1, 2]: every point of the grid, and every named one, is trained with each "
+    "of them. seed=3 on the command line leaves the one.",
+    "sweep.tune": "Settings that are chosen for each variant (the points that differ in nothing but the seed) on the "
+    "validation split, before its points are trained. null drops what the extended files tune.",
+    "sweep.tune.grid": "Key -> list of values, such as train.lr; every variant is tried with all combinations.",
+    "sweep.tune.seed": f"Seed of the trials, which no point may have. Default: {SEED}.",
+    "sweep.tune.max_steps": "Most steps of a trial. Default: those of the points.",
+    "sweep.max_points": f"Most points and trials that the sweep may have. Default: {MOST_POINTS:,}.",
 }
 
 

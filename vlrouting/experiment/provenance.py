@@ -11,9 +11,9 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGES = ("vlrouting", "torch", "lightning", "transformers", "timm", "torchmetrics")
-
-
 PACKAGE = Path(__file__).parents[1]
+NOT_OF_A_RUN = ("analysis", "cli", "doctor", "launch", "report")
+"""Parts of the package that change nothing of what a run gives."""
 
 
 def environment() -> dict[str, object]:
@@ -37,11 +37,12 @@ def environment() -> dict[str, object]:
 
 @cache
 def code_version(package: Path = PACKAGE) -> str:
-    """Sixteen hexadecimal digits over names and contents of this package's Python files, as they were at the first
-    call: a process keeps the code that it has started with. A git commit tells neither what an installed package holds
-    nor what was changed since."""
+    """Sixteen hexadecimal digits over names and contents of this package's Python files, but for those that only start
+    runs or read them, as they were at the first call: a process keeps the code that it has started with. A git commit
+    tells neither what an installed package holds nor what was changed since."""
     digest = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
+    files = (file for file in package.rglob("*.py") if file.relative_to(package).parts[0] not in NOT_OF_A_RUN)
+    for file in sorted(files):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(package).as_posix()} {len(content)}\n".encode())
         digest.update(content)

@@ -7,20 +7,20 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 from filelock import FileLock, Timeout
 
-from vlrouting.config import ExperimentConfig
+from vlrouting.config import ExperimentConfig, TunedConfig
 from vlrouting.config.fit import objection, spelled
 from vlrouting.config.limits import NotNegative, OneOf, Range
 from vlrouting.experiment.atomic import sweep_temporary, write_json_atomic, write_text_atomic
 from vlrouting.experiment.errors import UserError
 from vlrouting.experiment.json_file import read_object
 from vlrouting.experiment.safe_yaml import Unreadable, load_mapping, load_text
-from vlrouting.experiment.schema import flatten
+from vlrouting.experiment.schema import decides, flatten
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,12 @@ RESULT_NEUTRAL = frozenset(
         "vision.cache_dir",
         "evaluate.panel",
         "compare.baseline",
+        "tuned",
+        *(f"tuned.{field.name}" for field in fields(TunedConfig)),
     }
 )
-"""Keys that change nothing of what a run gives but its last digits; a run may resume with other values of them."""
+"""Keys that change nothing of what a run gives but its last digits; a run may resume with other values of them. Of a
+tuning, the chosen values count, in their own keys, and not how they were chosen."""
 
 COMPLETE = "complete"
 UNREADABLE = "unreadable"
@@ -52,6 +55,7 @@ _RUN_FIELDS: dict[str, Any] = {
     **dict.fromkeys(("metric_variant", "code_version", "data_hash", "device_kind"), str | None),
     "weights": dict[str, Any] | None,
     "swept": dict[str, Any],
+    "diverged": bool | None,
     **dict.fromkeys(("shown_metrics", "not_computed"), dict[str, str] | None),
     **dict.fromkeys(
         ("seed", "failed_rank", "trained_parameters", "total_parameters", "peak_memory_bytes"), _Number | None
@@ -73,7 +77,8 @@ class RunDirectory:
     scored ones, see `vlrouting.data.content_hash`), `weights` (`language` and `vision` -> dtype -> fingerprint of the
     frozen weights, or null), `not_computed` (metric -> why, and what to do), `trained_parameters`, `total_parameters`,
     `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`, `stopped_early`
-    (why, where `train.early_stopping` ended the training; else null). Runs of older versions lack the later ones.
+    (why, where `train.early_stopping` ended the training; else null), `diverged` (whether the run failed because its
+    numbers were no longer finite). Runs of older versions lack the later ones.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,9 +89,7 @@ class RunDirectory:
         self.metrics = self.path / "metrics.json"
         """Flat: {"test/vqa_accuracy": 61.2, …}."""
         self.predictions = self.path / "predictions.jsonl"
-        """A line per test example, sorted by id: `id`, `question`, `answer_type` and `question_type` (where there are
-        any), `prediction`, `references`, `image` or `images`, `cluster`, `score` and `scores` (see
-        `vlrouting.metrics.per_example`), and what the metric needs to be computed again."""
+        """A line per test example, sorted by id (see `vlrouting.tasks.prediction_records`)."""
         self.panel = self.path / "panel.png"
         """Test images with what was predicted."""
         self.artifact = self.path / "artifact"
@@ -155,6 +158,10 @@ class RunDirectory:
         kept = ("adapter_config.json", "adapter_model.safetensors")
         return measured and all((self.artifact / name).is_file() for name in kept)
 
+    def has_diverged(self) -> bool:
+        """Whether the run failed because its numbers were no longer finite."""
+        return self.status() == "failed" and self.read_run().get("diverged") is True
+
     def read_run(self) -> dict[str, object]:
         """run.json; empty when there is none.
 
@@ -192,7 +199,7 @@ class RunDirectory:
             UserError: it is missing or damaged.
         """
         try:
-            return _settings(load_mapping(self.config))
+            return settings_of(load_mapping(self.config))
         except Unreadable as error:
             raise UserError(f"{self.config} is damaged: {error}.") from error
 
@@ -220,23 +227,41 @@ class RunDirectory:
             old = self.read_config()
         except UserError as error:
             raise UserError(f"{error} {remedy}") from error
-        changes = differences(old, _settings(load_text(config_yaml)))
+        changes = differences(old, settings_of(load_text(config_yaml)))
         if changes:
             listed = "\n".join(f"  {change}" for change in changes)
             raise UserError(f"{self.path} holds a run with other settings (old → new):\n{listed}\n{remedy}")
 
 
 def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """`train.lr: 0.001 → 0.002` for every dotted key that may change the result."""
+    """`train.lr: 0.001 → 0.002` for every dotted key that may change the result. A value that is still to be chosen by
+    the tuning is no difference."""
     absent = "(absent)"
     return [
         f"{key}: {spelled(old.get(key, absent))} → {spelled(new.get(key, absent))}"
-        for key in dict.fromkeys([*new, *old])
-        if key not in RESULT_NEUTRAL and old.get(key, absent) != new.get(key, absent)
+        for key in differing_keys(old, new)
+        if not any(decides(tuned, key) for tuned in (*_to_choose(old), *_to_choose(new)))
     ]
 
 
-def _settings(tree: Mapping[str, Any]) -> dict[str, object]:
+def differing_keys(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """Every dotted key that may change the result and has another value."""
+    absent = object()
+    keys = dict.fromkeys([*new, *old])
+    return [key for key in keys if key not in RESULT_NEUTRAL and old.get(key, absent) != new.get(key, absent)]
+
+
+def tuned_keys(settings: Mapping[str, object]) -> list[str]:
+    """The keys of a config.yaml that the tuning chooses."""
+    keys = settings.get("tuned.keys")
+    return [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
+
+
+def _to_choose(settings: Mapping[str, object]) -> list[str]:
+    return tuned_keys(settings) if settings.get("tuned.trial") is None else []
+
+
+def settings_of(tree: Mapping[str, Any]) -> dict[str, object]:
     """The dotted keys of a config.yaml. A run of an older version lacks later keys: it ran with their defaults."""
     given = {key: value if _is_plain(value) else repr(value) for key, value in flatten(tree).items()}
     return flatten(asdict(ExperimentConfig())) | given

@@ -61,6 +61,14 @@ def is_named(key: str, root: type = ExperimentConfig) -> bool:
     return get_origin(hint_of(key.rpartition(".")[0], root)) is dict
 
 
+def decides(key: str, other: str) -> bool:
+    """Whether the value of a key decides on that of another one: on its own, and where it chooses a variant, on all of
+    its section."""
+    section, _, name = key.rpartition(".")
+    chooses = is_variant(section) and CHOICES[section_of(section)][1] == name  # type: ignore[index]
+    return key == other or (chooses and other.startswith(f"{section}."))
+
+
 def default_of(section: type, name: str) -> object:
     """The default of a field."""
     field = next((field for field in dataclasses.fields(section) if field.name == name), None)

@@ -11,8 +11,8 @@ from vlrouting.config.effect import IDLE_RULES, IdleRule
 from vlrouting.experiment import schema
 from vlrouting.experiment.compose import STORED, Composition
 from vlrouting.experiment.document import Leaf
+from vlrouting.experiment.draft import Draft
 from vlrouting.experiment.errors import Diagnostic
-from vlrouting.experiment.sweep import Draft
 from vlrouting.experiment.typed import value_at
 
 CheckFiles = Callable[[ExperimentConfig], list[Problem]]

@@ -23,20 +23,26 @@ class Display:
     Args:
         total: number of points to run.
         at_once: number of points that run at a time.
+        tuning: whether the points are trials.
 
     Attributes:
         bars: the display, a context manager.
     """
 
-    def __init__(self, total: int, at_once: int = 1) -> None:
+    def __init__(self, total: int, at_once: int = 1, tuning: bool = False) -> None:
         self.total, self.done = total, 0
+        self._phase = "tuning " if tuning else ""
         self.bars = bars()
         self._estimate = SweepEstimate(total, at_once)
         self._estimate_shown = -math.inf
-        self._sweep = self.bars.add_task("all points", total=total, note="", visible=total > 1)
+        self._sweep = self.bars.add_task(self._all, total=total, note="", visible=total > 1)
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
         self._line: dict[str, float] = {}
+
+    @property
+    def _all(self) -> str:
+        return "tuning, all trials" if self._phase else "all points"
 
     def started(self, name: str, run: RunDirectory) -> None:
         """A point has started."""
@@ -69,7 +75,7 @@ class Display:
         self.bars.update(self._sweep, completed=self.done)
         self.bars.remove_task(self._tasks.pop(name))
         seconds = time.monotonic() - self._started[name]
-        self._print(f"[{self.done}/{self.total}] {name}: {outcome} after {seconds:.0f} s")
+        self._print(f"{self._phase}[{self.done}/{self.total}] {name}: {outcome} after {seconds:.0f} s")
 
     def _show_estimate(self) -> None:
         seconds = self._estimate.seconds() if self.total > 1 else None
@@ -79,7 +85,7 @@ class Display:
         self.bars.update(self._sweep, note=f"{text} (from {self._estimate.basis})")
         if self.bars.disable and time.monotonic() - self._estimate_shown > ESTIMATE_SECONDS:
             self._estimate_shown = time.monotonic()
-            self._print(f"all points: {self.done}/{self.total} done, {text} (from {self._estimate.basis})")
+            self._print(f"{self._all}: {self.done}/{self.total} done, {text} (from {self._estimate.basis})")
 
     def _print(self, text: str) -> None:
         if not is_quiet():

@@ -11,6 +11,7 @@ from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
 from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.launch.estimate import SweepEstimate, spelled_seconds
 from vlrouting.launch.open_points import still_open
+from vlrouting.launch.phases import in_phases
 from vlrouting.progress_bar import say
 from vlrouting.training.device import free_memory
 from vlrouting.training.interruption import Cancelled, catch_signals
@@ -27,7 +28,8 @@ from vlrouting.training.user_errors import (
 
 
 def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[str, str]:
-    """Train and evaluate every point that is not complete; resume what was interrupted.
+    """Train and evaluate every point that is not complete, and before them the trials of what is tuned; resume what was
+    interrupted.
 
     A point that fails for a reason of its own does not stop the others.
 
@@ -40,6 +42,12 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
     """
     if any(point.config.train.processes > 1 for point in points):
         raise UserError("train.devices, train.nodes: several processes need a launcher: local (one machine) or slurm")
+    return in_phases(experiment, points, runs, _train)
+
+
+def _train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[str, str]:
+    """One phase."""
+    phase = "tuning " if experiment.is_tuning else ""
     open_points = still_open(experiment, points, runs)
     warn_of_missing_scores(open_points)
     failed: dict[str, str] = {}
@@ -50,7 +58,7 @@ def train(experiment: Experiment, points: Sequence[Point], runs: Path) -> dict[s
             run = RunDirectory(runs / experiment.name / point.name)
             left = estimate.seconds()
             about = f", about {spelled_seconds(left)} left (from {estimate.basis})" if left is not None else ""
-            say(f"[{number}/{len(open_points)}{about}] {point.name} -> {run.path}")
+            say(f"{phase}[{number}/{len(open_points)}{about}] {point.name} -> {run.path}")
             estimate.started(point.name)
             try:
                 PointRun(point, run, inputs, interruption, experiment.swept(point)).train_and_test()
@@ -78,7 +86,7 @@ def prepare(configs: Sequence[ExperimentConfig], threads: int) -> None:
             for config in configs:
                 writing = disk_errors_as_user_errors(config.data.name, written_folders(config))
                 with writing, memory_errors_explained(config):
-                    examples = inputs.examples(config.data, images=config.model.visual_input == "image")
+                    examples = inputs.examples(config.data, images=config.uses_image)
                     inputs.visual(config, examples)
     except Cancelled as stop:
         raise SystemExit(int(stop.exit_status)) from None

@@ -7,8 +7,9 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from vlrouting.config import ExperimentConfig
@@ -20,6 +21,7 @@ from vlrouting.launch.display import Display
 from vlrouting.launch.in_process import prepare, warn_of_missing_scores
 from vlrouting.launch.killed import killed_text, oom_kills
 from vlrouting.launch.open_points import still_open
+from vlrouting.launch.phases import in_phases
 from vlrouting.launch.process_group import GroupEnd, ProcessGroup, run_in_process
 from vlrouting.training.device import choose_device
 from vlrouting.training.interruption import Cancelled, Interruption, catch_signals
@@ -78,7 +80,7 @@ def slots_of(points: Sequence[Point], gpus: int, cores: int, at_once: int | None
 def run_locally(
     experiment: Experiment, points: Sequence[Point], runs: Path, at_once: int | None = None
 ) -> dict[str, str]:
-    """Train and evaluate every point that is not complete, several at a time.
+    """Train and evaluate every point that is not complete, several at a time, after the trials of what is tuned.
 
     What they share (generated data, image features) is made first, with all of the machine. A point that fails does not
     stop the others.
@@ -96,12 +98,18 @@ def run_locally(
         Cancelled: stopped by a signal; every point has saved.
         UserError: what the user can fix.
     """
+    # Signals between the phases too; and `vlrouting cancel` finds this process in both.
+    with catch_signals(), _launcher_file(runs / experiment.name):
+        return in_phases(experiment, points, runs, partial(_run_phase, at_once=at_once))
+
+
+def _run_phase(experiment: Experiment, points: Sequence[Point], runs: Path, at_once: int | None) -> dict[str, str]:
     waiting, folder = still_open(experiment, points, runs), runs / experiment.name
     warn_of_missing_scores(waiting)
     if not waiting:
         return {}
     configs = [point.config for point in waiting]
-    with catch_signals() as interruption, _launcher_file(folder):
+    with catch_signals() as interruption, _launcher_file(folder) if experiment.is_tuning else nullcontext():
         slots = slots_of(waiting, _gpus(configs), cores(), at_once)
         kills = oom_kills()
         status = run_in_process(prepare, configs, cores())
@@ -114,18 +122,25 @@ def run_locally(
         for point in waiting:  # after the preparation: what cannot start is not queued
             _queue(experiment, point, RunDirectory(folder / point.name))
         interruption.patient = True
-        return _Launcher(folder, waiting, slots, interruption).run()
+        return _Launcher(experiment, folder, waiting, slots, interruption).run()
 
 
 class _Launcher:
     """Starts a point whenever a slot is free, and watches those that run."""
 
-    def __init__(self, folder: Path, waiting: list[Point], slots: list[Slot], interruption: Interruption) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: Path,
+        waiting: list[Point],
+        slots: list[Slot],
+        interruption: Interruption,
+    ) -> None:
         self.folder, self.waiting, self.free, self.interruption = folder, list(waiting), list(slots), interruption
         self.running: dict[str, tuple[ProcessGroup, Slot]] = {}
         self.failed: dict[str, str] = {}
         self.user_error: str | None = None
-        self.display = Display(len(waiting), at_once=len(slots))
+        self.display = Display(len(waiting), at_once=len(slots), tuning=experiment.is_tuning)
         self.configs = {point.name: point.config for point in waiting}
         self._signalled = False
         self._oom_kills = oom_kills()

@@ -14,7 +14,7 @@ from vlrouting.progress_bar import say
 
 
 def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> list[Point]:
-    """The points that are not complete; prints how many are.
+    """The points that are not complete; prints how many are. A trial that diverged is not run again.
 
     Raises:
         UserError: a directory holds a run with other settings.
@@ -25,8 +25,11 @@ def still_open(experiment: Experiment, points: Sequence[Point], runs: Path) -> l
             directories[point.name].refuse_other_settings(to_yaml(point.config))
     found = [point for point in points if not directories[point.name].is_complete()]
     done = len(points) - len(found)
-    say(f"{experiment.name}: {counted(len(points), 'point')}, {done} complete")
-    return found
+    diverged = [point for point in found if experiment.is_tuning and directories[point.name].has_diverged()]
+    what = "trial" if experiment.is_tuning else "point"
+    of_which = f", {len(diverged)} diverged" if diverged else ""
+    say(f"{experiment.name}: {counted(len(points), what)}, {done} complete{of_which}")
+    return [point for point in found if point not in diverged]
 
 
 def set_aside(experiment: Experiment, points: Sequence[Point], runs: Path) -> None:

@@ -16,6 +16,8 @@ from vlrouting.metrics.results_file import named, write_results_file
 
 COMMON_ATTRIBUTES = frozenset({"color", "material", "shape"})
 """The valid and plausible answers to a question about what two objects have in common."""
+COMMON = "Common"
+"""A part of the detailed type of such a question."""
 NOT_STEPS = ("exist", "query: name", "choose name")
 """An operation of the program whose `operation: argument` contains one of these is not a reasoning step."""
 
@@ -170,7 +172,7 @@ def _share_among(kind: str, balanced: Records, predictions: Mapping[str, str], c
         raise NotComputable(
             "needs the split's choices file, val_choices.json of eval.zip; there is none for testdev and test"
         )
-    common = {qid for qid, record in balanced.items() if "Common" in _take(record, qid, "types", "detailed")}
+    common = {qid for qid, record in balanced.items() if asks_what_is_common(record, qid)}
     unknown = [qid for qid in balanced if qid not in common and qid not in choices]
     if unknown:
         raise NotComputable(
@@ -180,6 +182,11 @@ def _share_among(kind: str, balanced: Records, predictions: Mapping[str, str], c
         predictions[qid] in (COMMON_ATTRIBUTES if qid in common else _take(choices[qid], qid, kind)) for qid in balanced
     ]
     return 100 * _mean(found)
+
+
+def asks_what_is_common(record: Mapping[str, Any], qid: str) -> bool:
+    """Whether a question is about what two objects have in common: `COMMON_ATTRIBUTES`."""
+    return COMMON in _take(record, qid, "types", "detailed")
 
 
 def _distribution(balanced: Records, predictions: Mapping[str, str]) -> float:

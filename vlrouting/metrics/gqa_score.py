@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vlrouting.config import EvaluateConfig
-from vlrouting.metrics.gqa_evaluation import Records, consistencies, evaluate, form_of, steps_of, write_results
+from vlrouting.metrics.gqa_evaluation import (
+    COMMON,
+    Records,
+    asks_what_is_common,
+    consistencies,
+    evaluate,
+    form_of,
+    steps_of,
+    write_results,
+)
 from vlrouting.metrics.score import RecordedExample, Score, Scores
 
 TITLES = {
@@ -28,6 +37,14 @@ class GQAScore(Score):
 
     main = "accuracy"
     results_file = "gqa_results.json"
+    field_types: ClassVar[Mapping[str, Any]] = {
+        "balanced": bool,
+        "steps": int,
+        "group": str | None,
+        "entailed": list[str],
+        "common": bool,
+    }
+    of_data_set = ("validity", "plausibility")
 
     def __init__(self, examples: Sequence[Any], config: EvaluateConfig) -> None:
         """
@@ -70,14 +87,23 @@ class GQAScore(Score):
 
     def fields(self) -> dict[Any, dict[str, Any]]:
         """See `Score`: whether the question is balanced; of a balanced one the number of reasoning steps, the global
-        group, and the questions that it entails."""
+        group, the questions that it entails, and `common` where it asks what two objects have in common. The choices
+        are left out: they would be many times as long as all the rest."""
         scored = {example.id for example in self.examples if example.answers}
         return {key: _recorded(record, key) for key, record in self._split.records().items() if key in scored}
 
     @classmethod
-    def of_records(cls, records: Sequence[Mapping[str, Any]], config: EvaluateConfig) -> GQAScore:
-        """See `Score`. Validity and plausibility need the choices file, and are not computed."""
-        return cls(_RecordedSplit(records), config)
+    def of_records(
+        cls,
+        records: Sequence[Mapping[str, Any]],
+        config: EvaluateConfig,
+        read_split: Callable[[], Sequence[Any]] | None = None,
+    ) -> GQAScore:
+        """See `Score`."""
+        split = _RecordedSplit(records)
+        if read_split is not None:
+            split.choices = read_split().choices  # type: ignore[attr-defined, method-assign]
+        return cls(split, config)
 
     def titles(self, scores: Scores) -> dict[str, str]:
         """See `Score`. Consistency only where it was computed: a split of balanced questions does not have it."""
@@ -97,6 +123,7 @@ def _recorded(record: Mapping[str, Any], question_id: str) -> dict[str, Any]:
         "steps": steps_of(record, question_id),
         "group": record["groups"]["global"],
         "entailed": [other for other in record["entailed"] if other != question_id],
+        **({"common": True} if asks_what_is_common(record, question_id) else {}),
     }
 
 
@@ -110,15 +137,20 @@ class _RecordedSplit(list[RecordedExample]):
     def records(self) -> dict[Any, dict[str, Any]]:
         return self._records
 
-    def choices(self) -> None:
+    def choices(self) -> Records | None:
         return None
 
 
 def _official(record: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"isBalanced": record["balanced"]}
-    if record["references"]:
-        found["answer"] = record["references"][0]
-    if record["balanced"]:
-        found["types"] = {"structural": record["answer_type"], "semantic": record["question_type"]}
-        found |= {"steps": record["steps"], "groups": {"global": record["group"]}, "entailed": record["entailed"]}
-    return found
+    if not record["references"]:  # of a test set without public answers, which is not scored
+        return {}
+    found = {"isBalanced": record["balanced"], "answer": record["references"][0]}
+    if not record["balanced"]:
+        return found
+    kinds = {"structural": record["answer_type"], "semantic": record["question_type"]}
+    return found | {
+        "types": {**kinds, "detailed": COMMON if record.get("common") else ""},
+        "steps": record["steps"],
+        "groups": {"global": record["group"]},
+        "entailed": record["entailed"],
+    }

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Record = Mapping[str, Any]
 
-_LISTED_AS = {f"Bleu_{n}": "Bleu" for n in (1, 2, 3, 4)}
+LISTED_AS = {f"Bleu_{n}": "Bleu" for n in (1, 2, 3, 4)}
 """Metric -> name of its list in `scores`, where it is another."""
 _RATIOS = ("consistency", "open", "binary")
 """Percentages: the first sum of the second. NLVR2's consistency is of statements, not of pairs."""
@@ -48,7 +48,7 @@ def values(records: Sequence[Record], name: str) -> Array | None:
         adds nothing. None where the examples have no such values.
     """
     name = _metric(name)
-    key = _LISTED_AS.get(name, name)
+    key = LISTED_AS.get(name, name)
     found = [record.get("scores", {}).get(key) for record in records]
     present = [value for value in found if value is not None]
     if not present:
@@ -63,7 +63,7 @@ def statistic(name: str) -> Callable[[Array], Array] | None:
     """Makes the number in metrics.json of the examples' sums, (..., K) -> (...), as `vlrouting.statistics` takes it.
     None where the number is the mean."""
     name = _metric(name)
-    if name in _LISTED_AS:
+    if name in LISTED_AS:
         return partial(bleu, order=int(name[-1]))
     if name == "METEOR":
         return meteor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -61,11 +61,15 @@ class Score(ABC):
     Attributes:
         main: the number that points are compared by, and checkpoints chosen by: a key of `Scores.values`.
         results_file: name of the server's file in the run directory.
+        field_types: types of the `fields`.
+        of_data_set: numbers that `of_records` cannot give without the data set.
         examples: all of the split that is scored.
     """
 
     main: ClassVar[str]
     results_file: ClassVar[str]
+    field_types: ClassVar[Mapping[str, Any]] = {}
+    of_data_set: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, examples: Sequence[Any], config: EvaluateConfig) -> None:
         self.examples, self.config = examples, config
@@ -118,8 +122,18 @@ class Score(ABC):
         return {}
 
     @classmethod
-    def of_records(cls, records: Sequence[Mapping[str, Any]], config: EvaluateConfig) -> Score:
+    def of_records(
+        cls,
+        records: Sequence[Mapping[str, Any]],
+        config: EvaluateConfig,
+        read_split: Callable[[], Sequence[Any]] | None = None,
+    ) -> Score:
         """The score of the examples in a predictions.jsonl, without the data set.
+
+        Args:
+            records: its lines, whose fields have the types of `field_types`.
+            config: of the run.
+            read_split: reads the split from the data set, for the numbers `of_data_set`, where it is there.
 
         Raises:
             KeyError: a record lacks a field: it was written by an older version.

@@ -72,7 +72,7 @@ class JointModel(nn.Module):
         if visual_shape is not None:
             features = visual_shape[1]
             self.projector = nn.Identity() if features == self.width else nn.Linear(features, self.width)
-            if config.standardize_visual and config.visual_input == "image":
+            if config.standardize_visual and config.visual_input in ("image", "shuffled"):
                 self.standardize = Standardize(features)
 
     def train(self, mode: bool = True) -> JointModel:

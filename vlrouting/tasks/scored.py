@@ -10,12 +10,12 @@ from typing import Any
 import lightning
 from torch import Tensor
 
-from vlrouting.data.example import image_name
 from vlrouting.data.loading.batch import Batch
 from vlrouting.metrics.gathered import gathered_on_first_process, on_first_process
 from vlrouting.metrics.score import Score, Scores
 from vlrouting.models.not_finite import NotFinite
 from vlrouting.tasks.optimization import make_optimizer
+from vlrouting.tasks.prediction_records import prediction_records
 from vlrouting.tasks.randomness import seed_step
 from vlrouting.tasks.task import TaskModel
 from vlrouting.tasks.trained_state import keep_trained_state, require_trained_state
@@ -44,10 +44,10 @@ class TaskModule(lightning.LightningModule):
         task_model: the joint model with its loss and predictions.
         model: the joint model.
         scores: `validation/…` and `test/…` of the last pass over each. Lightning's own log would round them to float32.
+        final_split: `test`, or `validation`: the split that a test scores (`evaluate.split`).
         trained_steps: optimizer steps that the tested weights come from.
         tested: what the metric gave for the last test; None before.
-        predictions: after a test, on the first process, one record per example: what predictions.jsonl has (see
-            `vlrouting.metrics.per_example`).
+        predictions: after a test, on the first process, what predictions.jsonl has: one record per example.
     """
 
     def __init__(self, task_model: TaskModel, total_steps: int = 0, scores: Mapping[str, Score] | None = None) -> None:
@@ -63,6 +63,7 @@ class TaskModule(lightning.LightningModule):
         self.task_model, self.model, self.config = task_model, task_model.model, config.train
         self.total_steps, self.seed = total_steps, config.seed
         self.score = dict(scores or {})
+        self.final_split = config.evaluate.split
         self.scores: dict[str, float] = {}
         self.trained_steps = total_steps
         self.tested: Scores | None = None
@@ -83,8 +84,8 @@ class TaskModule(lightning.LightningModule):
         self._evaluate("validation", batch, batch_index)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Predict one batch of the test split."""
-        self._evaluate("test", batch, batch_index)
+        """Predict one batch of the test split, or of the one that takes its place."""
+        self._evaluate(self.final_split, batch, batch_index)
 
     def _evaluate(self, split: str, batch: Batch, batch_index: int) -> None:
         seed_step(self.seed, split, batch_index, self.global_rank)
@@ -105,43 +106,17 @@ class TaskModule(lightning.LightningModule):
         self._score("validation", dict(gathered_on_first_process(self._predicted)))
 
     def on_test_epoch_end(self) -> None:
-        """Score the test split; the first process gets the records of all."""
+        """Score the split; the first process gets the records of all."""
         predictions = dict(gathered_on_first_process(self._predicted))
-        self.tested = self._score("test", predictions)
-        self.predictions = self._records(predictions, self.tested) if self.global_rank == 0 else []
+        self.tested = self._score(self.final_split, predictions)
+        if self.global_rank == 0:
+            root = Path(self.task_model.inputs.config.data.root)
+            self.predictions = prediction_records(self.score[self.final_split], predictions, self.tested, root)
 
     def _score(self, split: str, predictions: Mapping[int | str, str]) -> Scores:
         scores = on_first_process(lambda: self.score[split].compute(predictions))
         self.scores |= {f"{split}/{name}": value for name, value in scores.values.items()}
         return scores
-
-    def _records(self, predictions: Mapping[int | str, str], scores: Scores) -> list[dict[str, Any]]:
-        """The lines of predictions.jsonl."""
-        score = self.score["test"]
-        fields, root = score.fields(), Path(self.task_model.inputs.config.data.root)
-        records = []
-        for example in score.examples:
-            images = [str(path) for path in example.images]
-            named = {
-                "question": example.text,
-                "answer_type": example.answer_type,
-                "question_type": example.question_type,
-            }
-            numbers = {name: of[example.id] for name, of in scores.per_example.items() if example.id in of}
-            records.append(
-                {
-                    "id": example.id,
-                    **{name: text for name, text in named.items() if text},
-                    "prediction": predictions[example.id],
-                    "references": list(example.answers),
-                    **({"image": images[0]} if len(images) == 1 else {"images": images}),
-                    "cluster": score.cluster(example, [image_name(path, root) for path in example.images]),
-                    **fields.get(example.id, {}),
-                    **({"score": numbers[score.main]} if score.main in numbers else {}),
-                    **({"scores": numbers} if numbers else {}),
-                }
-            )
-        return records
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW over the trainable parameters, with the schedule stepped every optimizer step."""

@@ -11,6 +11,7 @@ from typing import Any
 from vlrouting.backbones.load import Backbones, load_language
 from vlrouting.config import DATASETS, METRICS, TASKS, ExperimentConfig
 from vlrouting.config.environment import as_written
+from vlrouting.config.training import TEST, VALIDATION
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
@@ -34,14 +35,14 @@ class Built:
     artifact_config: dict[str, Any]
     """What adapter_config.json says beside the tensors."""
     test_split_size: int
-    """Examples of the test split, of which `evaluate.limit` may have left some out."""
+    """Examples of the split that is scored at the end, of which `evaluate.limit` may have left some out."""
     content_hashes: dict[str, str]
-    """Of the training split (`train`) and of the scored examples (`test`)."""
+    """Of the training split (`train`) and of the examples that are scored at the end (`test`)."""
 
     @property
     def test_score(self) -> Score:
-        """The score of the test split."""
-        return self.task.score["test"]
+        """The score of the split that is scored at the end."""
+        return self.task.score[self.task.final_split]
 
 
 def build_point(
@@ -89,11 +90,12 @@ def build_point(
         "answers": list(answers),
         **_attached(model),
     }
+    final = config.evaluate.split
     hashes = {
         "train": inputs.content_hash(config, "train", examples[config.data.train]),
-        "test": inputs.content_hash(config, f"test {config.evaluate.limit}", scored["test"]),
+        "test": inputs.content_hash(config, f"{final} {config.evaluate.limit}", scored[final]),
     }
-    return Built(data, module, artifact_config, len(examples[config.data.test]), hashes)
+    return Built(data, module, artifact_config, len(examples[getattr(config.data, final)]), hashes)
 
 
 def _attached(model: JointModel) -> dict[str, Any]:
@@ -114,9 +116,11 @@ def _require_answers(config: ExperimentConfig, examples: Mapping[str, Sequence[E
 def _scored_examples(
     config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]
 ) -> dict[str, Sequence[Example]]:
-    """`validation` (where there is one) and `test`: the split, or as many of its examples as `evaluate.limit` allows,
-    evenly spaced."""
-    splits = {"validation": config.data.validation, "test": config.data.test}
+    """`validation` (where there is one) and, unless the validation split takes its place, `test`: the split, or as many
+    of its examples as `evaluate.limit` allows, evenly spaced."""
+    splits = {VALIDATION: config.data.validation}
+    if config.evaluate.split == TEST:
+        splits[TEST] = config.data.test
     limit = config.evaluate.limit
     return {name: evenly_spaced(examples[split], limit) for name, split in splits.items() if split is not None}
 
@@ -138,8 +142,8 @@ def _data_module(
         collate=task.collate(parts, training=True),
         evaluation_collate=task.collate(parts, training=False),
         training_examples=training,
-        validation_examples=scored.get("validation"),
-        test_examples=scored["test"],
+        validation_examples=scored.get(VALIDATION),
+        test_examples=scored[parts.config.evaluate.split],
     )
 
 

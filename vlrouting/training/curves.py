@@ -50,7 +50,7 @@ class Curves(Callback):
 
     def on_test_end(self, trainer: Trainer, task: TaskModule) -> None:
         """Log the test's scores at the end of the training curves; the Trainer may not have trained in this attempt."""
-        _log_scores(trainer, task, "test/", task.trained_steps)
+        _log_scores(trainer, task, f"{task.final_split}/", task.trained_steps)
 
 
 def _log_scores(trainer: Trainer, task: TaskModule, prefix: str, step: int) -> None:

@@ -55,7 +55,8 @@ def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
         callbacks=[ProgressBar(point.name)],
     )
     trainer.test(built.task, built.data, verbose=False)
-    kept = {name: value for name, value in run.read_metrics().items() if not name.startswith("test/")}
+    prefix = f"{built.task.final_split}/"
+    kept = {name: value for name, value in run.read_metrics().items() if not name.startswith(prefix)}
     write_predictions(built, run, {**kept, **built.task.scores})
     # The training data may be others today than when the point was trained.
     trained_on = run.read_run().get("data_hash")

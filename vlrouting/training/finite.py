@@ -87,7 +87,7 @@ class FiniteNumbers(Callback):
 
     def on_test_end(self, trainer: Trainer, task: TaskModule) -> None:
         """Check the test's scores."""
-        _check_scores(task, "test/", task.total_steps)
+        _check_scores(task, f"{task.final_split}/", task.total_steps)
 
     def _check(self, trainer: Trainer, task: TaskModule) -> None:
         step, self._pending = self._pending, None

@@ -20,6 +20,7 @@ from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
 from vlrouting.data.loading.batch import VisualSource
+from vlrouting.data.shuffled_images import ShuffledImages, shuffled_images
 from vlrouting.progress_bar import say
 
 
@@ -96,7 +97,8 @@ class SharedInputs:
         if not config.uses_image:
             return Visual(shape=_output_shape(encoder, images), record=record)
         if config.trains_vision or not config.vision.cache:
-            return Visual(PixelSource(encoder.transform, load_image), _output_shape(encoder, images), encoder, record)
+            pixels = self._source(config, examples, PixelSource(encoder.transform, load_image))
+            return Visual(pixels, _output_shape(encoder, images), encoder, record)
         cache = self._cache(config, examples, encoder)
         key = ("fingerprint", repr(config.vision))
         record["fingerprint"] = self._once(key, lambda: weight_fingerprint(encoder.model))
@@ -104,7 +106,17 @@ class SharedInputs:
         if config.model.standardize_visual:
             statistics = cache.statistics(path for example in examples[config.data.train] for path in example.images)
         visual_tokens, width = cache.shape
-        return Visual(cache, (images * visual_tokens, width), None, record, statistics)
+        source = self._source(config, examples, cache)
+        return Visual(source, (images * visual_tokens, width), None, record, statistics)
+
+    def _source(
+        self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]], source: VisualSource
+    ) -> VisualSource:
+        """The images of the examples themselves, or of others where the experiment shuffles them."""
+        if config.model.visual_input != "shuffled":
+            return source
+        key = ("shuffled", repr(config.data), config.seed)
+        return ShuffledImages(source, self._once(key, lambda: shuffled_images(examples, config.seed)))
 
     def _encoder(self, config: ExperimentConfig) -> VisionEncoder:
         if not config.trains_vision:

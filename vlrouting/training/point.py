@@ -25,10 +25,12 @@ from vlrouting.experiment import (
 from vlrouting.experiment.atomic import sweep_temporary
 from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.progress import Progress, last_training_step, write_progress
+from vlrouting.models.not_finite import NotFinite
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.checkpoints import RunCheckpoints
 from vlrouting.training.device import device_kind, device_name, peak_memory, reset_peak_memory
 from vlrouting.training.event_files import keep_until
+from vlrouting.training.finite import Diverged
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import Cancelled, Interruption
 from vlrouting.training.out_of_memory import memory_errors_explained
@@ -98,7 +100,7 @@ class PointRun:
         """Record the start, and the end on space that is freed for it."""
         run = self.run
         facts = {"seed": self.point.config.seed, "swept": dict(self.hyper_parameters), **environment()}
-        run.update_run(status="running", error=None, failed_rank=None, signal=None, **facts)
+        run.update_run(status="running", error=None, failed_rank=None, signal=None, diverged=False, **facts)
         write_progress(run.progress, Progress("preparing", updated=time.time()))
         attempts.begin(socket.gethostname(), scheduler_job(), self.rank.group or None)
         try:
@@ -112,15 +114,16 @@ class PointRun:
             free_reserve()
             with suppress(OSError):
                 sweep_temporary(run.path)
-                self._record_end(attempts, "failed", error_text(error))
+                diverged = isinstance(error, (Diverged, NotFinite))
+                self._record_end(attempts, "failed", error_text(error), diverged)
             raise
         free_reserve()
         self._record_end(attempts, "complete", None)
 
-    def _record_end(self, attempts: Attempts, outcome: str, reason: str | None) -> None:
+    def _record_end(self, attempts: Attempts, outcome: str, reason: str | None, diverged: bool = False) -> None:
         if not self.run.config.is_file():  # the directory was removed; a few files of it would look like a run
             return
-        self.run.update_run(status=outcome, error=reason)
+        self.run.update_run(status=outcome, error=reason, diverged=diverged)
         attempts.end(outcome, last_training_step(self.run.progress), reason or "")
 
     def _train_and_test(self) -> None:
@@ -195,7 +198,8 @@ class PointRun:
     def _log_results(self, built: Built, loggers: Sequence[Any], records: list[dict[str, Any]]) -> None:
         """Give the loggers the swept keys with the final scores, and the panel of examples, which is a file too."""
         scores = built.task.scores
-        tested = {name.removeprefix("test/"): value for name, value in scores.items() if name.startswith("test/")}
+        prefix = f"{built.task.final_split}/"
+        tested = {name.removeprefix(prefix): value for name, value in scores.items() if name.startswith(prefix)}
         # Tags of their own: `test/…` are curves.
         final = {f"final/{name}": value for name, value in tested.items() if "/" not in name}
         shown = None
@@ -219,7 +223,7 @@ def write_predictions(built: Built, run: RunDirectory, scores: Mapping[str, floa
     write_text_atomic(run.predictions, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
     predictions = {record["id"]: record["prediction"] for record in records}
     built.test_score.write_results(run.path / built.test_score.results_file, predictions)
-    write_json_atomic(run.metrics, {**scores, "test/examples": len(records)})
+    write_json_atomic(run.metrics, {**scores, f"{built.task.final_split}/examples": len(records)})
     return records
 
 
@@ -236,15 +240,15 @@ def described_scores(built: Built, training_data: str | None) -> dict[str, Any]:
         built: after a test.
         training_data: digest of the examples that the point was trained on; None where it is not known.
     """
-    tested, score = built.task.tested, built.test_score
+    tested, score, split = built.task.tested, built.test_score, built.task.final_split
     assert tested is not None
     scored, whole = len(score.examples), built.test_split_size
     part = "" if scored == whole else f", {scored:,} of {whole:,} examples"
     titles = score.titles(tested)
     return {
-        "main_metric": f"test/{score.main}",
+        "main_metric": f"{split}/{score.main}",
         "metric_variant": titles.get(score.main, score.main),
         "data_hash": None if training_data is None else f"{training_data}{built.content_hashes['test']}",
-        "shown_metrics": {f"test/{key}": f"{title}{part}" for key, title in titles.items()},
+        "shown_metrics": {f"{split}/{key}": f"{title}{part}" for key, title in titles.items()},
         "not_computed": tested.not_computed,
     }

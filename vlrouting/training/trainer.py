@@ -7,6 +7,8 @@ import warnings
 
 import lightning
 
+from vlrouting.config import ExperimentConfig
+from vlrouting.config.training import TEST
 from vlrouting.experiment import Point, RunDirectory
 from vlrouting.training.assembly import Built
 from vlrouting.training.checkpoints import AtomicCheckpointIO, RunCheckpoints
@@ -45,7 +47,7 @@ def make_trainer(
         gradient_clip_val=train.clip_norm,
         val_check_interval=min(interval, total_steps * train.accumulate),
         check_val_every_n_epoch=None,
-        limit_val_batches=0 if point.config.data.validation is None else None,
+        limit_val_batches=None if _validates(point.config) else 0,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_checkpointing=False,
@@ -63,6 +65,12 @@ def make_trainer(
             ProgressBar(point.name, run.progress),
         ],
     )
+
+
+def _validates(config: ExperimentConfig) -> bool:
+    """Whether there is a validation split that is not only scored at the end."""
+    chooses = config.evaluate.checkpoint == "best" or config.train.early_stopping is not None
+    return config.data.validation is not None and (config.evaluate.split == TEST or chooses)
 
 
 def quiet_lightning() -> None:

@@ -35,7 +35,7 @@ def error_text(error: Exception) -> str:
 
 def missing_files_of(config: ExperimentConfig) -> list[Problem]:
     """For each missing file, image folder, backbone and package of a point: what is missing, and the remedy."""
-    files = missing_files(config.data, images=config.model.visual_input == "image")
+    files = missing_files(config.data, images=config.uses_image)
     return files + missing_backbones(config) + missing_logger_packages(config.train)
 
 

@@ -1,0 +1,126 @@
+"""The trials of a tuned experiment, the choice, and the points, on one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_experiment import write_tuned_experiment
+from vlrouting.experiment import RunDirectory, UserError, load
+from vlrouting.experiment.attempts import Attempts
+from vlrouting.launch import phases
+from vlrouting.launch.in_process import train
+from vlrouting.training.point import PointRun
+
+POINTS = ("routing=none,seed=0", "routing=none,seed=1", "routing=mul,seed=0", "routing=mul,seed=1")
+
+
+def grid(*values: float) -> str:
+    return f"sweep.tune.grid.train.lr={list(values)}"
+
+
+def run_of(folder: Path, name: str) -> RunDirectory:
+    return RunDirectory(folder / "runs" / "tiny" / name)
+
+
+def starts(folder: Path) -> dict[str, int]:
+    """Number of attempts of every trial and point."""
+    runs = folder / "runs" / "tiny"
+    found = [*runs.glob("*/attempts.jsonl"), *runs.glob("tuning/*/attempts.jsonl")]
+    return {str(file.parent.relative_to(runs)): len(Attempts(file).read()) for file in found}
+
+
+def train_all(folder: Path, *overrides: str) -> dict[str, str]:
+    experiment = load(str(folder / "tiny.yaml"), overrides)
+    return train(experiment, experiment.points, folder / "runs")
+
+
+def test_the_points_get_what_the_trials_choose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tuned_experiment(tmp_path)
+    assert train_all(tmp_path, grid(1e30, 0.01)) == {}
+    told = capsys.readouterr().err
+    assert "tuning [1/4] routing=none,lr=1e+30" in told and "\n[4/4" in told
+    trial = run_of(tmp_path, "tuning/routing=mul,lr=0.01")
+    assert run_of(tmp_path, "tuning/routing=mul,lr=1e+30").has_diverged()
+    for name in POINTS:
+        settings = run_of(tmp_path, name).read_config()
+        assert run_of(tmp_path, name).is_complete() and settings["train.lr"] == 0.01
+    assert {key: value for key, value in settings.items() if key.startswith("tuned.")} == {
+        "tuned.keys": ["train.lr"],
+        "tuned.trials": ["routing=mul,lr=1e+30", "routing=mul,lr=0.01"],
+        "tuned.trial": "routing=mul,lr=0.01",
+        "tuned.metric": "validation/vqa_accuracy",
+        "tuned.score": trial.read_metrics()["validation/vqa_accuracy"],
+        "tuned.edges": ["train.lr"],
+    }
+    own = trial.read_config()
+    assert (own["seed"], own["train.max_steps"], own["evaluate.split"], own["tuned"]) == (100, 6, "validation", None)
+    swept = run_of(tmp_path, POINTS[0]).read_run()["swept"]
+    assert swept == {"bottleneck.routing": "none", "seed": 0, "train.lr": 0.01}
+    before = starts(tmp_path)
+    assert train_all(tmp_path, grid(1e30, 0.01)) == {} and starts(tmp_path) == before  # those that diverged too
+    assert "4 trials, 2 complete, 2 diverged" in capsys.readouterr().err
+
+
+def test_a_longer_grid_runs_only_what_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tuned_experiment(tmp_path, sweep={"tune": {"grid": {"train.lr": [1e-6]}}, "seeds": [0]})
+    assert train_all(tmp_path, grid(1e-7, 1e-6)) == {}
+    run = run_of(tmp_path, "seed=0")
+    assert run.read_config()["tuned.edges"] == ["train.lr"]  # of two equal ones the first
+    artifact = (run.artifact / "adapter_model.safetensors").stat()
+    before = starts(tmp_path)
+    assert train_all(tmp_path, grid(1e-7, 1e-6, 1e-8)) == {}
+    assert starts(tmp_path) == before | {"tuning/lr=1e-08": 1}  # the choice is the same, and no edge any more
+    assert run.read_config()["tuned.edges"] == [] and len(run.read_config()["tuned.trials"]) == 3  # type: ignore[arg-type]
+    assert (run.artifact / "adapter_model.safetensors").stat() == artifact
+    capsys.readouterr()
+    assert train_all(tmp_path, grid(2e-6, 1e-7, 1e-6, 1e-8)) == {}
+    assert "train.lr=2e-06 is chosen now, not 1e-07: the older run is moved to .old/" in capsys.readouterr().err
+    assert run.read_config()["train.lr"] == 2e-6 and run.is_complete()
+    (old,) = (tmp_path / "runs" / "tiny" / ".old").glob("*/seed=0")
+    assert RunDirectory(old).read_config()["train.lr"] == 1e-7 and RunDirectory(old).is_complete()
+    assert starts(tmp_path) == before | {"tuning/lr=1e-08": 1, "tuning/lr=2e-06": 1}
+
+
+def test_a_choice_does_not_excuse_other_settings(tmp_path: Path) -> None:
+    write_tuned_experiment(tmp_path, sweep={"tune": {"grid": {"train.lr": [1e-7, 1e-6]}}, "seeds": [0]})
+    assert train_all(tmp_path) == {}
+    with pytest.raises(UserError, match=r"other settings.*\n  bottleneck.rank: 4 → 2"):
+        train_all(tmp_path, "bottleneck.rank=2")
+    experiment = load(str(tmp_path / "tiny.yaml"), ["bottleneck.rank=2", grid(1e-6, 1e-7)])
+    decided = phases.decide(experiment, experiment.points, tmp_path / "runs")
+    assert decided.ready and not (tmp_path / "runs" / "tiny" / ".old").exists()
+
+
+def test_a_trial_that_fails_holds_up_its_own_variant_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tuned_experiment(tmp_path)
+    original = PointRun._train_and_test
+
+    def unlucky(self: PointRun) -> None:
+        if self.point.name == "routing=none,lr=0.01":
+            raise RuntimeError("out of luck")
+        original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PointRun, "_train_and_test", unlucky)
+        failed = train_all(tmp_path)
+    assert list(failed) == ["routing=none,seed=0", "routing=none,seed=1"]
+    reason = failed["routing=none,seed=0"]
+    assert "tuning/routing=none,lr=0.01 is failed (RuntimeError: out of luck)" in reason
+    assert {name for name in starts(tmp_path) if "/" not in name} == {"routing=mul,seed=0", "routing=mul,seed=1"}
+    before = starts(tmp_path)
+    assert train_all(tmp_path) == {}
+    new = {"tuning/routing=none,lr=0.01": 2, "routing=none,seed=0": 1, "routing=none,seed=1": 1}
+    assert starts(tmp_path) == before | new
+
+
+def test_only_the_trials_of_the_chosen_point(tmp_path: Path) -> None:
+    write_tuned_experiment(tmp_path)
+    experiment = load(str(tmp_path / "tiny.yaml"))
+    assert train(experiment, [experiment.point("routing=mul,seed=1")], tmp_path / "runs") == {}
+    assert sorted(starts(tmp_path)) == [
+        "routing=mul,seed=1",
+        "tuning/routing=mul,lr=0.01",
+        "tuning/routing=mul,lr=1e-06",
+    ]

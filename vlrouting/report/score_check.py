@@ -1,0 +1,209 @@
+"""Computes the numbers of a run again, from its predictions.jsonl and the section `evaluate` of its config.yaml."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vlrouting.config import DATASETS, METRICS, ExperimentConfig
+from vlrouting.config.fit import objection
+from vlrouting.data.datasets.registry import format_of, known_splits
+from vlrouting.data.example import DataError, Example, image_name
+from vlrouting.experiment import RunDirectory, UserError, config_from_dict, import_plugins, require_trust
+from vlrouting.experiment.safe_yaml import Unreadable, load_mapping
+from vlrouting.metrics.per_example import LISTED_AS
+from vlrouting.metrics.predictions_file import PredictionsError, read_records
+from vlrouting.metrics.score import Score, Scores
+
+TOLERANCE = 1e-9
+"""Relative and absolute. Sums in another order differ in the last digits."""
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("cluster", "image", "question", "answer_type", "question_type"), str),
+    "images": list[str],
+    "score": float,
+    "scores": dict[str, float | list[float]],
+}
+"""Types of the fields that every metric's records have, where they have them."""
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A number that is not what the predictions give."""
+
+    name: str
+    """`test/vqa_accuracy`, or `score of example 17`."""
+    stored: object
+    """None where nothing is stored."""
+    recomputed: object
+    """None where nothing is computed."""
+
+
+@dataclass(frozen=True)
+class CheckedRun:
+    """What the check of one run has found."""
+
+    point: str
+    numbers: int = 0
+    """Of metrics.json that were computed again."""
+    examples: int = 0
+    differences: tuple[Difference, ...] = ()
+    not_checked: Mapping[str, str] = field(default_factory=dict)
+    """Number -> why it could not be computed here."""
+    problem: str = ""
+    """Why nothing, or not all, could be compared: a damaged file, or a run of an older version."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether everything that could be computed is as stored."""
+        return not self.differences and not self.problem
+
+
+class _Older(Exception):
+    """The run was written by an older version; the text says what it lacks."""
+
+
+def check_run(run: RunDirectory, name: str, trust_plugins: bool = False) -> CheckedRun:
+    """Compute again what metrics.json has of the scored split of a complete run, and the scores of each example.
+
+    Args:
+        run: its directory.
+        name: of the point.
+        trust_plugins: import the plug-ins that config.yaml names, where the data set is one of theirs.
+    """
+    try:
+        return _check(run, name, trust_plugins)
+    except _Older as lacking:
+        experiment = run.path.parents[1].name if run.path.parent.name == "tuning" else run.path.parent.name
+        problem = f"{run.path} lacks {lacking}: an older version wrote it; run: vlrouting evaluate {experiment}"
+        return CheckedRun(name, problem=problem)
+    except (UserError, PredictionsError) as error:
+        return CheckedRun(name, problem=str(error))
+
+
+def _check(run: RunDirectory, name: str, trust_plugins: bool) -> CheckedRun:
+    info = run.read_run()
+    split, _, main = str(info.get("main_metric") or "").partition("/")
+    if not main:
+        raise _Older("the name of its main metric in run.json")
+    config = _read_config(run, trust_plugins)
+    metric: type[Score] = METRICS.load(DATASETS.facts(config.data.name).metric)
+    records = _read(run.predictions, metric)
+    prefix = f"{split}/"
+    stored = {key[len(prefix) :]: value for key, value in run.read_metrics().items() if key.startswith(prefix)}
+    score, scores = _recompute(metric, records, config, split=split, wanted=stored.keys())
+    found = {"examples": len(records), **scores.values}
+    _require_stored(found.keys() - stored.keys(), info)
+    not_checked = {key: scores.not_computed[key] for key in stored if key in scores.not_computed}
+    differences = [
+        Difference(f"{prefix}{key}", value, found.get(key))
+        for key, value in stored.items()
+        if key not in not_checked and not _same(value, found.get(key))
+    ]
+    one_sided = scores.not_computed.keys() | (found.keys() - stored.keys())
+    left_out = {LISTED_AS.get(key, key) for key in one_sided}
+    differences += _differing_examples(records, score, scores, left_out=left_out, root=Path(config.data.root))
+    return CheckedRun(name, len(stored.keys() & found.keys()), len(records), tuple(differences), not_checked)
+
+
+def _require_stored(lacking: set[str], info: Mapping[str, object]) -> None:
+    """
+    Raises:
+        _Older: metrics.json lacks a number, and run.json does not say that it could not be computed.
+    """
+    explained = info.get("not_computed")
+    if unexplained := lacking - (explained.keys() if isinstance(explained, dict) else set()):
+        raise _Older(f"{', '.join(sorted(unexplained))} in metrics.json")
+
+
+def _read_config(run: RunDirectory, trust_plugins: bool) -> ExperimentConfig:
+    """The sections `data` and `evaluate`; the others may need plug-ins that the scores do not."""
+    try:
+        tree = load_mapping(run.config)
+        data, plugins = tree.get("data"), tree.get("plugins") or []
+        name = data.get("name") if isinstance(data, dict) else None
+        if isinstance(name, str) and name not in DATASETS and isinstance(plugins, list):
+            require_trust(list(map(str, plugins)), run.config, trust_plugins)
+            import_plugins(list(map(str, plugins)))
+        return config_from_dict({key: tree[key] for key in ("data", "evaluate") if key in tree})
+    except (Unreadable, ValueError) as error:
+        raise UserError(f"{run.config} is damaged: {error}.") from error
+
+
+def _read(path: Path, metric: type[Score]) -> list[Record]:
+    """The records, with the types of all fields checked."""
+    types, records = {**_TYPES, **metric.field_types}, []
+    for where, record in read_records(path):
+        for key, value in record.items():
+            if key in types and (problem := objection(value, types[key])) is not None:
+                raise PredictionsError(f"{where}: '{key}': {problem.message}; make it again with `vlrouting evaluate`")
+        records.append(record)
+    if len({type(record["id"]) for record in records}) > 1:
+        raise PredictionsError(f"{path}: some ids are integers and some are strings; give all of them the same type")
+    return records
+
+
+def _recompute(
+    metric: type[Score], records: Sequence[Record], config: ExperimentConfig, *, split: str, wanted: Set[str]
+) -> tuple[Score, Scores]:
+    """The score, and what it gives; with the data set where it is there and a wanted number needs it."""
+    predictions = {record["id"]: record["prediction"] for record in records}
+    try:
+        score = metric.of_records(records, config.evaluate)
+        scores = score.compute(predictions)
+        if wanted & scores.not_computed.keys() & set(metric.of_data_set):
+            with suppress(DataError):  # the data set is not there
+                score = metric.of_records(records, config.evaluate, lambda: _read_split(config, split))
+                scores = score.compute(predictions)
+    except KeyError as error:
+        raise _Older(f"{error} in predictions.jsonl") from None
+    except ValueError as error:
+        raise UserError(f"the predictions cannot be scored: {error}") from error
+    return score, scores
+
+
+def _read_split(config: ExperimentConfig, split: str) -> Sequence[Example]:
+    """`validation` or `test` of the data set as it lies there; nothing is made.
+
+    Raises:
+        DataError: files are missing or invalid.
+    """
+    name, data = getattr(config.data, split), config.data
+    known = known_splits(data)
+    if name not in known:
+        raise DataError(f"the split '{name}' is not known")
+    return format_of(data).read_split(Path(data.root), name, known[name])
+
+
+def _differing_examples(
+    records: Sequence[Record], score: Score, scores: Scores, *, left_out: Set[str], root: Path
+) -> Iterator[Difference]:
+    """Clusters and scores of examples that are not what is computed; the scores `left_out` are not compared."""
+    of_examples = {name: of for name, of in scores.per_example.items() if name not in left_out}
+    examples = {example.id: example for example in score.examples}
+    if of_examples and not any("scores" in record for record in records):
+        raise _Older("the scores of examples in predictions.jsonl")
+    for record in records:
+        identity = record["id"]
+        images = [record["image"]] if "image" in record else record.get("images", [])
+        computed: dict[str, object] = {name: of[identity] for name, of in of_examples.items() if identity in of}
+        stored = {name: value for name, value in record.get("scores", {}).items() if name not in left_out}
+        if score.main not in left_out:
+            stored["score"], computed["score"] = record.get("score"), computed.get(score.main)
+        stored["cluster"] = record.get("cluster")
+        computed["cluster"] = score.cluster(examples[identity], [image_name(Path(image), root) for image in images])
+        for name in dict.fromkeys([*stored, *computed]):
+            if not _same(stored.get(name), computed.get(name)):
+                yield Difference(f"{name} of example {identity}", stored.get(name), computed.get(name))
+
+
+def _same(stored: Any, computed: Any) -> bool:
+    if isinstance(stored, list) and isinstance(computed, list):
+        return len(stored) == len(computed) and all(map(_same, stored, computed))
+    if isinstance(stored, (int, float)) and isinstance(computed, (int, float)):
+        return math.isclose(stored, computed, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return bool(stored == computed)
