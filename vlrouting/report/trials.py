@@ -8,11 +8,11 @@ from pathlib import Path
 from vlrouting.config.fit import spelled
 from vlrouting.experiment.errors import UserError
 from vlrouting.experiment.rundir import COMPLETE, UNREADABLE, RunDirectory
+from vlrouting.experiment.trials import TUNING
 from vlrouting.report.comparison import Variant
 from vlrouting.report.rows import NOT_STARTED
 
-TUNING = "tuning"
-"""Folder of the trials below that of the experiment."""
+DIVERGED = "diverged"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Trial:
     score: float | None
     """On the validation split; None where the run is not complete, or its score is no number."""
     status: str
-    """As `Row.status`."""
+    """As `Row.status`, or `diverged`."""
     reason: str = ""
     chosen: bool = False
 
@@ -75,8 +75,8 @@ def _trial(run: RunDirectory, keys: list[str], metric: str, *, chosen: bool) -> 
         record, metrics = run.read_run(), run.read_metrics()
     except UserError as error:
         return Trial(name, values, None, UNREADABLE, str(error), chosen)
-    status = str(record.get("status") or NOT_STARTED)
-    score = metrics.get(metric) if status == COMPLETE else None
+    status = DIVERGED if run.has_diverged() else str(record.get("status") or NOT_STARTED)
+    score = metrics.get(metric or str(record.get("main_metric"))) if status == COMPLETE else None
     return Trial(name, values, score, status, str(record.get("error") or ""), chosen)
 
 

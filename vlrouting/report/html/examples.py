@@ -25,6 +25,7 @@ class Browser:
         is_judged: whether answers are right or wrong.
         has_scores: whether outputs have scores.
         shown: how many test examples of how many the page has, and how they were chosen.
+        seeds: whose outputs the page has, where variants have several seeds.
         notes: what could not be read.
     """
 
@@ -34,6 +35,7 @@ class Browser:
     is_judged: bool
     has_scores: bool
     shown: str
+    seeds: str
     notes: tuple[str, ...]
 
 
@@ -71,6 +73,7 @@ def browser(variants: Sequence[Variant], count: int, most_characters: int) -> Br
         is_judged=is_judged,
         has_scores=has_scores,
         shown=_shown(len(outputs.examples), len(in_order), len(disagreements), len(disagreements & records.keys())),
+        seeds=_seeds(outputs),
         notes=tuple(notes),
     )
 
@@ -125,6 +128,14 @@ def _kinds(outputs: TestOutputs, keys: Sequence[Key]) -> dict[str, list[list[str
     return {
         kind: [[value, value] for value in sorted(values)] for kind, values in sorted(found.items()) if len(values) > 1
     }
+
+
+def _seeds(outputs: TestOutputs) -> str:
+    if all(of.seeds < 2 for of in outputs.variants):
+        return ""
+    seeds = {of.seed for of in outputs.variants}
+    which = f"seed {seeds.pop()}" if len(seeds) == 1 else "each variant's first seed"
+    return f" The outputs are those of {which}; where other seeds differ in being right, a note says so."
 
 
 def _shown(total: int, shown: int, disagreements: int, shown_disagreements: int) -> str:

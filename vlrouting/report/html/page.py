@@ -21,6 +21,7 @@ from vlrouting.report.html.routing import NUMBERS, routing_analyses
 from vlrouting.report.html.settings import environment, settings
 from vlrouting.report.html.variant_table import columns
 from vlrouting.report.plots import Plot
+from vlrouting.report.plots.style import LABEL_WIDTH
 from vlrouting.report.trials import Tuning
 
 FILE = "report.html"
@@ -106,7 +107,9 @@ def _figure_text(value: float | None) -> str:
 
 
 def _breakable(name: str) -> Markup:
-    """A name that may be broken between its keys."""
+    """A long name may be broken between its keys."""
+    if len(name) <= LABEL_WIDTH:
+        return escape(name)
     return escape(name).replace(",", Markup(",<wbr>")).replace("=", Markup("=<wbr>"))
 
 
