@@ -84,10 +84,10 @@ def test_power_is_that_of_scipys_noncentral_t() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seeds", "seed_std"), [(3, 5.0), (5, 2.0)])
-def test_a_95_percent_interval_covers_the_truth_95_times_in_100(seeds: int, seed_std: float) -> None:
-    shares = simulate(seeds, seed_std, comparisons=1_500)
-    assert 94 <= shares.covered <= 97  # under the null what is not covered is a false positive
+@pytest.mark.parametrize(("seeds", "seed_std", "shared"), [(3, 5.0, True), (5, 2.0, True), (3, 2.0, False)])
+def test_a_95_percent_interval_covers_the_truth_95_times_in_100(seeds: int, seed_std: float, shared: bool) -> None:
+    shares = simulate(seeds, seed_std, shared, comparisons=1_500)
+    assert 94 <= shares.covered <= 97.5  # under the null what is not covered is a false positive
     assert shares.naive < 90  # without clusters and seeds
 
 

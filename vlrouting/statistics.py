@@ -5,15 +5,16 @@ not independent, so the unit that is drawn is the cluster. With S seeds and G cl
 
     V = V_seed + V_examples
 
-V_examples is the variance, under a bootstrap of the clusters, of the score averaged over the seeds. V_seed is the
-variance of the seeds' scores divided by S, less what single clusters do from seed to seed, which V_examples has already
-(the two-way sandwich of Cameron, Gelbach and Miller, 2011, https://doi.org/10.1198/jbes.2010.07136). Each part has the
+V_seed is the variance of the seeds' scores divided by S. V_examples is the variance, under a bootstrap of the clusters,
+of the score averaged over the seeds, less what single clusters do from seed to seed, which V_seed has already (the
+two-way sandwich of Cameron, Gelbach and Miller, 2011, https://doi.org/10.1198/jbes.2010.07136). Each part has the
 quantile t of its own degrees of freedom, S - 1 and G - 1: the interval is
 
     mean +- sqrt(t(S - 1)^2 V_seed + t(G - 1)^2 V_examples).
 
-One t for the sum, with Satterthwaite's degrees of freedom, covers too little with three seeds. With one seed there is
-no V_seed: the interval then holds for this one training run, not for the method, and `seeds` says so.
+Where examples do not differ it is the t interval over seeds, exactly. One t for the sum, with Satterthwaite's degrees
+of freedom, covers too little with three seeds; so does taking what both parts share out of V_seed. With one seed there
+is no V_seed: the interval then holds for this one training run, not for the method, and `seeds` says so.
 `benchmarks/coverage.py` shows how often the intervals cover the truth.
 """
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,7 @@ class Variances:
 
     def parts(self, seeds: int, clusters: int) -> tuple[float, float]:
         """(V_seed, V_examples) of the score that `seeds` seeds and `clusters` clusters give."""
-        return self.seed / seeds, self.cluster / clusters + self.both / (seeds * clusters)
+        return self.seed / seeds + self.both / (seeds * clusters), self.cluster / clusters
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ def power(difference: float, seeds: int, *, clusters: int, variances: Variances,
         variances: of a difference: of an earlier comparison (`Difference.variances`), or assumed.
         confidence: the difference is shown where its interval of this confidence excludes 0.
     """
-    return _power(abs(difference), variances.parts(seeds, clusters), (seeds, clusters), confidence)
+    return _power(abs(difference), variances, (seeds, clusters), confidence)
 
 
 def _scores(given: ArrayLike) -> Array:
@@ -277,10 +279,11 @@ def _interval(values: Array, replicates: Array, groups: int, confidence: float) 
         of_seeds = values.var(ddof=1) / seeds
         apart = (replicates - replicates.mean(0)).var(axis=1, ddof=1) * groups / (groups - 1)
         of_both = apart.sum() / (seeds * (seeds - 1))
-    of_both = min(of_both, of_seeds, of_examples)  # no component is negative
+    of_clusters = max(of_examples - of_both, 0)
+    of_both = min(of_both, of_seeds)  # no component is negative
     variances = Variances(
         seed=float((of_seeds - of_both) * seeds),
-        cluster=float((of_examples - of_both) * groups),
+        cluster=float(of_clusters * groups),
         both=float(of_both * seeds * groups),
     )
     parts = variances.parts(seeds, groups)
@@ -308,26 +311,40 @@ def _p_value(found: Interval) -> float:
     return float(np.exp(optimize.brentq(beyond, smallest, 0.0, xtol=1e-13))) if beyond(smallest) > 0 else 0.0
 
 
-def _power(difference: float, parts: tuple[float, float], sizes: tuple[int, int], confidence: float) -> float:
+def _power(difference: float, variances: Variances, sizes: tuple[int, int], confidence: float) -> float:
     """Probability that an interval excludes 0: over the difference that is found, and over the estimates of both parts
     of its variance, at the middles of their quantiles."""
-    estimated = []
-    for part, size, axis, count in zip(parts, sizes, (1, 0), _QUANTILES, strict=True):
-        freedom = max(size - 1, 1)
-        middles = (np.arange(count) + 0.5) / count
-        estimated.append(part * np.expand_dims(stats.chi2.ppf(middles, freedom) / freedom, axis))
-    half, error = _half_width((estimated[0], estimated[1]), sizes, 1 - confidence), np.sqrt(sum(parts))
+    error = sum(variances.parts(*sizes)) ** 0.5
     if error == 0:
         return float(difference > 0)
+    half = _half_width(_estimated_parts(variances, sizes), sizes, 1 - confidence)
     return float((stats.norm.sf((half - difference) / error) + stats.norm.cdf((-half - difference) / error)).mean())
+
+
+def _estimated_parts(variances: Variances, sizes: tuple[int, int]) -> tuple[Array, Array]:
+    """V_seed (1, n) and V_examples (m, 1) as runs of these sizes would estimate them, in the way of `_interval`."""
+    seeds, clusters = sizes
+    of_seeds, of_clusters = variances.parts(seeds, clusters)
+    of_both = variances.both / (seeds * clusters)
+    between = of_seeds * _estimates(seeds - 1, _QUANTILES[0])[None, :] if seeds > 1 else np.zeros((1, 1))
+    examples = (of_clusters + of_both) * _estimates(max(clusters - 1, 1), _QUANTILES[1])[:, None]
+    return between, np.maximum(examples - of_both, 0)
+
+
+@cache
+def _estimates(freedom: int, count: int) -> Array:
+    """Estimates of a variance of 1, at the middles of their `count` quantiles."""
+    found: Array = stats.chi2.ppf((np.arange(count) + 0.5) / count, freedom) / freedom
+    return found
 
 
 def minimum_detectable(found: Interval, confidence: float = 0.95) -> float:
     """The true difference that a comparison like `found` shows with probability `POWER`, where it is shown if its
     interval of this confidence excludes 0. Of several comparisons under Holm's method, 1 - 0.05 / their number is the
     confidence that is needed at most."""
-    parts, sizes = found.variances.parts(found.seeds, found.clusters), (found.seeds, found.clusters)
+    variances, sizes = found.variances, (found.seeds, found.clusters)
+    parts = variances.parts(*sizes)
     if sum(parts) == 0:
         return 0.0
-    largest = 4 * float(_half_width(parts, sizes, 1 - confidence))
-    return float(optimize.brentq(lambda difference: _power(difference, parts, sizes, confidence) - POWER, 0, largest))
+    largest = 4 * float(_half_width((parts[0], sum(parts)), sizes, 1 - confidence))
+    return float(optimize.brentq(lambda size: _power(size, variances, sizes, confidence) - POWER, 0, largest))

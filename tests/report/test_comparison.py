@@ -96,7 +96,7 @@ def test_the_interval_of_one_seed_is_over_clusters_and_gives_no_verdict(tmp_path
     assert (mul.verdict, mul.adjusted_p) == (None, None)
     assert not any(each.tied_with_best for each in found.variants)
     assert any("more than one training seed" in text and "all variants" in text for text in found.missing)
-    assert found.summary.startswith("No verdict: each variant has one training seed")
+    assert found.summary.startswith("No verdict yet: each variant has one training seed")
 
 
 def test_equal_scores_are_no_difference(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_the_console_says_what_is_missing_and_where_the_files_are(runs: Path) ->
     lines = printed(runs, 80).split("\n")
     assert f"Metric: {TITLE}" in lines
     assert sum(line.startswith("Missing for a verdict: ") for line in lines) == 1
-    assert sum(line.startswith("Verdict: ") for line in lines) == 1
+    assert sum(line.startswith("Provisional: routing=mul has the highest") for line in lines) == 1
     assert any(line.startswith(f"Runs:       {runs}/<variant>/") for line in lines)
     assert any("failed: Loss is | not a number at" in line for line in lines)
 
@@ -166,7 +166,7 @@ def test_one_seed_has_a_small_table_and_no_verdict(tmp_path: Path) -> None:
     rows = [line.split() for line in text.split("\n") if line.lstrip().startswith("routing=mul")]
     assert rows[0][-7:-3] == ["+1.00", "±", "0.00", "none:"] or "none: one seed" in " ".join(rows[0])
     assert "for these training runs only, over 40 test examples in 20 clusters" in text
-    assert "Verdict: No verdict: each variant has one training seed" in text
+    assert "\nNo verdict yet: each variant has one training seed" in text
     assert "Missing for a verdict: more than one training seed (sweep.seeds): all variants" in text
     assert "**" not in to_markdown(compare_runs([tmp_path])).replace("**Comparison**", "").replace("**Costs**", "")
 

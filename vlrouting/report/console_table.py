@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -16,7 +15,6 @@ from vlrouting.report.comparison import Comparison
 from vlrouting.report.console import standard_output
 from vlrouting.report.table import Grid, grids, notes
 
-HEADING_LINES = 2
 _GAP = 3
 """Characters between two columns: rich's padding and rule; one more is at the edge."""
 
@@ -36,7 +34,7 @@ def render_console(comparison: Comparison, console: Console | None = None) -> No
 def _table(grid: Grid) -> Table:
     table = Table(title=grid.title, title_justify="left", box=SIMPLE_HEAD)
     for column, name in enumerate(grid.header):
-        heading = textwrap.fill(name, _column_width(grid, column), break_on_hyphens=False)
+        heading = "\n".join(grid.heading(column))
         justify: Literal["left", "right"] = "left" if name in grid.text_columns else "right"
         table.add_column(heading, justify=justify, overflow="fold")
     for line in grid.lines:
@@ -65,15 +63,5 @@ def _columns(grid: Grid, columns: Sequence[int]) -> Grid:
     return replace(grid, header=[grid.header[column] for column in columns], lines=lines)
 
 
-def _column_width(grid: Grid, column: int) -> int:
-    """Of the values, of the heading's longest word, or more where the heading would have too many lines."""
-    name = grid.header[column]
-    texts = [part for line in grid.lines for part in line[column].text.split("\n")]
-    width = max(map(len, [*name.split(), *texts]))
-    while len(textwrap.wrap(name, width, break_on_hyphens=False)) > HEADING_LINES:
-        width += 1
-    return width
-
-
 def _width(grid: Grid) -> int:
-    return sum(_column_width(grid, column) + _GAP for column in range(len(grid.header))) + 1
+    return sum(grid.column_width(column) + _GAP for column in range(len(grid.header))) + 1

@@ -19,6 +19,8 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "±": r"$\pm$", "≥": r"$\geq$", "…": r"\dots{}", "|": r"\textbar{}", "`": r"\textasciigrave{}", "\n": " ",
 }  # fmt: skip
+LONG_TEXT = 40
+"""Characters of a cell that LaTeX may break into lines."""
 _LATIN = 0x17F
 """Last letter that LaTeX sets without further packages."""
 
@@ -32,7 +34,7 @@ def to_markdown(comparison: Comparison) -> str:
 
 def to_latex(comparison: Comparison) -> str:
     """Tables with booktabs, to be read with \\input."""
-    head = "% Needs \\usepackage{booktabs} and \\usepackage{array}.\n"
+    head = "% Needs \\usepackage{booktabs,array,graphicx}. A table that is too wide is made smaller.\n"
     return head + "\n".join(
         _latex_table(grid, notes(comparison) if place == 0 else []) for place, grid in enumerate(grids(comparison))
     )
@@ -157,22 +159,32 @@ def _latex_table(grid: Grid, below: list[str]) -> str:
         r"\begin{table}[tbp]",
         r"\centering\small\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{_latex(grid.title)}.}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        " & ".join(map(_latex, grid.header)) + r" \\",
+        " & ".join(_latex_heading(grid, column) for column in range(len(grid.header))) + r" \\",
         r"\midrule",
         *rows,
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         *(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {_latex(note)}}}" for note in below),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
 
 
+def _latex_heading(grid: Grid, column: int) -> str:
+    """In two lines where the values are narrower."""
+    lines = [_latex(line) for line in grid.heading(column)]
+    side = "l" if grid.header[column] in grid.text_columns else "r"
+    stacked = r" \\ ".join(lines)
+    return stacked if len(lines) == 1 else rf"\shortstack[{side}]{{{stacked}}}"
+
+
 def _latex_column(grid: Grid, column: int) -> str:
-    """Right for numbers; texts of several words are broken into lines."""
+    """Right for numbers; texts of many words are broken into lines."""
     if grid.header[column] not in grid.text_columns:
         return "r"
     longest = max(len(line[column].text) for line in grid.lines)
-    return r">{\raggedright\arraybackslash}p{0.26\linewidth}" if longest > 24 else "l"
+    width = 0.6 if len(grid.header) == 2 else 0.26
+    return rf">{{\raggedright\arraybackslash}}p{{{width}\linewidth}}" if longest > LONG_TEXT else "l"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from vlrouting.statistics import Interval
 
 VARIANT, PARAMETERS, TIME = "variant", "trainable parameters", "training time"
 EDGE = "(edge)"
+HEADING_LINES = 2
 BASELINE = "baseline"
 
 
@@ -32,6 +34,23 @@ class Grid:
     header: list[str]
     lines: list[list[Cell]]
     text_columns: frozenset[str] = frozenset({VARIANT, "point", "verdict", "provisional verdict", "tuned", "status"})
+
+    def column_width(self, column: int) -> int:
+        """Of the values, of the heading's longest word, or more where the heading would have too many lines."""
+        name = self.header[column]
+        texts = [part for line in self.lines for part in line[column].text.split("\n")]
+        width = max(map(len, [*name.split(), *texts]))
+        while len(_wrapped(name, width)) > HEADING_LINES:
+            width += 1
+        return width
+
+    def heading(self, column: int) -> list[str]:
+        """The lines of a heading."""
+        return _wrapped(self.header[column], self.column_width(column))
+
+
+def _wrapped(name: str, width: int) -> list[str]:
+    return textwrap.wrap(name, width, break_on_hyphens=False)
 
 
 def grids(comparison: Comparison) -> list[Grid]:
@@ -55,7 +74,7 @@ def notes(comparison: Comparison) -> list[str]:
     if any(comparison.metric in variant.intervals for variant in comparison.complete):
         found.append(_meaning(comparison))
     found += [f"Note: {flag}" for flag in comparison.flags]
-    found.append(f"Verdict: {comparison.summary}")
+    found.append(comparison.summary)
     if comparison.missing:
         found.append(f"Missing for a verdict: {'; '.join(comparison.missing)}.")
     return found

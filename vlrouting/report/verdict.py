@@ -85,7 +85,7 @@ def summary(found: Comparison) -> str:
     if len(scored) == 1:
         return f"{best.label} has {title} {score}; there is no other complete variant to compare it with."
     if not any(variant.verdict for variant in scored):
-        return f"No verdict: {_why(found)}. {best.label} has the highest {title}, {score}, and that may be chance."
+        return f"No verdict yet: {_why(found)}. {best.label} has the highest {title}, {score}, and that may be chance."
     tied = [variant.label for variant in scored if variant.tied_with_best and variant is not best]
     first = f"{best.label} has the highest {title}, {score}"
     first += (
