@@ -21,7 +21,7 @@ def variant(*runs: RunDirectory) -> Variant:
 
 def test_the_steps_that_all_seeds_have(tmp_path: Path) -> None:
     first, second = (make_run(tmp_path, f"seed={seed}") for seed in (0, 1))
-    write_events(first, {LOSS: {1: 4.0, 2: 3.0, 3: 2.0}})
+    write_events(first, {LOSS: {1: 4.0, 2: 3.0, 3: 2.0, 5: 1.0}})
     write_events(second, {LOSS: {2: 1.0, 3: float("nan"), 4: 0.5, 1: 2.0}})
     (curve,) = learning_curves([variant(first, second)], [LOSS])[LOSS]
     assert curve.steps.tolist() == [1, 2]  # a value that is not finite is left out
