@@ -15,7 +15,8 @@ SWEEP = $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER
 	$(if $(GPUS),--gpus $(GPUS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help install list train sweep status cancel evaluate analyse compare validate doctor tensorboard test test-floor test-gpu test-slurm lint format clean
+.PHONY: help install list train sweep status cancel evaluate analyse compare report validate doctor tensorboard test test-floor \
+	test-gpu test-slurm test-documents lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET [EXP=demo_vqa] [POINT=routing=mul] [ARGS=\"train.lr=1e-3 seed=7\"]"
@@ -52,6 +53,8 @@ analyse: $(READY)  ## what routing does in EXP, layer by layer
 	$(RUN) analyse $(or $(EXP),"") $(ARGS) $(if $(POINT),--point "$(POINT)")
 compare: $(READY)  ## verdicts, costs and plot of EXP, which may name several: EXP="a b"
 	$(RUN) compare $(or $(EXP),"") $(ARGS)
+report: $(READY)  ## one HTML file about the runs of EXP: verdict, plots, test examples
+	$(RUN) report $(or $(EXP),"") $(ARGS)
 validate: $(READY)  ## check EXP
 	$(RUN) validate $(or $(EXP),"") $(ARGS)
 doctor: $(READY)  ## look for what would stop a run of EXP, LAUNCHER=slurm before it is queued
@@ -63,11 +66,14 @@ tensorboard: $(READY)  ## curves, HPARAMS and test images of EXP
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 test-floor: $(FLOOR)/pins.txt  ## tests with the lowest versions that pyproject.toml allows, in .venv-floor (6 GB)
-	$(FLOOR)/bin/python -m pytest -m "not slow and not gpu and not slurm"
+	$(FLOOR)/bin/python -m pytest -m "not slow and not gpu and not slurm and not documents"
 test-gpu: $(READY)  ## tests on an NVIDIA GPU; without one they are skipped
 	$(BIN)/python -m pytest -m gpu -rs
 test-slurm: $(READY)  ## tests on a real SLURM cluster, which they start on this machine (as root, Debian or Ubuntu)
 	$(BIN)/python -m pytest -m slurm tests/slurm
+test-documents: $(READY)  ## tests of the report in a browser, and of the LaTeX table (as root, Debian or Ubuntu)
+	bash tests/documents/install.sh
+	$(BIN)/python -m pytest -m documents -rs tests/documents
 lint: $(READY)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -32,7 +32,8 @@ from tools.mutations import MUTATIONS, Mutation
 
 REPOSITORY = Path(__file__).parents[1]
 RESULTS = REPOSITORY / "build" / "mutants.jsonl"
-QUICK, SLOW = "not slow and not gpu and not slurm", "slow and not gpu and not slurm"
+_HERE = "not gpu and not slurm and not documents"
+QUICK, SLOW = f"not slow and {_HERE}", f"slow and {_HERE}"
 GOLDEN = ("tests/golden", "tests/training/test_every_option.py")
 """Notice changes of what a run computes."""
 FAULTY = ("backbones", "config", "data", "experiment", "launch", "models", "prediction", "training")
@@ -40,7 +41,7 @@ FAULTY = ("backbones", "config", "data", "experiment", "launch", "models", "pred
 PRELOADED = (
     "vlrouting.cli",
     "vlrouting.launch.worker",
-    "vlrouting.report.plots",
+    "vlrouting.report.html",
     "tests.golden.rewrite",
     "tests.tiny_models",
 )

@@ -147,7 +147,7 @@ def test_files_are_written_next_to_the_runs(runs: Path) -> None:
     found = compare_runs([runs])
     for name, render in {"md": to_markdown, "csv": to_csv, "json": to_json, "tex": to_latex}.items():
         assert (runs / f"comparison.{name}").read_text(encoding="utf-8") == render(found)
-    assert (runs / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    assert (runs / "plots" / "variants.png").read_bytes().startswith(b"\x89PNG")
     assert not list(runs.glob("*.tmp"))
 
 

@@ -14,7 +14,6 @@ from vlrouting.report.console import standard_output
 from vlrouting.report.console_table import render_console
 from vlrouting.report.formats import FORMATS
 
-PLOT = "comparison.png"
 SEVERAL = "comparisons"
 """Folder, next to those of the experiments, of comparisons of several."""
 _LONGEST = 200
@@ -58,9 +57,10 @@ def compare(
             raise
         said = [f"The comparison is not written to files: {disk_error_text(error, [folder])}"]
     else:
-        names = ", ".join(path.name for path in written)
+        names = ", ".join(str(path.relative_to(folder)) for path in written)
         runs = [f"Runs:       {path}/<variant>/" for path in experiments]
-        said = [*runs, f"Comparison: {folder}/  ({names})"]
+        command = f"vlrouting report {' '.join(path.name for path in experiments)}"
+        said = [*runs, f"Comparison: {folder}/  ({names})", f"Report:     {command}"]
     if output == "table":
         for line in said:  # `soft_wrap`, because rich would break a long path in two, and users copy it
             console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -86,8 +86,7 @@ def _written(folder: Path, found: Comparison) -> list[Path]:
     written = list(texts)
     if found.complete:
         # Imported here, because matplotlib takes a second to load.
-        from vlrouting.report.plots import comparison_plot
+        from vlrouting.report.plots import write_variants
 
-        rows = [row for variant in found.variants for row in variant.runs]
-        written.append(comparison_plot(rows, folder / PLOT))
+        written += write_variants(found, folder)
     return written

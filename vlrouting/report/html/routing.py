@@ -1,0 +1,75 @@
+"""What `vlrouting analyse` found, from analysis.json in the run directories."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vlrouting.experiment.errors import UserError
+from vlrouting.experiment.json_file import read_object
+from vlrouting.report.comparison import Variant
+
+FILE = "analysis.json"
+NUMBERS = {
+    "relative_size": "size of what routing adds",
+    "image_dependence": "image dependence",
+    "effective_rank_before": "effective rank before",
+    "effective_rank_after": "effective rank after",
+    "cka": "CKA of text and image",
+}
+"""Field of a layer -> what it is called."""
+
+
+@dataclass(frozen=True)
+class RoutingAnalysis:
+    """Of one variant, from its first run that was analysed.
+
+    Attributes:
+        label: the variant's.
+        examples: how many were analysed.
+        layers: name of the layer -> its values of `NUMBERS`; None where a value is not defined.
+        means: over the layers.
+        answers_changed: `swapped`, `removed` -> share of the answers, 0 to 1; what does not apply is left out.
+        intervals: the same -> low, high.
+    """
+
+    label: str
+    examples: int
+    layers: dict[str, list[float | None]]
+    means: list[float | None]
+    answers_changed: dict[str, float]
+    intervals: dict[str, list[float]]
+
+
+def routing_analyses(variants: Iterable[Variant]) -> tuple[list[RoutingAnalysis], list[str]]:
+    """The analyses, and what could not be read."""
+    found, notes = [], []
+    for variant in variants:
+        for row in variant.runs:
+            path = row.folder / FILE if row.folder is not None else None
+            if path is None or not path.exists():
+                continue
+            try:
+                found.append(_analysis(variant.label, read_object(path)))
+                break
+            except (UserError, KeyError, TypeError, AttributeError, ValueError) as error:
+                text = str(error) if isinstance(error, UserError) else f"{path} is damaged."
+                notes.append(f"{text} `vlrouting analyse` writes it again.")
+    return found, notes
+
+
+def _analysis(label: str, content: dict[str, Any]) -> RoutingAnalysis:
+    measured = [layer for layer in content["layers"] if not layer.get("not_measured")]
+    layers = {str(layer["name"]): [_number(layer.get(name)) for name in NUMBERS] for layer in measured}
+    columns = [[value for value in column if value is not None] for column in zip(*layers.values(), strict=True)]
+    means = [statistics.fmean(column) if column else None for column in columns]
+    changed = {str(how): float(share) for how, share in content.get("answers_changed", {}).items() if share is not None}
+    ends = content.get("answers_changed_interval", {})
+    intervals = {how: [float(end) for end in ends[how]] for how in changed if ends.get(how)}
+    return RoutingAnalysis(label, int(content["examples"]), layers, means, changed, intervals)
+
+
+def _number(value: object) -> float | None:
+    return None if value is None else float(str(value))
