@@ -65,7 +65,7 @@ def _run_point(run: RunDirectory, rank: ProcessRank, interruption: Interruption)
     from vlrouting.training.user_errors import disk_errors_as_user_errors
 
     with disk_errors_as_user_errors(run.path.name, [run.path], run):
-        point = _with_choice(point_of(run), run)
+        point = with_choice(point_of(run), run)
         _check_group(point, rank)
         _check_node(point, run, rank)
         inputs = set_up_process([point.config], local_rank=rank.local_rank if rank.world_size > 1 else 0)
@@ -90,7 +90,7 @@ def point_of(run: RunDirectory) -> Point:
     return Point(run.path.name, config, dict(swept) if isinstance(swept, dict) else {})
 
 
-def _with_choice(point: Point, run: RunDirectory) -> Point:
+def with_choice(point: Point, run: RunDirectory) -> Point:
     """The point with what its tuning chooses. Every process of the group chooses the same; the first one writes it into
     config.yaml when it prepares the directory, and after a restart it is there.
 
