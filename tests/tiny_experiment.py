@@ -89,7 +89,8 @@ def write_tuned_experiment(folder: Path, **sections: Any) -> Path:
         "seeds": [0, 1],
     }
     data = {"validation": "held2014", "splits": {"held2014": names}, **sections.pop("data", {})}
-    return write_experiment(folder, data=data, **{"sweep": sweep, **sections})
+    quick = {"train": {"logger": []}, "evaluate": {"panel": 0}}
+    return write_experiment(folder, images=16, data=data, **{"sweep": sweep, **quick, **sections})
 
 
 def write_caption_experiment(folder: Path, images: int = 16, **sections: object) -> Path:

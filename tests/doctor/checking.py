@@ -26,7 +26,7 @@ def findings_of(
     """What is found in the experiment there; in an empty environment, unless one is given."""
     experiment = experiment_in(folder, *overrides)
     context = RunContext(runs or folder / "runs", launcher, gpu_memory, environment or {}, measure=measure)
-    return examine(experiment.name, experiment.points, context)
+    return examine(experiment.name, experiment.points, context, experiment.trials)
 
 
 def problems(findings: list[Finding]) -> list[Finding]:

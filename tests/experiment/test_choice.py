@@ -78,7 +78,7 @@ def test_the_highest_score_is_chosen(
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"status": "failed", "error": "out of luck"}, r"lr=0.001 is failed \(out of luck\); the same command"),
+        ({"status": "failed", "error": "out of luck"}, r"lr=0.001 is failed \(out of luck\)\. Type the same"),
         ({"status": "cancelled"}, "lr=0.001 is cancelled"),
         ({"status": "running"}, "lr=0.001 is running"),
         ({"status": None}, "lr=0.001 is not started"),

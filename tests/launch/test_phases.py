@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import re
+import signal
 from pathlib import Path
 
 import pytest
 
+from tests.command_line import vlrouting
+from tests.launch import killed_phase
 from tests.tiny_experiment import write_tuned_experiment
 from vlrouting.experiment import RunDirectory, UserError, load
 from vlrouting.experiment.attempts import Attempts
 from vlrouting.launch import phases
 from vlrouting.launch.in_process import train
+from vlrouting.launch.local import run_locally
 from vlrouting.training.point import PointRun
 
 POINTS = ("routing=none,seed=0", "routing=none,seed=1", "routing=mul,seed=0", "routing=mul,seed=1")
@@ -81,16 +87,11 @@ def test_a_longer_grid_runs_only_what_is_new(tmp_path: Path, capsys: pytest.Capt
     (old,) = (tmp_path / "runs" / "tiny" / ".old").glob("*/seed=0")
     assert RunDirectory(old).read_config()["train.lr"] == 1e-7 and RunDirectory(old).is_complete()
     assert starts(tmp_path) == before | {"tuning/lr=1e-08": 1, "tuning/lr=2e-06": 1}
-
-
-def test_a_choice_does_not_excuse_other_settings(tmp_path: Path) -> None:
-    write_tuned_experiment(tmp_path, sweep={"tune": {"grid": {"train.lr": [1e-7, 1e-6]}}, "seeds": [0]})
-    assert train_all(tmp_path) == {}
+    # Another choice does not excuse other settings.
     with pytest.raises(UserError, match=r"other settings.*\n  bottleneck.rank: 4 → 2"):
-        train_all(tmp_path, "bottleneck.rank=2")
-    experiment = load(str(tmp_path / "tiny.yaml"), ["bottleneck.rank=2", grid(1e-6, 1e-7)])
-    decided = phases.decide(experiment, experiment.points, tmp_path / "runs")
-    assert decided.ready and not (tmp_path / "runs" / "tiny" / ".old").exists()
+        train_all(tmp_path, grid(1e-7, 1e-6), "bottleneck.rank=2")
+    experiment = load(str(tmp_path / "tiny.yaml"), [grid(1e-7, 1e-6), "bottleneck.rank=2"])
+    assert phases.decide(experiment, experiment.points, tmp_path / "runs").ready and run.is_complete()
 
 
 def test_a_trial_that_fails_holds_up_its_own_variant_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,17 +111,83 @@ def test_a_trial_that_fails_holds_up_its_own_variant_alone(tmp_path: Path, monke
     assert "tuning/routing=none,lr=0.01 is failed (RuntimeError: out of luck)" in reason
     assert {name for name in starts(tmp_path) if "/" not in name} == {"routing=mul,seed=0", "routing=mul,seed=1"}
     before = starts(tmp_path)
+    experiment = load(str(tmp_path / "tiny.yaml"))
+    assert train(experiment, [experiment.point("routing=mul,seed=1")], tmp_path / "runs") == {}
+    assert starts(tmp_path) == before  # the trials of other variants do not run for it
     assert train_all(tmp_path) == {}
     new = {"tuning/routing=none,lr=0.01": 2, "routing=none,seed=0": 1, "routing=none,seed=1": 1}
     assert starts(tmp_path) == before | new
 
 
-def test_only_the_trials_of_the_chosen_point(tmp_path: Path) -> None:
-    write_tuned_experiment(tmp_path)
-    experiment = load(str(tmp_path / "tiny.yaml"))
-    assert train(experiment, [experiment.point("routing=mul,seed=1")], tmp_path / "runs") == {}
-    assert sorted(starts(tmp_path)) == [
-        "routing=mul,seed=1",
-        "tuning/routing=mul,lr=0.01",
-        "tuning/routing=mul,lr=1e-06",
+@pytest.mark.slow
+def test_kills_in_both_phases_and_between_them_lose_nothing(tmp_path: Path) -> None:
+    tune = {"grid": {"train.lr": [1e30, 1e-6]}, "max_steps": 6}
+    file = write_tuned_experiment(tmp_path, sweep={"tune": tune, "seeds": [0, 1]})
+    experiment = load(str(file))
+    assert train(experiment, experiment.points, tmp_path / "whole") == {}
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.launch.killed_phase"])
+    for moment in ("lr=1e-06", killed_phase.BETWEEN, "seed=0", "seed=1"):
+        process = context.Process(target=killed_phase.killed, args=(file, tmp_path / "runs", moment))
+        process.start()
+        process.join(120)
+        assert process.exitcode == -signal.SIGKILL, moment
+    assert train_all(tmp_path) == {}
+    assert starts(tmp_path) == {"tuning/lr=1e+30": 1, "tuning/lr=1e-06": 2, "seed=0": 2, "seed=1": 2}
+    for name in ("tuning/lr=1e-06", "seed=0", "seed=1"):
+        whole, resumed = RunDirectory(tmp_path / "whole" / "tiny" / name), run_of(tmp_path, name)
+        assert Attempts(resumed.attempts).read()[-1].first_step in (3, 4)  # the last checkpoint before step 5
+        assert resumed.read_metrics() == whole.read_metrics()
+        assert resumed.read_config() == whole.read_config()
+        tensors = [(run.artifact / "adapter_model.safetensors").read_bytes() for run in (whole, resumed)]
+        assert tensors[0] == tensors[1]
+
+
+@pytest.mark.slow
+def test_several_at_once_choose_and_end_as_one_after_the_other_does(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = write_tuned_experiment(tmp_path, sweep={"tune": {"grid": {"train.lr": [1e30, 0.01]}}, "seeds": [0, 1]})
+    experiment = load(str(file))
+    assert run_locally(experiment, experiment.points, tmp_path / "runs") == {}
+    told = capfd.readouterr().err
+    assert "tuning [2/2]" in told and "\n[2/2] seed=" in told
+    assert train(experiment, experiment.points, tmp_path / "in turn") == {}
+    for name in ("tuning/lr=0.01", "seed=0", "seed=1"):
+        here, there = run_of(tmp_path, name), RunDirectory(tmp_path / "in turn" / "tiny" / name)
+        assert here.read_metrics() == there.read_metrics() and here.read_config() == there.read_config()
+        assert here.read_run()["swept"] == there.read_run()["swept"]
+        tensors = [(run.artifact / "adapter_model.safetensors").read_bytes() for run in (here, there)]
+        assert tensors[0] == tensors[1]
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    write_tuned_experiment(tmp_path, sweep={"tune": {"grid": {"train.lr": [1e-6, 1e-7]}}, "seeds": [0, 1]})
+    checked = vlrouting("validate", "tiny.yaml", cwd=tmp_path).stdout.splitlines()
+    assert checked == [
+        "tiny.yaml: 2 points, after 2 trials of the tuning",
+        *("  tuning/lr=1e-06", "  tuning/lr=1e-07", "  seed=0", "  seed=1"),
+    ]
+    dry = vlrouting("sweep", "tiny.yaml", "--dry-run", "-p", "seed=1", cwd=tmp_path)
+    assert dry.stdout.split() == ["tuning/lr=1e-06", "tuning/lr=1e-07", "seed=1"]
+    waiting = vlrouting("status", "tiny.yaml", cwd=tmp_path).stdout
+    assert "tuning: 0 of 2 trials complete" in waiting and waiting.count("waits for the tuning") == 2
+    shown = vlrouting("show", "tiny.yaml", "seed=0", cwd=tmp_path).stdout.splitlines()
+    (line,) = [line for line in shown if " train.lr: " in line]
+    assert line.split("  ")[0] == "# tuned, one of: train.lr: [1.0e-06, 1.0e-07]" and line.endswith("sweep.tune.grid")
+    sweep = ("sweep", "tiny.yaml", "--launcher", "process")
+    assert vlrouting(*sweep, cwd=tmp_path).returncode == 0
+    assert vlrouting("sweep", "tiny.yaml", "--dry-run", cwd=tmp_path).stdout == ""
+    done = vlrouting("status", "tiny.yaml", cwd=tmp_path).stdout
+    assert "tuning: 2 of 2 trials complete" in done and "lr=1e" not in done and "waits" not in done
+    before = run_of(tmp_path, "seed=0").read_metrics()
+    assert vlrouting("evaluate", "tiny.yaml", cwd=tmp_path).returncode == 0
+    assert run_of(tmp_path, "seed=0").read_metrics() == before
+    assert vlrouting(*sweep, "--again", "-p", "seed=1", cwd=tmp_path).returncode == 0
+    runs = tmp_path / "runs" / "tiny"
+    old = sorted(str(path.parent.relative_to(runs)) for path in runs.glob("**/.old/*/*/config.yaml"))
+    assert [re.sub(r"[0-9]+-[0-9]+/", "", path) for path in old] == [
+        ".old/seed=1",
+        "tuning/.old/lr=1e-06",
+        "tuning/.old/lr=1e-07",
     ]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.tiny_experiment import write_caption_experiment, write_experiment
+from tests.tiny_experiment import write_caption_experiment, write_experiment, write_tuned_experiment
 from vlrouting.experiment import RunDirectory
 
 SCRIPT = Path(__file__).with_name("local_slurm.sh")
@@ -91,9 +91,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def folder(tmp_path: Path) -> Callable[..., Path]:
     """A user's folder: `tiny.yaml`, its data, and a file for the cluster."""
 
-    def make(captions: bool = False, cluster: dict[str, object] | None = None, **sections: object) -> Path:
+    def make(
+        captions: bool = False, cluster: dict[str, object] | None = None, tuned: bool = False, **sections: object
+    ) -> Path:
         (tmp_path / "slow.py").write_text(SLOW)
-        (write_caption_experiment if captions else write_experiment)(tmp_path, **sections)
+        other = write_caption_experiment if captions else write_experiment
+        (write_tuned_experiment if tuned else other)(tmp_path, **sections)
         options = {"gpus": False, "cpus_per_task": 1, "time": "60", "signal_seconds": 30, **(cluster or {})}
         (tmp_path / "cluster.yaml").write_text(yaml.safe_dump(options))
         return tmp_path

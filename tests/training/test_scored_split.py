@@ -20,7 +20,7 @@ def ids(run: RunDirectory) -> set[int]:
 def test_the_validation_split_takes_the_place_of_the_test_split(
     tmp_path: Path, run: Callable[..., RunDirectory]
 ) -> None:
-    file = str(write_tuned_experiment(tmp_path, sweep={}))
+    file = str(write_tuned_experiment(tmp_path, sweep={}, train={}))
     tested = run(load(file, SETTINGS))
     validated = run(load(file, [*SETTINGS, "evaluate.split=validation"]), "validated")
     assert all(number >= 20_000 for number in ids(validated)) and not ids(validated) & ids(tested)
@@ -38,7 +38,7 @@ def test_the_validation_split_takes_the_place_of_the_test_split(
 def test_nothing_is_validated_on_the_way_unless_a_checkpoint_is_chosen(
     tmp_path: Path, run: Callable[..., RunDirectory]
 ) -> None:
-    file = str(write_tuned_experiment(tmp_path, sweep={}))
+    file = str(write_tuned_experiment(tmp_path, sweep={}, train={}))
     given = [*SETTINGS, "evaluate.split=validation", "train.validate_every_steps=4"]
     steps = [step for step, _ in curve(run(load(file, given)), "validation/vqa_accuracy")]
     assert steps == [10]  # the score at the end

@@ -86,12 +86,12 @@ CHANGES = {
     ],
     "vlrouting/launch/cancel.py": [
         (
-            "    mark_cancelled(folder, chosen)",
-            "    chosen or mark_cancelled(folder, chosen)",
+            "    mark_cancelled(folder, tasks)",
+            "    tasks or mark_cancelled(folder, tasks)",
             "a job takes a cancel for a preemption",
         ),
         (
-            "        unmark_cancelled(folder, chosen)\n        raise",
+            "        unmark_cancelled(folder, tasks)\n        raise",
             "        raise",
             "a cancel that failed stays marked",
         ),
@@ -144,12 +144,21 @@ CHANGES = {
     ],
     "vlrouting/launch/slurm/submit.py": [
         (
-            "return [point for point in points if point.name not in active]",
-            "return points",
+            "[point for point in found if point.name not in active]",
+            "found",
             "queued points are queued again",
         ),
-        ("scheduler.release(job)\n", "pass\n", "jobs stay on hold"),
-        ("        _take_back(job, before,", "        (job, before,", "a submission that failed stays queued"),
+        ("scheduler.release(job.id)\n", "pass\n", "jobs stay on hold"),
+        ("            job.take_back()", "            pass", "a submission that failed stays queued"),
+        (
+            "held.append(_hold(array, runs, cluster, after))",
+            "held.append(_hold(array, runs, cluster))",
+            "points do not wait",
+        ),
+        ("if point not in older)", ")", "a run with an older choice is written over"),
+    ],
+    "vlrouting/launch/slurm/held.py": [
+        ("        job.take_back()", "        pass", "a job without a record stays queued"),
         ("unmark_cancelled(folder, names)", "pass", "a cancelled point is never started again"),
     ],
     "vlrouting/launch/slurm/scheduler.py": [

@@ -56,7 +56,10 @@ def validate(experiment: ExperimentName = "", overrides: Overrides = None) -> No
     from vlrouting.config.names import counted
 
     checked = _load(experiment, overrides)
-    typer.echo(f"{checked.source}: {counted(len(checked.points), 'point')}")
+    trials = f", after {counted(len(checked.trials), 'trial')} of the tuning" if checked.trials else ""
+    typer.echo(f"{checked.source}: {counted(len(checked.points), 'point')}{trials}")
+    for trial in checked.trials:
+        typer.echo(f"  {checked.tuning.name.rpartition('/')[2]}/{trial.name}")
     for point in checked.points:
         typer.echo(f"  {point.name}")
     for name in checked.left_out:
@@ -135,19 +138,19 @@ def sweep(
     checked = _load(experiment, [*(overrides or []), *given], with_files=not dry_run)
     points = _points(checked, point)
     if not (only_missing or dry_run):
-        from vlrouting.launch.open_points import set_aside
+        from vlrouting.launch.phases import set_aside_with_trials
 
-        set_aside(checked, points, runs)
+        set_aside_with_trials(checked, points, runs)
     if launcher == Launcher.slurm:
         _submit(checked, points, runs, cluster, at_once, dry_run)
         return
     if cluster is not None:
         fail(f"--cluster {cluster} is for --launcher slurm")
     if dry_run:
-        from vlrouting.launch.open_points import still_open
+        from vlrouting.launch.phases import open_names
 
-        for waiting in still_open(checked, points, runs):
-            typer.echo(waiting.name)
+        for waiting in open_names(checked, points, runs):
+            typer.echo(waiting)
         return
     if launcher == Launcher.process:
         if at_once is not None:
@@ -175,7 +178,8 @@ def status(experiment: ExperimentName = "", runs: Runs = RUNS) -> None:
     from vlrouting.launch.open_points import known_points
     from vlrouting.launch.status import show_status
 
-    show_status(*known_points(experiment, runs), runs)
+    known = known_points(experiment, runs)
+    show_status(known.experiment, known.points, runs, trials=known.trials)
 
 
 @app.command()
@@ -189,8 +193,7 @@ def cancel(experiment: ExperimentName = "", point: PointNames = None, runs: Runs
     from vlrouting.launch.cancel import cancel as cancel_points
     from vlrouting.launch.open_points import known_points
 
-    name, _ = known_points(experiment, runs)
-
+    name = known_points(experiment, runs).experiment
     cancelled = cancel_points(runs / name, point)
     typer.echo(f"cancelled: {', '.join(cancelled)}" if cancelled else f"{name}: nothing is queued or running")
 

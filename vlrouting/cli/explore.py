@@ -67,7 +67,7 @@ def show(
     for setting in settings(checked, points):
         dumped = yaml.safe_dump(setting.value, default_flow_style=True, width=10**6, allow_unicode=True)
         line = f"{setting.key}: {dumped.removesuffix(chr(10)).removesuffix('...').strip()}"
-        mark = "# differs: " if setting.differs else ""
+        mark = "# tuned, one of: " if setting.tuned else "# differs: " if setting.differs else ""
         typer.echo(f"{mark}{line}".ljust(_WIDEST_SETTING) + f"  # {setting.origin}")
 
 

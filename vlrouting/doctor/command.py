@@ -43,6 +43,8 @@ def look(
         raise UserError(f"there is no launcher '{launcher}'; there are: {', '.join(LAUNCHERS)}")
     experiment = load(name, overrides)  # files that are missing are findings here
     points = [experiment.point(point) for point in names] if names else list(experiment.points)
-    findings = examine(experiment.name, points, RunContext(runs, launcher, gpu_memory, measure=measure))
+    variants = {point.variant for point in points}
+    trials = [trial for trial in experiment.trials if trial.variant in variants]
+    findings = examine(experiment.name, points, RunContext(runs, launcher, gpu_memory, measure=measure), trials)
     show(findings, f"{experiment.name}: {counted(len(points), 'point')}")
     return any(finding.level == FAULT for finding in findings)

@@ -69,11 +69,11 @@ def node_room(config: ExperimentConfig, context: RunContext) -> Iterator[Finding
 
 
 def _wanted(sweep: PlannedSweep) -> tuple[dict[Path, int], bool]:
-    """Folder -> bytes that the open points write there, and whether more will come of what is not known yet."""
+    """Folder -> bytes that open points and trials write there, and whether more will come of what is not known yet."""
     wanted: dict[Path, int] = {}
     unknown = False
     caches: dict[str, tuple[Path, int]] = {}  # shared by the points with the same images and encoder
-    for point in sweep.open_points():
+    for point in [*sweep.tuning.open_points(), *sweep.open_points()]:
         trained = _trained(point.config, sweep.context)
         unknown |= trained is None
         if sweep.context.runs is not None:

@@ -48,7 +48,7 @@ NODE_CHECKS: tuple[PointCheck, ...] = (
 """What each node checks as it starts: quick, and nothing that is the same on every node."""
 
 
-def examine(name: str, points: Sequence[Point], context: RunContext) -> list[Finding]:
+def examine(name: str, points: Sequence[Point], context: RunContext, trials: Sequence[Point] = ()) -> list[Finding]:
     """Everything that is found, in the order of the checks.
 
     A finding that holds for several points comes once, with their names; with none, where it holds for all.
@@ -57,9 +57,10 @@ def examine(name: str, points: Sequence[Point], context: RunContext) -> list[Fin
         name: of the experiment.
         points: that are going to run.
         context: where and how.
+        trials: of the tuning, which run before.
     """
     ready, findings = _with_plugins(points)
-    sweep = PlannedSweep(name, tuple(ready), context)
+    sweep = PlannedSweep(name, tuple(ready), context, tuple(trials))
     for check in CHECKS if ready else ():
         findings += _run_check(check, sweep)
     return _merged(findings, {point.name for point in points})

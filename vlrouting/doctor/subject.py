@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from vlrouting.config import ExperimentConfig
 from vlrouting.doctor.finding import Finding
 from vlrouting.experiment import Point, RunDirectory
+from vlrouting.experiment.trials import TUNING
 
 Made = TypeVar("Made")
 SLURM = "slurm"
@@ -65,6 +66,13 @@ class PlannedSweep:
     name: str
     points: tuple[Point, ...]
     context: RunContext
+    trials: tuple[Point, ...] = ()
+    """Of the tuning, which runs before."""
+
+    @property
+    def tuning(self) -> PlannedSweep:
+        """The trials as a sweep of their own."""
+        return PlannedSweep(f"{self.name}/{TUNING}", self.trials, self.context)
 
     def directory(self, point: Point) -> RunDirectory | None:
         """A point's run directory; None where the folder of the runs is not known."""

@@ -9,11 +9,14 @@ from typing import Any
 
 from vlrouting.config import ExperimentConfig, TunedConfig
 from vlrouting.experiment.check import Experiment, load
+from vlrouting.experiment.draft import Point
 from vlrouting.experiment.errors import UserError
 from vlrouting.experiment.rundir import COMPLETE, RunDirectory
 from vlrouting.experiment.trials import TUNING
 
-AGAIN = "the same command runs it again, and then the points that wait for it"
+AGAIN = (
+    "Type the same `vlrouting sweep` or `train` again: it runs what is missing, and then the points that wait for it."
+)
 
 
 class NotChosen(UserError):
@@ -59,13 +62,12 @@ def choose(tuned: TunedConfig, folder: Path) -> Choice:
         UserError: a file of a trial is damaged.
     """
     runs = {name: RunDirectory(folder / name) for name in tuned.trials}
-    results = {name: _result(run) for name, run in runs.items()}
-    compared = {name: result for name, result in results.items() if result is not None}
-    if not compared:
+    results = _results(runs)
+    if not results:
         first = next(iter(runs.values()))
         raise NotChosen(f"every trial diverged; tune other values ({first.path}: {first.read_run().get('error')})")
-    best = max(compared, key=lambda name: compared[name][1])
-    metric, score = compared[best]
+    best = max(results, key=lambda name: results[name][1])
+    metric, score = results[best]
     settings = [run.read_config() for run in runs.values()]
     edges = [key for key in tuned.keys if _is_edge(settings, key, runs[best].read_config())]
     winner = load(str(runs[best].config), trust_plugins=True).points[0].config
@@ -91,27 +93,45 @@ def with_choices(experiment: Experiment, runs: Path) -> tuple[Experiment, dict[s
     return replace(experiment, points=tuple(points)), reasons
 
 
-def _result(run: RunDirectory) -> tuple[str, float] | None:
-    """Metric and score of a trial; None of one that diverged.
+def recorded(point: Point, run: RunDirectory) -> Point:
+    """The point with the choice that its run directory records; as it is where there is none."""
+    tuned = point.config.tuned
+    if tuned is None or tuned.trial is not None or not run.config.exists():
+        return point
+    stored = load(str(run.config), trust_plugins=True).points[0].config
+    if stored.tuned is None or stored.tuned.trial is None:
+        return point
+    return replace(point, config=Choice(stored.tuned, stored).applied(point.config))
+
+
+def _results(runs: Mapping[str, RunDirectory]) -> dict[str, tuple[str, float]]:
+    """Metric and score of every trial that has not diverged.
 
     Raises:
-        NotChosen: it is not complete, or has no such score.
+        NotChosen: some are not complete, or have no such score.
         UserError: a file is damaged.
     """
-    if run.has_diverged():
-        return None
-    if not run.is_complete():
-        stored = run.read_run()
-        status = str(stored.get("status") or "not started").replace(COMPLETE, "incomplete")
-        reason = f" ({stored['error']})" if stored.get("error") else ""
-        raise NotChosen(f"the trial {run.path} is {status}{reason}; {AGAIN}")
-    metric = str(run.read_run().get("main_metric"))
-    metrics = run.read_metrics()
-    if metric not in metrics:
-        reasons = run.read_run().get("not_computed")
-        why = "; ".join(map(str, reasons.values())) if isinstance(reasons, dict) else "run it again with --again"
-        raise NotChosen(f"the trial {run.path} has no {metric}: {why}")
-    return metric, metrics[metric]
+    compared = {name: run for name, run in runs.items() if not run.has_diverged()}
+    unfinished = [_state(run) for run in compared.values() if not run.is_complete()]
+    if unfinished:
+        raise NotChosen(f"{'; '.join(unfinished)}. {AGAIN}")
+    results = {}
+    for name, run in compared.items():
+        stored, metrics = run.read_run(), run.read_metrics()
+        metric = str(stored.get("main_metric"))
+        if metric not in metrics:
+            reasons = stored.get("not_computed")
+            why = "; ".join(map(str, reasons.values())) if isinstance(reasons, dict) else "run it with --again"
+            raise NotChosen(f"the trial {run.path} has no {metric}: {why}")
+        results[name] = (metric, metrics[metric])
+    return results
+
+
+def _state(run: RunDirectory) -> str:
+    stored = run.read_run()
+    status = str(stored.get("status") or "not started").replace(COMPLETE, "incomplete")
+    reason = f" ({stored['error']})" if stored.get("error") else ""
+    return f"the trial {run.path} is {status}{reason}"
 
 
 def _is_edge(settings: Sequence[Mapping[str, object]], key: str, best: Mapping[str, object]) -> bool:

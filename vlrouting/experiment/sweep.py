@@ -100,7 +100,7 @@ def _too_many(composition: Composition) -> Diagnostic | None:
         return None
     axes = {**per_case, **({"seeds": len(sweep.seeds)} if sweep.seeds else {})}
     sizes = " x ".join([f"{size} {key}" for key, size in axes.items()] or ["1"])
-    message = f"{points:,} points ({sizes})" + (f" and {counted(trials, 'trial')}" if trials else "")
+    message = f"{counted(points, 'point')} ({sizes})" + (f" and {counted(trials, 'trial')}" if trials else "")
     message += f" are more than sweep.max_points, {limit:,}"
     return Diagnostic(str(composition.source), "sweep", message, advice="; sweep fewer values, or set sweep.max_points")
 

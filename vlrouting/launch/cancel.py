@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vlrouting.experiment import RunDirectory, UserError
+from vlrouting.experiment.trials import TUNING
 from vlrouting.launch.alive import HostProcess, local_launcher
 from vlrouting.launch.slurm import scheduler
 from vlrouting.launch.slurm.records import active_tasks, mark_cancelled, unmark_cancelled
+from vlrouting.launch.slurm.scheduler import Task
 from vlrouting.progress_bar import say
 
 WAIT_SECONDS = 60.0
@@ -20,11 +22,11 @@ POLL_SECONDS = 1.0
 
 
 def cancel(folder: Path, names: Sequence[str] | None = None) -> list[str]:
-    """End the points of `runs/<experiment>/` that wait or run.
+    """End the points of `runs/<experiment>/` that wait or run, and the trials of its tuning.
 
     Args:
         folder: the experiment's runs.
-        names: of the points to cancel; default: all.
+        names: of the points and trials to cancel; default: all.
 
     Returns:
         Names of what was cancelled.
@@ -36,38 +38,50 @@ def cancel(folder: Path, names: Sequence[str] | None = None) -> list[str]:
     launcher = local_launcher(folder)
     if launcher is not None:
         return _stop_local(launcher, folder, names)
-    tasks = active_tasks(folder)
-    if unknown := [name for name in names or () if name not in tasks]:
-        active = f" What is: {', '.join(tasks)}." if tasks else ""
-        raise UserError(f"neither queued nor running: {', '.join(unknown)}.{active}")
-    chosen = {name: task for name, task in tasks.items() if names is None or name in names}
-    if not chosen:
-        return []
-    mark_cancelled(folder, chosen)  # before the signal: the job looks for the mark when it stops
+    # The points first: they must not start because the trials have ended.
+    phases = {phase: active_tasks(phase) for phase in (folder, folder / TUNING)}
+    active = [name for tasks in phases.values() for name in tasks]
+    if unknown := [name for name in names or () if name not in active]:
+        what = f" What is: {', '.join(active)}." if active else ""
+        raise UserError(f"neither queued nor running: {', '.join(unknown)}.{what}")
+    chosen = {
+        phase: {name: task for name, task in tasks.items() if names is None or name in names}
+        for phase, tasks in phases.items()
+    }
+    for phase, tasks in chosen.items():
+        _cancel_tasks(phase, tasks)
+    for phase, tasks in chosen.items():
+        left = _wait_for_end(phase, list(tasks))
+        for name in tasks:
+            run = RunDirectory(phase / name)
+            if name not in left and run.status() != "complete":
+                run.update_run(status="cancelled", error="cancelled")
+        if left:
+            say(f"still saving: {', '.join(left)}; look again with `vlrouting status {folder.name}`")
+    return [name for tasks in chosen.values() for name in tasks]
+
+
+def _cancel_tasks(folder: Path, tasks: Mapping[str, Task]) -> None:
+    if not tasks:
+        return
+    mark_cancelled(folder, tasks)  # before the signal: the job looks for the mark when it stops
     try:
-        scheduler.cancel([task.id for task in chosen.values()])
+        scheduler.cancel([task.id for task in tasks.values()])
     except UserError:
-        unmark_cancelled(folder, chosen)
+        unmark_cancelled(folder, tasks)
         raise
-    left = _wait_for_end(folder, list(chosen))
-    for name in chosen:
-        run = RunDirectory(folder / name)
-        if name not in left and run.status() != "complete":
-            run.update_run(status="cancelled", error="cancelled")
-    if left:
-        say(f"still saving: {', '.join(left)}; look again with `vlrouting status {folder.name}`")
-    return list(chosen)
 
 
 def _wait_for_end(folder: Path, names: list[str]) -> list[str]:
     """Names of those that have not ended after WAIT_SECONDS."""
     end = time.monotonic() + WAIT_SECONDS
-    while True:
+    while names:
         tasks = active_tasks(folder)
         left = [name for name in names if name in tasks]
         if not left or time.monotonic() > end:
             return left
         time.sleep(POLL_SECONDS)
+    return []
 
 
 def _stop_local(launcher: HostProcess, folder: Path, names: Sequence[str] | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -47,8 +48,17 @@ def set_aside(experiment: Experiment, points: Sequence[Point], runs: Path) -> No
             run.path.rename(aside / run.path.name)
 
 
-def known_points(name: str, runs: Path) -> tuple[str, list[str]]:
-    """An experiment's name and the names of its points; no points where only its runs are left, not its file.
+@dataclass(frozen=True)
+class KnownPoints:
+    """An experiment by name, with the names of its points and trials; none where only its runs are left."""
+
+    experiment: str
+    points: tuple[str, ...] = ()
+    trials: tuple[str, ...] = ()
+
+
+def known_points(name: str, runs: Path) -> KnownPoints:
+    """What is known of an experiment.
 
     Raises:
         UserError: there is neither such an experiment nor a folder of its runs.
@@ -59,6 +69,7 @@ def known_points(name: str, runs: Path) -> tuple[str, list[str]]:
         with suppress(UserError):
             stem = run_name(name)
             if (runs / stem).is_dir():
-                return stem, []
+                return KnownPoints(stem)
         raise
-    return checked.name, [point.name for point in checked.points]
+    points, trials = (tuple(point.name for point in found) for found in (checked.points, checked.trials))
+    return KnownPoints(checked.name, points, trials)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vlrouting.config.fit import spelled
@@ -12,8 +12,9 @@ from vlrouting.experiment.choice import with_choices
 from vlrouting.experiment.rundir import differing_keys, settings_of, tuned_keys
 from vlrouting.experiment.safe_yaml import load_text
 from vlrouting.experiment.schema import decides
+from vlrouting.experiment.trials import TUNING
 from vlrouting.experiment.typed import value_at
-from vlrouting.launch.open_points import set_aside
+from vlrouting.launch.open_points import set_aside, still_open
 from vlrouting.progress_bar import say
 
 Run = Callable[[Experiment, Sequence[Point], Path], dict[str, str]]
@@ -57,8 +58,33 @@ def trials_of(experiment: Experiment, points: Sequence[Point]) -> list[Point]:
     return [trial for trial in experiment.trials if trial.variant in variants]
 
 
-def decide(experiment: Experiment, points: Sequence[Point], runs: Path) -> Decided:
+def open_names(experiment: Experiment, points: Sequence[Point], runs: Path) -> list[str]:
+    """What would run: `tuning/…` for the trials, then the points."""
+    trials = trials_of(experiment, points)
+    found = still_open(experiment.tuning, trials, runs) if trials else []
+    return [f"{TUNING}/{trial.name}" for trial in found] + [
+        point.name for point in still_open(experiment, points, runs)
+    ]
+
+
+def set_aside_with_trials(experiment: Experiment, points: Sequence[Point], runs: Path) -> None:
+    """Move the points and the trials of their variants to `.old/`.
+
+    Raises:
+        UserError: one of them is being run.
+    """
+    set_aside(experiment.tuning, trials_of(experiment, points), runs)
+    set_aside(experiment, points, runs)
+
+
+def decide(experiment: Experiment, points: Sequence[Point], runs: Path, busy: Collection[str] = ()) -> Decided:
     """Choose what is tuned, as far as the trials allow; points with an older choice are moved to `.old/`.
+
+    Args:
+        experiment: validated.
+        points: of it.
+        runs: folder of the run directories.
+        busy: names of points that are queued or running; they stay as they are.
 
     Raises:
         UserError: a point with an older choice is being run, or its directory cannot be read.
@@ -66,11 +92,13 @@ def decide(experiment: Experiment, points: Sequence[Point], runs: Path) -> Decid
     if not experiment.trials:
         return Decided(experiment, list(points), {})
     resolved, reasons = with_choices(experiment, runs)
-    names = {point.name for point in points}
-    ready = [point for point in resolved.points if point.name in names and point.variant not in reasons]
-    for variant, point in {point.variant: point for point in ready}.items():
+    kept = [p if p.name in busy else new for p, new in zip(experiment.points, resolved.points, strict=True)]
+    resolved, names = replace(experiment, points=tuple(kept)), {point.name for point in points}
+    ready = [point for point in kept if point.name in names and point.variant not in reasons]
+    free = [point for point in ready if point.name not in busy]
+    for variant, point in {point.variant: point for point in free}.items():
         say(f"{experiment.name}: {variant}: {_spelled_choice(point)}")
-    _follow_choices(resolved, ready, runs)
+    _follow_choices(resolved, free, runs)
     return Decided(resolved, ready, {p.name: reasons[p.variant] for p in points if p.variant in reasons})
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vlrouting.config.names import counted
 from vlrouting.experiment import RunDirectory, UserError
 from vlrouting.experiment.progress import read_progress
 from vlrouting.experiment.rundir import COMPLETE, UNREADABLE
+from vlrouting.experiment.trials import TUNING
 from vlrouting.launch.alive import local_launcher, lock_holder, log_tail
 from vlrouting.launch.slurm.records import is_marked_cancelled, last_tasks, read_records
 from vlrouting.launch.slurm.scheduler import SchedulerError, Task
@@ -22,6 +24,8 @@ from vlrouting.report.console import standard_output
 from vlrouting.report.rows import NOT_STARTED, Row, collect
 
 CUT_OFF = "cut off"
+DIVERGED = "diverged"
+"""Of a trial, which counts as the worst."""
 LOG_LINES = 8
 """Of a failed point's log."""
 SILENT_SECONDS = 300.0
@@ -35,7 +39,8 @@ class PointStatus:
 
     name: str
     state: str
-    """queued, running, complete, failed, cancelled, preempted, `cut off`, `not started`, unreadable."""
+    """queued, running, complete, failed, cancelled, preempted, `cut off`, `not started`, unreadable; of a trial also
+    diverged."""
     detail: str = ""
 
 
@@ -61,31 +66,61 @@ class _Evidence:
         return self.marked or (self.task is not None and self.task.state == "CANCELLED")
 
 
-def show_status(experiment: str, names: Iterable[str], runs: Path, console: Console | None = None) -> list[PointStatus]:
-    """Print a table of all points, and below it the end of the logs of those that failed.
+def show_status(
+    experiment: str, names: Iterable[str], runs: Path, console: Console | None = None, *, trials: Iterable[str] = ()
+) -> list[PointStatus]:
+    """Print how far the tuning is, a table of all points, and below it the end of the logs of those that failed.
 
     Args:
         experiment: its name.
         names: the points of its file; those that have a run directory or were submitted are added.
         runs: folder of the run directories.
         console: where to print; standard output when not given.
+        trials: those of its file.
     """
     console = console or standard_output()
     folder = runs / experiment
-    points, silent = statuses(folder, names)
+    tuning, silent = statuses(folder / TUNING, trials)
+    open_trials = [shown for trial in tuning if (shown := _if_open(folder / TUNING, trial)) is not None]
+    points, silent_too = statuses(folder, names)
+    if any(trial.state != DIVERGED for trial in open_trials):
+        points = [_waiting(point) for point in points]
+    if tuning:
+        complete = len(tuning) - len(open_trials)
+        _plain(console, f"tuning: {complete} of {counted(len(tuning), 'trial')} complete")
+    if open_trials:
+        _show_table(console, "trial", open_trials)
+    _show_table(console, "point", points)
+    if silent := silent or silent_too:
+        _plain(console, f"The queue is not known: {silent}")
+    failed = [folder / TUNING / trial.name for trial in open_trials if trial.state == "failed"]
+    for path in [*failed, *(folder / point.name for point in points if point.state == "failed")]:
+        _show_log(console, RunDirectory(path))
+    return points
+
+
+def _if_open(folder: Path, trial: PointStatus) -> PointStatus | None:
+    """A trial that is not complete, as it is shown; None for one that is."""
+    if trial.state == "failed" and RunDirectory(folder / trial.name).has_diverged():
+        return replace(trial, state=DIVERGED)
+    return None if trial.state == COMPLETE else trial
+
+
+def _waiting(point: PointStatus) -> PointStatus:
+    """A point while there are trials that have not ended."""
+    if point.state not in (NOT_STARTED, "queued"):
+        return point
+    return replace(point, detail="; ".join(filter(None, ("waits for the tuning", point.detail))))
+
+
+def _show_table(console: Console, what: str, points: Sequence[PointStatus]) -> None:
     table = Table(box=SIMPLE_HEAD)
-    for header in ("point", "state", ""):
+    for header in (what, "state", ""):
         table.add_column(header, overflow="fold")
     for point in points:
         # Text, not str: rich would read a bracket in a reason as markup.
         table.add_row(Text(point.name), Text(point.state, style=_STYLES.get(point.state, "")), Text(point.detail))
     console.print(table)
-    if silent:
-        _plain(console, f"The queue is not known: {silent}")
-    for point in points:
-        if point.state == "failed":
-            _show_log(console, RunDirectory(folder / point.name))
-    return points
 
 
 def statuses(folder: Path, names: Iterable[str]) -> tuple[list[PointStatus], str]:

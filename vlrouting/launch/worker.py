@@ -12,13 +12,16 @@ import sys
 import time
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlrouting.config.environment import as_written
 from vlrouting.experiment import RunDirectory, UserError
 from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.experiment.progress import last_training_step
+from vlrouting.experiment.typed import value_at
 from vlrouting.training.interruption import Cancelled, Interruption, catch_signals
 from vlrouting.training.process_rank import ProcessRank, scheduler_job
 from vlrouting.verbosity import configure_logging
@@ -62,7 +65,7 @@ def _run_point(run: RunDirectory, rank: ProcessRank, interruption: Interruption)
     from vlrouting.training.user_errors import disk_errors_as_user_errors
 
     with disk_errors_as_user_errors(run.path.name, [run.path], run):
-        point = point_of(run)
+        point = with_choice(point_of(run), run)
         _check_group(point, rank)
         _check_node(point, run, rank)
         inputs = set_up_process([point.config], local_rank=rank.local_rank if rank.world_size > 1 else 0)
@@ -85,6 +88,23 @@ def point_of(run: RunDirectory) -> Point:
     import_plugins(config.plugins)
     swept = run.read_run().get("swept", {})
     return Point(run.path.name, config, dict(swept) if isinstance(swept, dict) else {})
+
+
+def with_choice(point: Point, run: RunDirectory) -> Point:
+    """The point with what its tuning chooses. Every process of the group chooses the same; the first one writes it into
+    config.yaml when it prepares the directory, and after a restart it is there.
+
+    Raises:
+        UserError: a trial has not ended well.
+    """
+    from vlrouting.experiment.choice import chosen
+    from vlrouting.experiment.trials import TUNING
+
+    config = chosen(point.config, run.path.parent / TUNING)
+    if config.tuned is None:
+        return point
+    values = {key: as_written(value_at(config, key)) for key in config.tuned.keys}
+    return replace(point, config=config, differing=point.differing | values)
 
 
 def _check_group(point: Point, rank: ProcessRank) -> None:

@@ -47,6 +47,7 @@ class Ended:
         job: what the scheduler tells of it.
         restarts: number of the scheduler's restarts before this start.
         marked: whether `vlrouting cancel` was called.
+        diverged: whether its numbers were no longer finite.
     """
 
     status: int
@@ -56,6 +57,7 @@ class Ended:
     job: JobState
     restarts: int
     marked: bool
+    diverged: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def decide(ended: Ended, retries: int) -> Decision:
     last = ended.attempts[-1]
     if ended.status == ExitStatus.USER_ERROR:
         return Decision(FAILED, last.reason or "an error in the experiment or on this machine; see the log")
+    if ended.diverged and last.outcome == FAILED:  # it would diverge again
+        return Decision(FAILED, last.reason)
     if last.outcome == PREEMPTED:
         if _fruitless(ended.attempts):
             return Decision(
@@ -169,7 +173,7 @@ def after(directory: Path, status: int, earlier: int, environment: Mapping[str, 
             attempts.end(PREEMPTED, new[-1].first_step)
     own = [attempt for attempt in attempts.read() if attempt.job == name]
     marked = is_marked_cancelled(folder, run.path.name)
-    ended = Ended(status, own, run.status() or "", complete, job, restarts, marked)
+    ended = Ended(status, own, run.status() or "", complete, job, restarts, marked, run.has_diverged())
     record = read_record(folder, environment.get("SLURM_ARRAY_JOB_ID", ""))
     decision = decide(ended, record.retries if record is not None else ClusterConfig().retries)
     if decision.status is not None:

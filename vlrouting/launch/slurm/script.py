@@ -37,6 +37,8 @@ class Submission:
     """Folder for what the scripts print, seen from `folder`."""
     python: str
     """The interpreter that submits."""
+    after: tuple[str, ...] = ()
+    """Jobs that have to end before, however they end."""
 
     @property
     def job_name(self) -> str:
@@ -166,6 +168,8 @@ def _options(submission: Submission) -> Iterator[str]:
     yield f"--output={shlex.quote(str(submission.output / '%A_%a.out'))}"
     yield "--open-mode=append"
     yield "--requeue"
+    if submission.after:
+        yield f"--dependency=afterany:{':'.join(submission.after)}"
     yield f"--signal=USR2@{cluster.signal_seconds}"  # not USR1, which some versions of NCCL catch
 
 
