@@ -67,10 +67,11 @@ VQA = [
     question(1, *["unanswerable"] * 7, "кошка", "猫, ", " "),
     question(10, *["кошка"] * 9, "\u2028x"),
 ]
+# In the official tokens "no." has its period where the next caption begins with a number, so the order matters.
 CAPTIONS = [
-    Example(7, (ROOT / "val/7.jpg",), "", {}, ("a cat sits on a mat", "one cat, on a mat")),
-    Example(3, (ROOT / "val/3.jpg",), "", {}, ("two dogs run on St.", "dogs run in Paris")),
+    Example(7, (ROOT / "val/7.jpg",), "", {}, ("the sign says no", "one sign, on a mat")),
     Example(5, (ROOT / "val/5.jpg",), "", {}, ("the café's red sign", "a sign — “open”")),
+    Example(3, (ROOT / "val/3.jpg",), "", {}, ("two dogs run on St.", "dogs run in Paris")),
 ]
 NLVR2 = [
     Example(
@@ -85,7 +86,7 @@ NLVR2 = [
 ]
 WORLDS: dict[str, tuple[Sequence[Example], dict[Any, str]]] = {
     "vqav2": (VQA, {4: "yes", 2: "dog", 3: "1000", 1: "猫", 10: "кошка"}),
-    "coco": (CAPTIONS, {7: "a cat on a mat", 3: "two dogs run on St.", 5: "a café's “open” sign, 猫"}),
+    "coco": (CAPTIONS, {7: "the sign says no.", 3: "two dogs run on St.", 5: "5 cafés, “open” signs, 猫"}),
     "gqa": (Questions(QUESTIONS), ANSWERED),
     "nlvr2": (NLVR2, dict(zip([example.id for example in NLVR2], SAID, strict=True))),
 }

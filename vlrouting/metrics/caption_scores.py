@@ -7,7 +7,8 @@ because published numbers have them:
 - BLEU and METEOR of the corpus are pooled over its images, so they differ from the mean of the images' scores.
 - CIDEr weights n-grams by their frequency in the images that are scored together, so it depends on the split. With a
   single image all weights are 0, and CIDEr is 0.
-- A final abbreviation ("St.") may keep its period depending on the next caption, so the order of images can matter.
+- A final abbreviation ("no.") may keep its period depending on the next caption, so the order of images can matter.
+  `CaptionScore` takes them in the order of their ids.
 
 Source: https://github.com/tylin/coco-caption, packaged as pycocoevalcap.
 """
