@@ -24,9 +24,10 @@ def test_where_examples_do_not_differ_it_is_the_paired_t_test_over_seeds() -> No
     assert found.has_seed_component
 
 
-def test_with_one_seed_it_is_the_t_test_over_examples_and_says_so() -> None:
-    scores = RANDOM.normal(0.1, 1, (1, 400))
-    found = interval(scores, np.arange(400), resamples=50_000)
+@pytest.mark.parametrize("examples", [4, 400])
+def test_with_one_seed_it_is_the_t_test_over_examples_and_says_so(examples: int) -> None:
+    scores = np.random.default_rng(0).normal(0.1, 1, (1, examples))
+    found = interval(scores, np.arange(examples), resamples=30_000)
     expected = stats.ttest_1samp(scores[0], 0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=0.02)  # a bootstrap
     assert not found.has_seed_component and found.seeds == 1 and found.variances.seed == 0
