@@ -42,6 +42,18 @@ def test_equal_examples_of_a_cluster_count_once() -> None:
     assert alone.standard_error == pytest.approx(once.standard_error / repeats**0.5, rel=0.05)
 
 
+def test_differences_that_are_equal_by_chance_are_not_taken_for_certain() -> None:
+    """Both seeds gain two examples of sixty, other ones."""
+    a = np.zeros((2, 60))
+    a[0, :12], a[1, 30:42] = 100, 100
+    b = np.zeros((2, 60))
+    b[0, 5:15], b[1, 31:41] = 100, 100
+    found = paired_difference(a, b, np.arange(60))
+    assert found.mean == pytest.approx(200 / 60) and found.p_value > 0.3 and found.low < 0 < found.high
+    same = paired_difference(a, a[:, ::-1], np.arange(60))
+    assert (same.mean, same.p_value) == (0, 1) and same.minimum_detectable > 0
+
+
 def test_what_examples_do_from_seed_to_seed_counts_once() -> None:
     """Independent scores have the standard error of as many independent numbers."""
     found = interval(np.random.default_rng(0).normal(0, 1, (40, 400)), np.arange(400))
