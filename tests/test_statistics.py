@@ -24,9 +24,10 @@ def test_where_examples_do_not_differ_it_is_the_paired_t_test_over_seeds() -> No
     assert found.has_seed_component
 
 
-def test_with_one_seed_it_is_the_t_test_over_examples_and_says_so() -> None:
-    scores = RANDOM.normal(0.1, 1, (1, 400))
-    found = interval(scores, np.arange(400), resamples=50_000)
+@pytest.mark.parametrize("examples", [4, 400])
+def test_with_one_seed_it_is_the_t_test_over_examples_and_says_so(examples: int) -> None:
+    scores = np.random.default_rng(0).normal(0.1, 1, (1, examples))
+    found = interval(scores, np.arange(examples), resamples=30_000)
     expected = stats.ttest_1samp(scores[0], 0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=0.02)  # a bootstrap
     assert not found.has_seed_component and found.seeds == 1 and found.variances.seed == 0
@@ -39,6 +40,18 @@ def test_equal_examples_of_a_cluster_count_once() -> None:
     assert (often.mean, often.low, often.high) == pytest.approx((once.mean, once.low, once.high))
     alone = interval(np.repeat(scores, repeats, axis=1), np.arange(50 * repeats))
     assert alone.standard_error == pytest.approx(once.standard_error / repeats**0.5, rel=0.05)
+
+
+def test_differences_that_are_equal_by_chance_are_not_taken_for_certain() -> None:
+    """Both seeds gain two examples of sixty, other ones."""
+    a = np.zeros((2, 60))
+    a[0, :12], a[1, 30:42] = 100, 100
+    b = np.zeros((2, 60))
+    b[0, 5:15], b[1, 31:41] = 100, 100
+    found = paired_difference(a, b, np.arange(60))
+    assert found.mean == pytest.approx(200 / 60) and found.p_value > 0.3 and found.low < 0 < found.high
+    same = paired_difference(a, a[:, ::-1], np.arange(60))
+    assert (same.mean, same.p_value) == (0, 1) and same.minimum_detectable > 0
 
 
 def test_what_examples_do_from_seed_to_seed_counts_once() -> None:

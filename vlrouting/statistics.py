@@ -37,6 +37,8 @@ POWER = 0.8
 """Of `minimum_detectable`: the customary one."""
 _QUANTILES = (500, 20)
 """Of the estimated variance of seeds, and of examples, over which power is averaged."""
+_DIGITS = 13
+"""Of a score that are not rounding errors."""
 _CHUNK = 4_000_000
 """Most cluster weights that the bootstrap holds at once."""
 
@@ -124,7 +126,10 @@ class Resampled:
 
     def difference(self, other: Resampled, confidence: float = 0.95) -> Difference:
         """Confidence interval and test of this less `other`; row s of both was trained with the same seed."""
-        less = Resampled(self.values - other.values, self.replicates - other.replicates, self.clusters)
+        # Equal scores of other examples differ in their last digits, which are no difference.
+        largest = max(np.abs(self.values).max(), np.abs(other.values).max()) or 1.0
+        values = np.round(self.values - other.values, _DIGITS - int(np.ceil(np.log10(largest))))
+        less = Resampled(values, self.replicates - other.replicates, self.clusters)
         found = less.interval(confidence)
         detectable = minimum_detectable(found, confidence)
         return Difference(**vars(found), p_value=_p_value(found), minimum_detectable=detectable)
@@ -279,6 +284,8 @@ def _interval(values: Array, replicates: Array, groups: int, confidence: float) 
         of_seeds = values.var(ddof=1) / seeds
         apart = (replicates - replicates.mean(0)).var(axis=1, ddof=1) * groups / (groups - 1)
         of_both = apart.sum() / (seeds * (seeds - 1))
+        if np.ptp(values) == 0:  # by chance: scores of few examples are often equal
+            of_seeds = of_both
     of_clusters = max(of_examples - of_both, 0)
     of_both = min(of_both, of_seeds)  # no component is negative
     variances = Variances(

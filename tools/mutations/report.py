@@ -12,7 +12,6 @@ CHANGES = {
         ("return key in RESULT_NEUTRAL or", "return", "workers make another variant"),
         ('config.pop("seed")', 'config["seed"]', "every seed is a variant of its own"),
         ("key=lambda row: (not row.complete, ", "key=lambda row: (row.complete, ", "complete points come last"),
-        ('text_only=config["model.visual_input"] == "none"', "text_only=False", "text-only baselines are not marked"),
         ("if main_metric not in metrics and not not_computed:", "if False:", "a run without its score is shown"),
     ],
     "vlrouting/report/variants.py": [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 from vlrouting.config.names import did_you_mean
 from vlrouting.experiment.errors import UserError
 from vlrouting.experiment.rundir import COMPLETE, RESULT_NEUTRAL, UNREADABLE, RunDirectory
-from vlrouting.experiment.sweep import DEFAULT_POINT
 
 NOT_STARTED = "not started"
 PROVENANCE = {
@@ -50,8 +48,6 @@ class Row:
     seed: int | None = None
     setting: str = ""
     """Equal for points that differ only in the seed."""
-    text_only: bool = False
-    """Whether this is a text-only baseline."""
     experiment: str = ""
     folder: Path | None = None
     """The run directory."""
@@ -83,40 +79,6 @@ class Row:
         return self.metrics.get(self.main_metric)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A value aggregated over seeds."""
-
-    mean: float
-    std: float | None
-    """Sample standard deviation; None for a single seed."""
-
-    def __str__(self) -> str:
-        return f"{self.mean:.2f}" if self.std is None else f"{self.mean:.2f} ± {self.std:.2f}"
-
-
-@dataclass(frozen=True)
-class Group:
-    """Complete points that differ only in the seed: one variant."""
-
-    variant: str
-    """Name of the points without the seed."""
-    rows: tuple[Row, ...]
-
-    @property
-    def text_only(self) -> bool:
-        """Whether this is a text-only baseline."""
-        return self.rows[0].text_only
-
-    def measured(self, metric: str) -> Measured | None:
-        """Mean and standard deviation of a metric; None if a seed lacks it."""
-        return _measured([row.metrics.get(metric) for row in self.rows])
-
-    def seconds(self) -> Measured | None:
-        """Mean and standard deviation of the training time; None if a seed lacks it."""
-        return _measured([row.seconds for row in self.rows])
-
-
 def collect(experiment_runs: Path) -> list[Row]:
     """Read `runs/<experiment>/`: complete rows first, each part sorted by name."""
     runs = [RunDirectory(path) for path in _folders(experiment_runs)]
@@ -141,25 +103,6 @@ def _folders(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
     return [inside for inside in path.iterdir() if inside.is_dir() and not inside.name.startswith(".")]
-
-
-def by_setting(rows: Iterable[Row]) -> list[Group]:
-    """Group complete rows that differ only in the seed."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.complete:
-            groups.setdefault(row.setting, []).append(row)
-    names = [_without_seed(group) for group in groups.values()]
-    # Runs of different versions of the experiment may share the name without the seed: keep the full name then.
-    return [
-        Group(name if names.count(name) == 1 else group[0].variant, tuple(group))
-        for name, group in zip(names, groups.values(), strict=True)
-    ]
-
-
-def has_seeds(rows: Iterable[Row]) -> bool:
-    """Whether any variant was trained with several seeds."""
-    return any(len(group.rows) > 1 for group in by_setting(rows))
 
 
 def metric_keys(rows: Iterable[Row]) -> list[str]:
@@ -209,7 +152,6 @@ def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
         titles=titles or {main_metric: main_metric},
         seed=_whole(seed),
         setting=json.dumps(settings, sort_keys=True, default=str),
-        text_only=config["model.visual_input"] == "none",
         experiment=run.path.parent.name,
         folder=run.path,
         settings=settings,
@@ -251,19 +193,6 @@ def _why_not(not_computed: dict[str, str]) -> str:
 
 def _texts(value: object) -> dict[str, str]:
     return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
-
-
-def _without_seed(rows: list[Row]) -> str:
-    """`routing=add,seed=42` -> `routing=add`."""
-    parts = [part for part in rows[0].variant.split(",") if not part.startswith("seed=")]
-    return ",".join(parts) or DEFAULT_POINT
-
-
-def _measured(values: list[float | None]) -> Measured | None:
-    present = [value for value in values if value is not None]
-    if len(present) < len(values):
-        return None
-    return Measured(statistics.fmean(present), statistics.stdev(present) if len(present) > 1 else None)
 
 
 def _by_value(name: str) -> list[tuple[int, float, str]]:
