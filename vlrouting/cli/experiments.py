@@ -312,10 +312,10 @@ def power(
     from vlrouting.launch.open_points import known_points
     from vlrouting.report.power import SEEDS, Assumptions, measured, power_table, show_power
 
-    name, points = known_points(experiment, runs)
-    found = measured(runs / name)
+    known = known_points(experiment, runs)
+    found = measured(runs / known.name)
     if comparisons is None and found is None:
-        comparisons = max(1, len(set(map(variant_name, points))) - 1)
+        comparisons = max(1, len(set(map(variant_name, known.points))) - 1)
     assumed = Assumptions(assume_seed_std, assume_example_std, clusters, comparisons)
     show_power(power_table(difference, found, assumed=assumed, seeds=seeds or SEEDS))
 
