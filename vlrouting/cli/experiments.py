@@ -313,7 +313,7 @@ def power(
     from vlrouting.report.power import SEEDS, Assumptions, measured, power_table, show_power
 
     known = known_points(experiment, runs)
-    found = measured(runs / known.name)
+    found = measured(runs / known.experiment)
     if comparisons is None and found is None:
         comparisons = max(1, len(set(map(variant_name, known.points))) - 1)
     assumed = Assumptions(assume_seed_std, assume_example_std, clusters, comparisons)
