@@ -15,7 +15,8 @@ SWEEP = $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER
 	$(if $(GPUS),--gpus $(GPUS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help install list train sweep status cancel evaluate compare report validate doctor tensorboard test test-floor test-gpu test-slurm test-documents lint format clean
+.PHONY: help install list train sweep status cancel evaluate analyse compare report validate doctor tensorboard test test-floor \
+	test-gpu test-slurm test-documents lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET [EXP=demo_vqa] [POINT=routing=mul] [ARGS=\"train.lr=1e-3 seed=7\"]"
@@ -48,6 +49,8 @@ cancel: $(READY)  ## end what waits or runs of EXP
 	$(RUN) cancel $(or $(EXP),"") $(if $(POINT),--point "$(POINT)")
 evaluate: $(READY)  ## score the artifacts of EXP again
 	$(RUN) evaluate $(or $(EXP),"") $(ARGS) $(if $(POINT),--point "$(POINT)")
+analyse: $(READY)  ## what routing does in EXP, layer by layer
+	$(RUN) analyse $(or $(EXP),"") $(ARGS) $(if $(POINT),--point "$(POINT)")
 compare: $(READY)  ## verdicts, costs and plot of EXP, which may name several: EXP="a b"
 	$(RUN) compare $(or $(EXP),"") $(ARGS)
 report: $(READY)  ## one HTML file about the runs of EXP: verdict, plots, test examples

@@ -44,7 +44,7 @@ def register_routing(
     return register
 
 
-def _mean_over_visual_tokens(x_v: Tensor, mask: Tensor | None) -> Tensor:
+def mean_over_visual_tokens(x_v: Tensor, mask: Tensor | None) -> Tensor:
     """x'_v of the paper, the mean over the real visual tokens: (B, V, R), (B, V) -> (B, 1, R)."""
     if mask is None:
         return x_v.mean(dim=1, keepdim=True)
@@ -74,17 +74,17 @@ def none(x_t: Tensor, x_v: Tensor, mask: Tensor | None = None) -> Tensor:
 
 def add(x_t: Tensor, x_v: Tensor, mask: Tensor | None = None) -> Tensor:
     """x_t + x'_v."""
-    return x_t + _mean_over_visual_tokens(x_v, mask)
+    return x_t + mean_over_visual_tokens(x_v, mask)
 
 
 def mul(x_t: Tensor, x_v: Tensor, mask: Tensor | None = None) -> Tensor:
     """x_t ∘ x'_v, element by element."""
-    return x_t * _mean_over_visual_tokens(x_v, mask)
+    return x_t * mean_over_visual_tokens(x_v, mask)
 
 
 def expand(x_t: Tensor, x_v: Tensor, mask: Tensor | None = None) -> Tensor:
     """x_t X with R copies of x'_v as the rows of X, which is (Σ_j x_t[j]) x'_v: X is never built."""
-    return x_t.sum(dim=-1, keepdim=True) * _mean_over_visual_tokens(x_v, mask)
+    return x_t.sum(dim=-1, keepdim=True) * mean_over_visual_tokens(x_v, mask)
 
 
 def gram(x_t: Tensor, x_v: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -104,4 +104,4 @@ def self_product(x_t: Tensor, x_v: Tensor, mask: Tensor | None = None) -> Tensor
     token would see its future, and cached generation would differ from uncached.
     """
     token_sum = x_t.sum(dim=1, keepdim=True)  # (B, 1, R)
-    return (x_t * token_sum).sum(dim=-1, keepdim=True) * _mean_over_visual_tokens(x_v, mask)
+    return (x_t * token_sum).sum(dim=-1, keepdim=True) * mean_over_visual_tokens(x_v, mask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from vlrouting.config import SplitConfig
 from vlrouting.data.content_hash import content_hash
 from vlrouting.data.datasets import gqa
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
+from vlrouting.data.datasets.packed import CodedStrings, PackedStrings
 from vlrouting.data.example import Example, image_name
 
 ROOT = Path("data/vqa")
@@ -77,3 +79,15 @@ def test_lazily_read_questions_are_hashed_as_they_are_stored(tmp_path: Path) -> 
     changes: list[dict[str, object]] = [{"question": "Is it a cat?"}, {"answer": "no"}, {"imageId": "8"}]
     others = [gqa_hash(tmp_path / str(number), **changed) for number, changed in enumerate(changes)]  # type: ignore[arg-type]
     assert len({first, *others, gqa_hash(tmp_path / "c", image="other/{image_id}.jpg")}) == 5
+
+
+@pytest.mark.parametrize("kind", [PackedStrings, CodedStrings])
+def test_stored_strings_are_hashed_with_their_ends_and_their_order(kind: type[PackedStrings | CodedStrings]) -> None:
+    found = set()
+    for strings in (["ab", "c", "ab"], ["a", "bc", "ab"], ["ab", "c", "c"], ["ab", "c"], ["c", "ab", "ab"]):
+        stored, digest = kind(), hashlib.sha256()
+        for string in strings:
+            stored.append(string)
+        stored.update_digest(digest)
+        found.add(digest.hexdigest())
+    assert len(found) == 5

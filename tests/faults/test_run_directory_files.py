@@ -216,7 +216,8 @@ def test_a_damaged_configuration_is_told_before_anything_starts(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("field", "value"),
     [("status", 3), ("status", "done"), ("swept", []), ("wall_seconds", "1"), ("wall_seconds", -1), ("seed", 1.5),
-     ("main_metric", ["a"]), ("shown_metrics", {"a": 1}), ("not_computed", "x"), ("error", {})],
+     ("main_metric", ["a"]), ("shown_metrics", {"a": 1}), ("not_computed", "x"), ("error", {}),
+     ("metric_variant", 1), ("code_version", 1), ("data_hash", []), ("weights", "x")],
 )  # fmt: skip
 def test_a_field_of_another_type_is_named(tmp_path: Path, field: str, value: Any) -> None:
     run = make_run(tmp_path)

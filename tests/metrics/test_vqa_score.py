@@ -61,3 +61,10 @@ def test_a_question_without_ten_answers_is_named() -> None:
 def test_a_split_without_answers_is_handed_in() -> None:
     scores = VQAScore(EXAMPLES[3:], EvaluateConfig()).compute(PREDICTIONS)
     assert scores.values == {} and "hand vqa_results.json in" in scores.not_computed["vqa_accuracy"]
+
+
+def test_a_results_file_with_other_questions_is_rejected(tmp_path: Path) -> None:
+    file = tmp_path / "vqa_results.json"
+    with pytest.raises(ValueError, match=r"1 missing \(3\)"):
+        VQAScore(EXAMPLES, EvaluateConfig()).write_results(file, {0: "yes", 1: "two", 2: "net"})
+    assert not file.exists()

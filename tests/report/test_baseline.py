@@ -124,3 +124,18 @@ def test_a_control_without_the_effect_is_not_flagged(tmp_path: Path) -> None:
     )
     make_run(tmp_path, "other", flat(99)[0], settings={"model.visual_input": "ones"})
     assert not any("survives" in flag for flag in compare_runs([tmp_path]).flags)
+
+
+@pytest.mark.parametrize("gain, survives", [(3, True), (0, False)])
+def test_an_effect_under_a_control_is_that_over_the_baseline_under_it(
+    tmp_path: Path, gain: float, survives: bool
+) -> None:
+    make_variant(tmp_path, "routing=none", flat(60, 61, 62))
+    make_variant(tmp_path, "routing=mul", flat(63, 64.5, 64.5))
+    shuffled = {"model.visual_input": "shuffled"}
+    make_variant(tmp_path, "shuffled_baseline", flat(50, 51, 52), settings={**shuffled, "bottleneck.routing": "none"})
+    routed = flat(50 + gain, 51.2 + gain, 51.8 + gain)
+    make_variant(tmp_path, "shuffled_routing", routed, settings={**shuffled, "bottleneck.routing": "mul"})
+    flags = [flag for flag in compare_runs([tmp_path]).flags if "survives" in flag]
+    assert len(flags) == survives
+    assert all("shuffled_baseline" in flag for flag in flags)

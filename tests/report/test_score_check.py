@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -225,12 +226,14 @@ def test_an_older_run_is_a_sentence_with_the_remedy(run: RunDirectory, name: str
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("scores", {"vqa_accuracy": "x"}, "line 1: 'scores': expected"),
-        ("scores", {"vqa_accuracy": [None]}, "line 1: 'scores': expected"),
-        ("score", float("nan"), "line 1: 'score': nan is not a finite number"),
-        ("cluster", 1, "line 1: 'cluster': expected"),
-        ("image", ["a"], "line 1: 'image': expected"),
-        ("answer_type", {}, "line 1: 'answer_type': expected"),
+        ("scores", {"vqa_accuracy": "x"}, "line 1: 'scores' must be an object of finite numbers"),
+        ("scores", {"vqa_accuracy": [None]}, "line 1: 'scores' must be"),
+        ("score", float("nan"), "line 1: 'score' must be a finite number, not nan"),
+        ("score", True, "line 1: 'score' must be"),
+        ("cluster", 1, "line 1: 'cluster' must be a string, not 1; repair the line"),
+        ("image", ["a"], "line 1: 'image' must be"),
+        ("images", "a", "line 1: 'images' must be"),
+        ("answer_type", {}, "line 1: 'answer_type' must be"),
         ("id", "1", "some ids are integers and some are strings"),
         ("references", ["a"], "cannot be scored: question 1: VQA accuracy needs 10 answers"),
     ],
@@ -367,3 +370,14 @@ def test_it_needs_no_torch_and_no_images(run: RunDirectory) -> None:
     code = CODE.format(path=str(run.path))
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_code_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (REPOSITORY / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    done = write_run(RunDirectory(tmp_path / "runs/demo_caption/routing=mul"), "coco", *WORLDS["coco"])
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert f"mean={done.read_metrics()['test/Bleu_4']:.6f}"[:12] in capsys.readouterr().out

@@ -200,6 +200,7 @@ ELSEWHERE = {
     "train.accelerator": "tests/training/test_device.py",
     "evaluate.split": "tests/training/test_scored_split.py",
     "tuned": "tests/experiment/test_choice.py",
+    "compare.baseline": "tests/report/test_baseline.py::test_the_experiments_file_comes_before_what_its_runs_have",
     "evaluate.spice": "tests/metrics/test_caption_score.py",
     "evaluate.panel": f"{_RUNS}::test_the_panel_is_drawn_where_it_is_asked_for",
 }

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,13 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.data.datasets.official_files import edit_json
 from vlrouting.config import ROUTINGS
 from vlrouting.experiment import Experiment, RunDirectory, UserError
+from vlrouting.experiment.provenance import code_version
 from vlrouting.launch.in_process import train
 from vlrouting.prediction.predictor import Predictor
+from vlrouting.report.score_check import check_run
 from vlrouting.training.checkpoints import read_checkpoint
 from vlrouting.training.evaluation import evaluate
 
@@ -35,10 +39,20 @@ def test_a_run_leaves_what_the_contract_says(experiment: Make, run: Run) -> None
     assert info["samples_per_second"] > 0  # type: ignore[operator]
     assert info["main_metric"] == "test/vqa_accuracy"
     assert info["shown_metrics"] == {"test/vqa_accuracy": "VQA accuracy (official evaluation code, 2021 variant)"}
+    assert info["metric_variant"] == "VQA accuracy (official evaluation code, 2021 variant)"
+    assert info["code_version"] == code_version() and re.fullmatch("[0-9a-f]{16}", str(info["data_hash"]))
+    artifact = json.loads((done.artifact / "adapter_config.json").read_text())
+    fingerprints = {"language": artifact["backbone"]["fingerprint"], "vision": artifact["vision"]["fingerprint"]}
+    assert info["weights"] == {tower: found["all"] for tower, found in fingerprints.items()}
     metrics = done.read_metrics()
     assert {"test/vqa_accuracy", "validation/vqa_accuracy", "test/vqa_accuracy/answer_type/yes/no"} <= metrics.keys()
     records = [json.loads(line) for line in done.predictions.read_text().splitlines()]
     assert len(records) == metrics["test/examples"] == 120
+    for variant in ("official", "legacy", "normalized"):
+        of_each = [record["scores"][f"vqa_accuracy_{variant}"] for record in records]
+        assert metrics[f"test/vqa_accuracy_{variant}"] == pytest.approx(sum(of_each) / 120, abs=1e-9)
+    assert metrics["test/vqa_accuracy"] == pytest.approx(sum(record["score"] for record in records) / 120, abs=1e-9)
+    assert len({record["cluster"] for record in records}) == 60 and records[0]["cluster"].startswith("val2014/COCO_")
     right = sum(min(1.0, 0.3 * record["references"].count(record["prediction"])) for record in records)
     assert metrics["test/vqa_accuracy"] == pytest.approx(100 * right / 120, abs=1e-9)
     assert metrics["test/vqa_accuracy"] > 60  # it learns: chance is below 50
@@ -142,6 +156,28 @@ def test_evaluate_gives_the_scores_of_training(experiment: Make, run: Run, tmp_p
     evaluate(point, point.points, tmp_path / "runs")
     assert done.read_metrics() == metrics
     assert done.predictions.read_text() == predictions
+
+
+def test_evaluate_brings_an_older_run_up_to_date_and_tells_other_data(
+    experiment: Make, run: Run, tmp_path: Path
+) -> None:
+    point = experiment(train={"max_steps": 2}, data={"validation": None})
+    done = run(point)
+    hashed = str(done.read_run()["data_hash"])
+    records = [json.loads(line) for line in done.predictions.read_text().splitlines()]
+    older = [{key: record[key] for key in ("id", "question", "prediction", "references")} for record in records]
+    done.predictions.write_text("".join(json.dumps(record) + "\n" for record in older))
+    assert "run: vlrouting evaluate tiny" in check_run(done, "default").problem
+    annotations = Path(point.points[0].config.data.root) / "v2_mscoco_val2014_annotations.json"
+    edit_json(annotations, lambda content: content["annotations"][0]["answers"][0].update(answer="pink"))
+    evaluate(point, point.points, tmp_path / "runs")
+    assert check_run(done, "default").agrees
+    again = str(done.read_run()["data_hash"])
+    assert again[:8] == hashed[:8] and again[8:] != hashed[8:]  # trained on the same, tested on other data
+    content = {**done.read_run(), "data_hash": None}  # an older run: what it was trained on is not known
+    done.run_json.write_text(json.dumps(content))
+    evaluate(point, point.points, tmp_path / "runs")
+    assert done.read_run()["data_hash"] is None
 
 
 def test_predict_answers_like_the_test(experiment: Make, run: Run, tmp_path: Path) -> None:

@@ -249,6 +249,7 @@ CHANGES = {
         ("import_module(", "find_spec(", "plug-ins are not imported"),
     ],
     "vlrouting/experiment/provenance.py": [
+        ("{len(content)}", "", "where a file ends is not hashed"),
         ("None if changes is None else bool(changes)", "False", "a dirty tree is clean"),
     ],
     "vlrouting/experiment/references.py": [

@@ -89,6 +89,8 @@ CHANGES = {
             "1.0 * (predictions[question_id] == answer)",
             "scores per example have another unit",
         ),
+        ('for other in record["entailed"]', 'for other in record["entailed"][:0]', "what is entailed is not recorded"),
+        ('"group": record["groups"]["global"]', '"group": None', "the group is not recorded"),
     ],
     "vlrouting/metrics/nlvr2_evaluation.py": [
         ("consistent.get(statement, True) and is_correct", "is_correct", "consistency is read from the last pair"),
@@ -98,11 +100,18 @@ CHANGES = {
     ],
     "vlrouting/metrics/nlvr2_score.py": [
         ("{name: 100 * value", "{name: value", "fractions for percent"),
+        ("{min(pairs): [int(all(", "{min(pairs): [int(any(", "one pair makes a statement consistent"),
+        ("{min(pairs): [", "{pairs[0]: [", "the order of the examples decides which pair counts"),
         ('"-".join(example.id.split("-")[:2])', '"-".join(example.id.split("-")[:3])', "clusters of single pairs"),
     ],
     "vlrouting/metrics/caption_score.py": [
         ("return Scores({name: 100 * value", "return Scores({name: value", "fractions for percent"),
         ("{image: 100 * v[name]", "{image: v[name]", "scores per image have another unit"),
+        (
+            "sorted(examples, key=lambda example: example.id)",
+            "examples",
+            "captions are scored in another order than stored",
+        ),
         ("spice=self.config.spice)\n        per_image", "spice=False)\n        per_image", "evaluate.spice is ignored"),
     ],
     "vlrouting/metrics/caption_scores.py": [
@@ -118,6 +127,34 @@ CHANGES = {
         ("if number and after_number:", "if False:", "telephone numbers"),
         ("or word in ABBREVIATIONS)", ")", "abbreviations lose their period"),
         ("if word in SPLIT_WORDS or", "if", "cannot is one token"),
+    ],
+    "vlrouting/metrics/caption_meteor.py": [
+        ("        counts[_CHUNKS] = 0.0\n", "        pass\n", "a caption that equals its reference is a chunk"),
+        ("if len(_numbers(answer)) != _COUNTS:", "if False:", "another METEOR's counts are taken"),
+    ],
+    "vlrouting/metrics/per_example.py": [
+        ("key = LISTED_AS.get(name, name)", "key = name", "BLEU has no values"),
+        (
+            "    lengths = (sums[..., 8] + tiny) / (sums[..., 9] + small)\n",
+            "    lengths = sums[..., 8] * 0 + 1\n",
+            "no brevity penalty",
+        ),
+        ("precisions.prod(-1) ** (1 / order)", "precisions.prod(-1) ** (1 / 4)", "BLEU-2 is no square root"),
+        (
+            "alpha, beta, gamma, delta = 0.85, 0.2,",
+            "alpha, beta, gamma, delta = 0.85, 0.3,",
+            "METEOR of another language",
+        ),
+        (
+            "share: Array = 100 * sums[..., 0] / sums[..., 1]",
+            "share: Array = sums[..., 0] / sums[..., 1]",
+            "fractions for percent",
+        ),
+        ('if "score" in record]', "]", "examples without a score are compared"),
+    ],
+    "vlrouting/metrics/predictions_file.py": [
+        ("math.isfinite(value)", "True", "NaN is a score"),
+        ("line_of[identity] = number", "pass", "an example is scored twice"),
     ],
     "vlrouting/metrics/results_file.py": [
         ('"unexpected": predictions.keys() - expected', '"unexpected": set()', "predictions of other questions pass"),
@@ -150,8 +187,8 @@ CHANGES = {
             "the variance of three seeds is too small",
         ),
         (
-            "of_both = min(of_both, of_seeds, of_examples)",
-            "of_both = 0.0",
+            "of_clusters = max(of_examples - of_both, 0)",
+            "of_clusters = of_examples",
             "what examples do from seed to seed is counted twice",
         ),
         ("stats.t.isf(significance / 2,", "stats.t.isf(significance,", "one-sided intervals"),

@@ -4,11 +4,11 @@ CHANGES = {
     "vlrouting/routing.py": [
         ("return x_v.mean(dim=1, keepdim=True)", "return x_v.sum(dim=1, keepdim=True)", "a sum for the mean over V"),
         ("keepdim=True).clamp(min=1)", "keepdim=True).clamp(min=2)", "the masked mean of one visual token is halved"),
-        ("return x_t + _mean", "return x_t - _mean", "add subtracts"),
-        ("return x_t * _mean", "return x_t + _mean", "mul is add"),
+        ("return x_t + mean_over", "return x_t - mean_over", "add subtracts"),
+        ("return x_t * mean_over", "return x_t + mean_over", "mul is add"),
         (
-            "return x_t.sum(dim=-1, keepdim=True) * _mean",
-            "return x_t.mean(dim=-1, keepdim=True) * _mean",
+            "return x_t.sum(dim=-1, keepdim=True) * mean_over",
+            "return x_t.mean(dim=-1, keepdim=True) * mean_over",
             "expand averages the channels",
         ),
         ("(x_t @ left.transpose(1, 2)) @ right", "(x_t @ right.transpose(1, 2)) @ right", "gram masks twice"),
@@ -103,6 +103,12 @@ CHANGES = {
             "widths that do not fit are found in the first forward only",
         ),
         ("x = x.to(self.down.weight.dtype)", "pass", "a bf16 model with float32 bottlenecks fails"),
+        (
+            "return RoutingTrace(plain, update, plain, update, image)",
+            "return RoutingTrace(x_t, update, plain, update, image)",
+            "the analysis of after_up looks at what is not routed",
+        ),
+        ("for features in (x_t, routed))", "for features in (routed, routed))", "routing seems to add nothing"),
     ],
     "vlrouting/bottleneck/kinds/lora.py": [
         ("config.alpha if config.alpha is not None else config.rank", "config.rank", "alpha is ignored"),

@@ -169,7 +169,7 @@ CHANGES = {
         ("samples_per_second=round(examples / max(train_seconds, 1e-9), 1)", "samples_per_second=0.0", "no speed"),
     ],
     "vlrouting/training/evaluation.py": [
-        ("load_trained_tensors(built.task.model, tensors, str(run.artifact))", "pass", "an untrained model is scored"),
+        ("load_trained_tensors(built.task.model, tensors, str(artifact))", "pass", "an untrained model is scored"),
         ("if not name.startswith(prefix)}", "}", "old test scores stay"),
     ],
     "vlrouting/training/event_files.py": [

@@ -33,6 +33,26 @@ class Site:
     slot: ContextSlot
 
 
+@dataclass(frozen=True)
+class RoutingTrace:
+    """What routing does to one batch of text features in one bottleneck, beside what would happen without it.
+
+    T counts every position of the sequence, R is the width that is routed, D' that of the update: what the
+    up-projection gives, without the bottleneck's scale, the residual and the base layer's output.
+    """
+
+    before: Tensor
+    """(B, T, R): the text features that the routing function reads."""
+    after: Tensor
+    """(B, T, R): what it gives; `before` itself without routing."""
+    plain: Tensor
+    """(B, T, D'): the update that the same weights give without routing."""
+    update: Tensor
+    """(B, T, D'): the update that they give."""
+    image: Tensor | None
+    """(B, R): mean over the visual tokens that the routing function reads, or would read; None without an image."""
+
+
 class Bottleneck(nn.Module, ABC):
     """A trained module on one target of a frozen model. Each kind is a subclass.
 
@@ -40,9 +60,11 @@ class Bottleneck(nn.Module, ABC):
         key: its key in `Routed.bottlenecks`.
         config: the bottleneck's configuration.
         image_projection: the Linear that projects the image; None where there is none.
+        text_projection: the module whose output `trace` takes; None for a kind in which nothing can be routed.
     """
 
     image_projection: nn.Linear | None = None
+    text_projection: nn.Module | None = None
 
     def __init__(self, config: BottleneckConfig, site: Site) -> None:
         super().__init__()
@@ -64,6 +86,14 @@ class Bottleneck(nn.Module, ABC):
     def project_image(self, visual: Tensor) -> Tensor:
         """(B, V, D) -> what the bottleneck routes by. Not called where there is an `image_projection`."""
         return visual
+
+    def trace(self, projected: Tensor) -> RoutingTrace:
+        """What routing does, by the image of the current forward pass. Changes nothing.
+
+        Args:
+            projected: (B, T, R), the output of `text_projection`.
+        """
+        raise NotImplementedError
 
     def merge_into(self, base_layer: nn.Module) -> None:
         """Fold the bottleneck into the weight of its base layer. `check_mergeable` says whether that is possible."""

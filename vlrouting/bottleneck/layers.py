@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vlrouting.bottleneck.base import Bottleneck, Site
+from vlrouting.bottleneck.base import Bottleneck, RoutingTrace, Site
 from vlrouting.config import ROUTINGS, LowRankConfig
+from vlrouting.routing import mean_over_visual_tokens
 
 
 class GroupedLinear(nn.Module):
@@ -98,6 +99,11 @@ class LowRankBottleneck(Bottleneck):
             return None
         return self.image_down or self.down
 
+    @property
+    def text_projection(self) -> nn.Module:  # type: ignore[override]
+        """The down-projection. The image does not go through its `forward`."""
+        return self.down
+
     def route(self, x_t: Tensor) -> Tensor:
         """(B, T, R) -> (B, T, R).
 
@@ -131,3 +137,30 @@ class LowRankBottleneck(Bottleneck):
             return self.route(self.up(self.activation(x_t)))
         routed: Tensor = self.up(self.activation(self.route(x_t)))
         return routed
+
+    def trace(self, projected: Tensor) -> RoutingTrace:
+        """See `Bottleneck`."""
+        x_t = projected.to(self.up.weight.dtype)
+        image = self._pooled_image(len(x_t))
+        if self.config.place == "after_up":
+            plain = self.up(self.activation(x_t))
+            update = self.route(plain)
+            return RoutingTrace(plain, update, plain, update, image)
+        routed = self.route(x_t)
+        plain, update = (self.up(self.activation(features)) for features in (x_t, routed))
+        return RoutingTrace(x_t, routed, plain, update, image)
+
+    def _pooled_image(self, rows: int) -> Tensor | None:
+        """`RoutingTrace.image`; without routing, the image through `down`, where it is as wide as the text."""
+        context = self.slot.current
+        if context is None or context.visual is None:
+            return None
+        if self.config.routed:
+            projected, mask = context.image_for(self.key, rows)
+            x_v = projected.to(self.up.weight.dtype)
+        elif self.down.in_features == context.visual.shape[-1]:
+            visual, mask = context.visual.to(self.down.weight.dtype), context.mask
+            x_v = functional.linear(visual, self.down.weight, self.down.bias)
+        else:
+            return None
+        return mean_over_visual_tokens(x_v, mask).squeeze(1)

@@ -1,4 +1,4 @@
-"""Commands on an experiment: validate, train, doctor, sweep, status, cancel, evaluate, compare, power."""
+"""Commands on an experiment: validate, train, doctor, sweep, status, cancel, evaluate, analyse, compare, power."""
 
 from __future__ import annotations
 
@@ -214,6 +214,30 @@ def evaluate(
 
     evaluate_points(checked, points, runs)
     _compare(checked, runs)
+
+
+@app.command()
+def analyse(
+    experiment: ExperimentName = "",
+    overrides: Overrides = None,
+    point: PointNames = None,
+    examples: Annotated[int, typer.Option(min=2, help="Of the test split, evenly spaced.")] = 500,
+    runs: Runs = RUNS,
+) -> None:
+    """Measure what routing does in complete points, layer by layer, and what their answers owe to the image.
+
+    \b
+    vlrouting analyse demo_vqa
+    vlrouting analyse demo_vqa -p routing=mul --examples 2000
+    """
+    from vlrouting.training.complete_points import complete_points
+
+    checked = _load(experiment, overrides)
+    points = [point for point, _ in complete_points(checked, _points(checked, point), runs)]
+    with loading("torch"):
+        from vlrouting.analysis.analyse import analyse as analyse_points
+
+    analyse_points(checked, points, runs, examples)
 
 
 @app.command()

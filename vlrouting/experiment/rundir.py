@@ -92,6 +92,8 @@ class RunDirectory:
         """A line per test example, sorted by id (see `vlrouting.tasks.prediction_records`)."""
         self.panel = self.path / "panel.png"
         """Test images with what was predicted."""
+        self.analysis = self.path / "analysis.json"
+        """What routing does, as `vlrouting analyse` measures it."""
         self.artifact = self.path / "artifact"
         self.last = self.path / "checkpoints" / "last.ckpt"
         self.best = self.path / "checkpoints" / "best.ckpt"

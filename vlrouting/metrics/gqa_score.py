@@ -17,6 +17,7 @@ from vlrouting.metrics.gqa_evaluation import (
     steps_of,
     write_results,
 )
+from vlrouting.metrics.predictions_file import COUNT, TEXT_OR_NULL, TEXTS, TRUTH, FieldType
 from vlrouting.metrics.score import RecordedExample, Score, Scores
 
 TITLES = {
@@ -37,12 +38,12 @@ class GQAScore(Score):
 
     main = "accuracy"
     results_file = "gqa_results.json"
-    field_types: ClassVar[Mapping[str, Any]] = {
-        "balanced": bool,
-        "steps": int,
-        "group": str | None,
-        "entailed": list[str],
-        "common": bool,
+    field_types: ClassVar[Mapping[str, FieldType]] = {
+        "balanced": TRUTH,
+        "steps": COUNT,
+        "group": TEXT_OR_NULL,
+        "entailed": TEXTS,
+        "common": TRUTH,
     }
     of_data_set = ("validity", "plausibility")
 

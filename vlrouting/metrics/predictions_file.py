@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,47 @@ class PredictionsError(ValueError):
     """An invalid predictions file. The message names file, line and remedy; users need no traceback."""
 
 
-def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+@dataclass(frozen=True)
+class FieldType:
+    """What a field of a record may hold. Files have hundreds of thousands of records, so the test is a quick one."""
+
+    fits: Callable[[Any], bool]
+    words: str
+    """`a string`, after "must be"."""
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+TEXT = FieldType(lambda value: type(value) is str, "a string")
+TEXT_OR_NULL = FieldType(lambda value: value is None or type(value) is str, "a string or null")
+TEXTS = FieldType(lambda value: type(value) is list and all(type(text) is str for text in value), "a list of strings")
+TRUTH = FieldType(lambda value: type(value) is bool, "true or false")
+COUNT = FieldType(lambda value: type(value) is int and value >= 0, "a whole number")
+NUMBER = FieldType(_is_number, "a finite number")
+NUMBERS = FieldType(
+    lambda value: (
+        type(value) is dict
+        and all(_is_number(one) or (type(one) is list and all(map(_is_number, one))) for one in value.values())
+    ),
+    "an object of finite numbers or lists of them",
+)
+_REQUIRED = {
+    "id": FieldType(lambda value: type(value) in (int, str), "an integer or a string"),
+    "prediction": TEXT,
+    "references": TEXTS,
+}
+
+
+def read_records(path: Path, optional: Mapping[str, FieldType] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each record that is not blank, and where it is: `…/predictions.jsonl: line 3`.
 
-    A record has `id`, `prediction` and `references` of the right types, and an id of its own. Other keys are anything.
+    A record has `id`, `prediction` and `references` of the right types, and an id of its own.
+
+    Args:
+        path: the file.
+        optional: types of fields that a record may have; others hold anything.
 
     Raises:
         PredictionsError: the file cannot be read or is empty, a line is invalid, or an id is duplicate.
@@ -26,6 +65,8 @@ def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         where = f"{path}: line {number}"
         record = _parse(line, where)
+        for key, kind in (optional or {}).items():
+            _require(record, key, kind, where)
         yield where, record
         identity = record["id"]
         if identity in line_of:
@@ -62,19 +103,14 @@ def _parse(line: str, where: str) -> dict[str, Any]:
         raise PredictionsError(f"{where}: invalid JSON ({error}); remove the line") from error
     if type(record) is not dict:
         raise PredictionsError(f"{where}: no JSON object but {record!r:.60}; repair or remove the line")
-    for key, (kinds, expected) in _FIELDS.items():
+    for key, kind in _REQUIRED.items():
         if key not in record:
             present = ", ".join(map(str, record))
             raise PredictionsError(f"{where}: has no '{key}' (its keys: {present}); add it, or remove the line")
-        value = record[key]
-        if type(value) not in kinds or (key == "references" and any(type(text) is not str for text in value)):
-            raise PredictionsError(f"{where}: '{key}' must be {expected}, not {value!r:.60}; repair the line")
+        _require(record, key, kind, where)
     return record
 
 
-_FIELDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "id": ((int, str), "an integer or a string"),
-    "prediction": ((str,), "a string"),
-    "references": ((list,), "a list of strings"),
-}
-"""Key -> its types in JSON, and these in words."""
+def _require(record: dict[str, Any], key: str, kind: FieldType, where: str) -> None:
+    if key in record and not kind.fits(record[key]):
+        raise PredictionsError(f"{where}: '{key}' must be {kind.words}, not {record[key]!r:.60}; repair the line")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vlrouting.config import EvaluateConfig
+from vlrouting.metrics.predictions_file import FieldType
 from vlrouting.metrics.results_file import named
 
 Id = int | str
@@ -68,7 +69,7 @@ class Score(ABC):
 
     main: ClassVar[str]
     results_file: ClassVar[str]
-    field_types: ClassVar[Mapping[str, Any]] = {}
+    field_types: ClassVar[Mapping[str, FieldType]] = {}
     of_data_set: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, examples: Sequence[Any], config: EvaluateConfig) -> None:

@@ -7,8 +7,7 @@ use. Their results differ by whole points, so always report the variant (`TITLES
   references differ; ten equal references are compared unchanged ("Yes" against ten "yes" scores 0).
 - `legacy`: the code before. The prediction is always normalised in full. Of the references only the punctuation is
   removed, and only if they differ, so that a reference "two" or "a dog" never matches.
-- `normalized`: prediction and references are always normalised in full. This is no official code, but what several
-  reimplementations do.
+- `normalized`: prediction and references are always normalised in full. No official code does this, but it is in use.
 """
 
 from __future__ import annotations

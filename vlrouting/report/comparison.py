@@ -177,7 +177,9 @@ def compare_runs(
         clusters=len(set(shared.clusters)) if shared else 0,
     )
     flags = [flag for variant in variants for flag in variant.flags]
-    flags += [*unscored, *control_flags(found), *_not_computed(variants)]
+    places = {variant.label: place for place, variant in enumerate(variants)}
+    surviving = control_flags(found, lambda one, other: judge.difference(places[one.label], places[other.label]))
+    flags += [*unscored, *surviving, *_not_computed(variants)]
     found = replace(found, missing=missing_for_a_verdict(found, baselines.missing), flags=tuple(dict.fromkeys(flags)))
     return replace(found, summary=summary(found))
 

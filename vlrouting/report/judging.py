@@ -52,6 +52,14 @@ class Judge:
         self.reference = self._find_reference(baselines)
         return self._with_ties(found)
 
+    def difference(self, one: int, other: int) -> Difference | None:
+        """Of two variants, by their places; None where they cannot be compared."""
+        first, second = self._groups[one], self._groups[other]
+        if first.differs_in or second.differs_in or self._obstacle(first, second):
+            return None
+        pair = self._paired(first, second)
+        return None if pair is None else pair[0].difference(pair[1])
+
     def _split_flag(self, place: int, variant: Variant) -> Variant:
         differs = [PROVENANCE[field] for field, _ in self._groups[place].differs_in]
         if not differs:

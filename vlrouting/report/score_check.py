@@ -10,24 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import DATASETS, METRICS, ExperimentConfig
-from vlrouting.config.fit import objection
 from vlrouting.data.datasets.registry import format_of, known_splits
 from vlrouting.data.example import DataError, Example, image_name
 from vlrouting.experiment import RunDirectory, UserError, config_from_dict, import_plugins, require_trust
 from vlrouting.experiment.safe_yaml import Unreadable, load_mapping
 from vlrouting.metrics.per_example import LISTED_AS
-from vlrouting.metrics.predictions_file import PredictionsError, read_records
+from vlrouting.metrics.predictions_file import NUMBER, NUMBERS, TEXT, TEXTS, PredictionsError, read_records
 from vlrouting.metrics.score import Score, Scores
 
 TOLERANCE = 1e-9
 """Relative and absolute. Sums in another order differ in the last digits."""
-_TYPES: dict[str, Any] = {
-    **dict.fromkeys(("cluster", "image", "question", "answer_type", "question_type"), str),
-    "images": list[str],
-    "score": float,
-    "scores": dict[str, float | list[float]],
+_TYPES = {
+    **dict.fromkeys(("cluster", "image", "question", "answer_type", "question_type"), TEXT),
+    "images": TEXTS,
+    "score": NUMBER,
+    "scores": NUMBERS,
 }
-"""Types of the fields that every metric's records have, where they have them."""
+"""Types of the fields that every metric's records may have."""
 Record = dict[str, Any]
 
 
@@ -135,13 +134,7 @@ def _read_config(run: RunDirectory, trust_plugins: bool) -> ExperimentConfig:
 
 
 def _read(path: Path, metric: type[Score]) -> list[Record]:
-    """The records, with the types of all fields checked."""
-    types, records = {**_TYPES, **metric.field_types}, []
-    for where, record in read_records(path):
-        for key, value in record.items():
-            if key in types and (problem := objection(value, types[key])) is not None:
-                raise PredictionsError(f"{where}: '{key}': {problem.message}; make it again with `vlrouting evaluate`")
-        records.append(record)
+    records = [record for _, record in read_records(path, {**_TYPES, **metric.field_types})]
     if len({type(record["id"]) for record in records}) > 1:
         raise PredictionsError(f"{path}: some ids are integers and some are strings; give all of them the same type")
     return records

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vlrouting.config.fit import spelled
 from vlrouting.config.names import listed
 from vlrouting.report.baseline import is_routed, reads_image, settings_beside
-from vlrouting.report.judging import BETTER, NO_DIFFERENCE, WORSE
+from vlrouting.report.judging import BETTER, NO_DIFFERENCE, SIGNIFICANCE, WORSE, has_seeds
 
 if TYPE_CHECKING:
     from vlrouting.report.comparison import Comparison, Variant
+    from vlrouting.statistics import Difference
 
 LEARNING_RATE = "train.lr"
 VISUAL_INPUT = "model.visual_input"
@@ -57,22 +58,41 @@ def _who(some: Sequence[Variant], every: Sequence[Variant]) -> str:
     return "all variants" if some and len(some) == len(every) else listed(variant.label for variant in some)
 
 
-def control_flags(found: Comparison) -> list[str]:
-    """The effects that an image without information has as well."""
-    better = [variant for variant in found.complete if variant.verdict == BETTER]
+def control_flags(found: Comparison, difference: Callable[[Variant, Variant], Difference | None]) -> list[str]:
+    """The effects of routing that are there as well with an image that says nothing of the example.
+
+    The effect under a control is that over the baseline's own counterpart under it, where that was trained; else over
+    the baseline.
+
+    Args:
+        found: the comparison.
+        difference: of the first variant less the second, where they can be compared.
+    """
     flags = []
-    for variant in better:
+    for variant in found.complete:
+        base = next((other for other in found.baselines if other.label == variant.baseline), None)
         first = variant.runs[0]
-        if not (is_routed(first) and reads_image(first)):
+        if base is None or variant.verdict != BETTER or not (is_routed(first) and reads_image(first)):
             continue
-        for other in better:
-            same = settings_beside(first, VISUAL_INPUT) == settings_beside(other.runs[0], VISUAL_INPUT)
-            if same and other.control in NO_INFORMATION:
+        for control in NO_INFORMATION:
+            routed, plain = (_under(control, found, original) for original in (variant, base))
+            if routed is None:
+                continue
+            plain = plain or base
+            effect = difference(routed, plain)
+            if effect is not None and has_seeds(effect) and effect.mean > 0 and effect.p_value < SIGNIFICANCE:
                 flags.append(
-                    f"the effect of {variant.label} survives {other.control} images: {other.label} is better than "
-                    f"{other.baseline} too, so it does not come from what the image shows"
+                    f"the effect of {variant.label} survives {control} images: {routed.label} is better than "
+                    f"{plain.label} too, so not all of it comes from what the image shows"
                 )
     return flags
+
+
+def _under(control: str, found: Comparison, variant: Variant) -> Variant | None:
+    """The variant with the same settings under a control."""
+    own = settings_beside(variant.runs[0], VISUAL_INPUT)
+    same = (v for v in found.complete if v.control == control and settings_beside(v.runs[0], VISUAL_INPUT) == own)
+    return next(same, None)
 
 
 def summary(found: Comparison) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 import lightning
 
 from vlrouting.bottleneck.artifact import load_trained_tensors, read_artifact, require_same_weights
+from vlrouting.config import ExperimentConfig, TrainConfig
 from vlrouting.data.content_hash import DIGITS
 from vlrouting.experiment import Experiment, Point, RunDirectory
 from vlrouting.experiment.plugins import import_plugins
 from vlrouting.tasks.joint import stored_selection
-from vlrouting.training.assembly import build_point
+from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.complete_points import complete_points
 from vlrouting.training.device import choose_device, precision_of
 from vlrouting.training.inputs import SharedInputs
@@ -38,23 +39,37 @@ def evaluate(experiment: Experiment, points: Sequence[Point], runs: Path) -> Non
                 _evaluate(point, run, inputs)
 
 
-def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
-    stored, tensors = read_artifact(run.artifact)
-    built = build_point(point.config, inputs, stored_selection(stored))
-    load_trained_tensors(built.task.model, tensors, str(run.artifact))
-    require_same_weights(stored, built.artifact_config, str(run.artifact))
+def rebuild(config: ExperimentConfig, artifact: Path, inputs: SharedInputs) -> Built:
+    """The point as it was trained.
+
+    Raises:
+        ArtifactError: the artifact is damaged, or its backbones are others than at its training.
+    """
+    stored, tensors = read_artifact(artifact)
+    built = build_point(config, inputs, stored_selection(stored))
+    load_trained_tensors(built.task.model, tensors, str(artifact))
+    require_same_weights(stored, built.artifact_config, str(artifact))
+    return built
+
+
+def testing_trainer(train: TrainConfig, title: str) -> lightning.Trainer:
+    """A Trainer that tests a rebuilt point on one device and writes nothing; `title` is of its progress bar."""
     quiet_lightning()
-    trainer = lightning.Trainer(
-        accelerator=point.config.train.accelerator,
+    return lightning.Trainer(
+        accelerator=train.accelerator,
         devices=1,
-        precision=precision_of(point.config.train),
+        precision=precision_of(train),
         use_distributed_sampler=False,
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        callbacks=[ProgressBar(point.name)],
+        callbacks=[ProgressBar(title)],
     )
-    trainer.test(built.task, built.data, verbose=False)
+
+
+def _evaluate(point: Point, run: RunDirectory, inputs: SharedInputs) -> None:
+    built = rebuild(point.config, run.artifact, inputs)
+    testing_trainer(point.config.train, point.name).test(built.task, built.data, verbose=False)
     prefix = f"{built.task.final_split}/"
     kept = {name: value for name, value in run.read_metrics().items() if not name.startswith(prefix)}
     write_predictions(built, run, {**kept, **built.task.scores})

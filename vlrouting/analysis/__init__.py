@@ -1,0 +1,1 @@
+"""What routing does in trained points: `vlrouting analyse`."""
