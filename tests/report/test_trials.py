@@ -19,7 +19,9 @@ def test_trials_with_scores_failures_and_what_is_missing(tmp_path: Path) -> None
     for rate, score in ((0.0003, 90.0), (0.001, 91.2), (0.003, float("nan"))):
         trial = make_run(tmp_path / "tuning", f"lr={rate}", settings={"train.lr": rate}, status="complete")
         trial.metrics.write_text(f'{{"{METRIC}": {str(score).replace("nan", "NaN")}}}')
-    make_run(tmp_path / "tuning", "lr=0.01", settings={"train.lr": 0.01}, status="failed", error="not finite")
+    failed = make_run(tmp_path / "tuning", "lr=0.01", settings={"train.lr": 0.01}, status="failed", error="not finite")
+    write_json_atomic(failed.metrics, {METRIC: 99.0})  # of an earlier attempt
+    failed.update_run(diverged=True)
     (variant,) = compare_runs([tmp_path]).variants
     tuning = tuning_of(variant)
     assert tuning is not None and tuning.metric == METRIC and tuning.at_edge == ("train.lr",)
@@ -27,7 +29,7 @@ def test_trials_with_scores_failures_and_what_is_missing(tmp_path: Path) -> None
     assert [trial.score for trial in tuning.trials[:2]] == [90.0, 91.2]
     assert [trial.score for trial in tuning.trials[2:]] == [None] * 3 and tuning.trials[2].status == "unreadable"
     assert [trial.chosen for trial in tuning.trials] == [False, True, False, False, False]
-    assert tuning.trials[3].status == "failed" and tuning.trials[3].reason == "not finite"
+    assert tuning.trials[3].status == "diverged" and tuning.trials[3].reason == "not finite"
     assert tuning.trials[4].status == "not started" and tuning.trials[4].described == "lr=0.03"
     assert tuning.trials[0].described == "train.lr = 0.0003"
 

@@ -35,7 +35,7 @@ CHANGES = {
         ("and score >= RIGHT:", ":", "wrong answers count as right"),
     ],
     "vlrouting/report/html/thumbnails.py": [
-        ("if self.size + needed > self._most:", "if False:", "a file of any size"),
+        ("if self.size + needed > self.most:", "if False:", "a file of any size"),
         ("content = min(", "content = max(", "the largest format"),
         ("if path not in self._numbers}", "}", "an image is embedded again and again"),
     ],

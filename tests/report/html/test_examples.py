@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,16 @@ def test_images_stay_below_the_limit(tmp_path: Path) -> None:
     assert sum(len(image["uri"]) for image in found.data["images"]) <= whole // 2
     assert 10 < len(ids(found)) < 20 and ids(found)[-1] > 20  # not the first ones of the test set
     assert found.shown.startswith(f"{len(ids(found))} of 30 ")
+
+
+def test_long_texts_are_cut_and_many_examples_stay_below_the_limit(tmp_path: Path) -> None:
+    examples = [{"prediction": "never " * 10_000, "image": "none.png"}] * 50
+    make_variant(tmp_path, "routing=none", [[100.0, 0.0] * 25], examples=examples)
+    found = browse(tmp_path, 50, 40_000)
+    assert len(json.dumps(found.data)) < 50_000 and 20 < len(ids(found)) < 40
+    text = found.data["examples"][0]["outputs"][0]["text"]
+    assert text.startswith("never never") and text.endswith("…") and len(text) < 1_100
+    assert found.shown == f"{len(ids(found))} of 50 test examples, evenly spaced over the test set."
 
 
 @pytest.mark.parametrize("kind", ["noise", "flat"])

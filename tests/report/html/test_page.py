@@ -91,7 +91,7 @@ def test_states_alone_where_no_point_is_complete(tmp_path: Path) -> None:
     page, *plots = report_runs([tmp_path / "x"])
     assert not plots
     text = text_of(page)
-    assert "out of memory" in text and "running" in text and "<svg" not in text and "No predictions to show" in text
+    assert "out of memory" in text and "running" in text and "<svg" not in text and "no test examples to show" in text
 
 
 def test_a_damaged_analysis_is_noted(tmp_path: Path) -> None:

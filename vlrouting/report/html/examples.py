@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,9 @@ from vlrouting.config.names import counted
 from vlrouting.report.comparison import Variant
 from vlrouting.report.html.outputs import RIGHT, Key, TestOutputs, read_outputs
 from vlrouting.report.html.thumbnails import Thumbnails
+
+LONGEST = 1_000
+"""Characters of a text that are shown: a model may not know when to stop."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def browser(variants: Sequence[Variant], count: int, most_characters: int) -> Br
     Args:
         variants: of the comparison.
         count: most examples.
-        most_characters: of all images together; where they exceed it, fewer examples are shown.
+        most_characters: of all examples with their images; where they exceed it, fewer examples are shown.
     """
     outputs = read_outputs(variants)
     has_scores = any(of.scores for of in outputs.variants)
@@ -60,6 +64,7 @@ def browser(variants: Sequence[Variant], count: int, most_characters: int) -> Br
         if numbers is None:
             break
         records[key] = _record(outputs, key, numbers, is_judged)
+        thumbnails.most -= len(json.dumps(records[key]))
     in_order = [key for key in outputs.examples if key in records]
     images = [{"name": name, "uri": uri} for name, uri in zip(thumbnails.names, thumbnails.uris, strict=True)]
     named = [{"label": of.label, "seed": of.seed, "seeds": of.seeds} for of in outputs.variants]
@@ -72,7 +77,7 @@ def browser(variants: Sequence[Variant], count: int, most_characters: int) -> Br
         kinds=_kinds(outputs, in_order),
         is_judged=is_judged,
         has_scores=has_scores,
-        shown=_shown(len(outputs.examples), len(in_order), len(disagreements), len(disagreements & records.keys())),
+        shown=_shown(outputs, records.keys(), disagreements),
         seeds=_seeds(outputs),
         notes=tuple(notes),
     )
@@ -102,15 +107,15 @@ def _record(outputs: TestOutputs, key: Key, images: list[int], is_judged: bool) 
     example = outputs.examples[key]
     return {
         "id": str(example.id),
-        "question": example.question,
-        "references": list(map(list, Counter(example.references).most_common())),
+        "question": _cut(example.question),
+        "references": [[_cut(text), times] for text, times in Counter(example.references).most_common()],
         "images": images,
         "kinds": example.kinds,
         "outputs": [
             None
             if key not in of.texts
             else {
-                "text": of.texts[key],
+                "text": _cut(of.texts[key]),
                 "score": round(of.scores[key], 2) if key in of.scores else None,
                 "right": of.scores[key] >= RIGHT if is_judged and key in of.scores else None,
                 "rightSeeds": of.right.get(key, 0) if is_judged and key in of.scores else None,
@@ -118,6 +123,10 @@ def _record(outputs: TestOutputs, key: Key, images: list[int], is_judged: bool) 
             for of in outputs.variants
         ],
     }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
 def _kinds(outputs: TestOutputs, keys: Sequence[Key]) -> dict[str, list[list[str]]]:
@@ -138,10 +147,14 @@ def _seeds(outputs: TestOutputs) -> str:
     return f" The outputs are those of {which}; where other seeds differ in being right, a note says so."
 
 
-def _shown(total: int, shown: int, disagreements: int, shown_disagreements: int) -> str:
-    if shown == total:
-        return f"All {counted(total, 'test example')}; the variants disagree on {disagreements:,}."
+def _shown(outputs: TestOutputs, shown: Set[Key], disagreements: set[Key]) -> str:
+    total = counted(len(outputs.examples), "test example")
+    several = len(outputs.variants) > 1
+    if len(shown) == len(outputs.examples):
+        return f"All {total}; the variants disagree on {len(disagreements):,}." if several else f"All {total}."
+    if not several:
+        return f"{len(shown):,} of {total}, evenly spaced over the test set."
     return (
-        f"{shown:,} of {counted(total, 'test example')}: {shown_disagreements:,} of {disagreements:,} on which the "
-        f"variants disagree, and {shown - shown_disagreements:,} others, evenly spaced over the test set."
+        f"{len(shown):,} of {total}: {len(shown & disagreements):,} of {len(disagreements):,} on which the variants "
+        f"disagree, and {len(shown - disagreements):,} others, evenly spaced over the test set."
     )

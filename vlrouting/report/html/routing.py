@@ -28,6 +28,7 @@ class RoutingAnalysis:
 
     Attributes:
         label: the variant's.
+        seed: of the run.
         examples: how many were analysed.
         layers: name of the layer -> its values of `NUMBERS`; None where a value is not defined.
         means: over the layers.
@@ -36,6 +37,7 @@ class RoutingAnalysis:
     """
 
     label: str
+    seed: int | None
     examples: int
     layers: dict[str, list[float | None]]
     means: list[float | None]
@@ -52,7 +54,7 @@ def routing_analyses(variants: Iterable[Variant]) -> tuple[list[RoutingAnalysis]
             if path is None or not path.exists():
                 continue
             try:
-                found.append(_analysis(variant.label, read_object(path)))
+                found.append(_analysis(variant.label, row.seed, read_object(path)))
                 break
             except (UserError, KeyError, TypeError, AttributeError, ValueError) as error:
                 text = str(error) if isinstance(error, UserError) else f"{path} is damaged."
@@ -60,7 +62,7 @@ def routing_analyses(variants: Iterable[Variant]) -> tuple[list[RoutingAnalysis]
     return found, notes
 
 
-def _analysis(label: str, content: dict[str, Any]) -> RoutingAnalysis:
+def _analysis(label: str, seed: int | None, content: dict[str, Any]) -> RoutingAnalysis:
     measured = [layer for layer in content["layers"] if not layer.get("not_measured")]
     layers = {str(layer["name"]): [_number(layer.get(name)) for name in NUMBERS] for layer in measured}
     columns = [[value for value in column if value is not None] for column in zip(*layers.values(), strict=True)]
@@ -68,7 +70,7 @@ def _analysis(label: str, content: dict[str, Any]) -> RoutingAnalysis:
     changed = {str(how): float(share) for how, share in content.get("answers_changed", {}).items() if share is not None}
     ends = content.get("answers_changed_interval", {})
     intervals = {how: [float(end) for end in ends[how]] for how in changed if ends.get(how)}
-    return RoutingAnalysis(label, int(content["examples"]), layers, means, changed, intervals)
+    return RoutingAnalysis(label, seed, int(content["examples"]), layers, means, changed, intervals)
 
 
 def _number(value: object) -> float | None:

@@ -29,13 +29,14 @@ class Thumbnails:
         uris: `data:image/…` of each image by number; None for an image that cannot be opened here.
         names: its file name.
         size: characters of all data URIs.
+        most: limit on `size`.
     """
 
     def __init__(self, most_characters: int) -> None:
         self.uris: list[str | None] = []
         self.names: list[str] = []
         self.size = 0
-        self._most = most_characters
+        self.most = most_characters
         self._numbers: dict[str, int] = {}
 
     @property
@@ -47,7 +48,7 @@ class Thumbnails:
         """The numbers of an example's images; None, and nothing is added, where they exceed the limit."""
         new = {path: _data_uri(Path(path)) for path in dict.fromkeys(paths) if path not in self._numbers}
         needed = sum(len(uri) for uri in new.values() if uri is not None)
-        if self.size + needed > self._most:
+        if self.size + needed > self.most:
             return None
         self.size += needed
         for path, uri in new.items():
