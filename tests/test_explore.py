@@ -85,7 +85,7 @@ def test_what_show_prints_is_an_experiment(experiments: Path, monkeypatch: pytes
 
 
 def test_the_guide(experiments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys, sweep, references = re.findall(
+    keys, sweep, tuning, references = re.findall(
         r"```yaml\n(.*?)```", (REPOSITORY / "docs" / "experiments.md").read_text(), flags=re.DOTALL
     )
     shutil.copytree(REPOSITORY / "experiments" / "base", experiments / "base", dirs_exist_ok=True)
@@ -94,6 +94,10 @@ def test_the_guide(experiments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(points) == 13 and {"lora,routing=mul,seed=0", "text_only"} <= {point.name for point in points}
     assert points[0].config.train.lr == 1e-3
     assert [point.name for point in load("mine", ["sweep=null"]).points] == ["default"]
+    write(experiments, "study", keys.replace("data: {root: /data/vqav2}", "data.root: /data/vqav2") + tuning)
+    study = load("study")
+    assert (len(study.trials), len(study.points)) == (6 * 3, 6 * 5)
+    assert "text_only,seed=4" in {point.name for point in study.points}
     assert vlrouting("list", cwd=experiments.parent).stdout.startswith("mine  LoRA with and without the image\n")
     monkeypatch.delenv("DATA", raising=False)
     write(experiments, "mine", "extends: [base/short]\n" + references)
@@ -144,7 +148,7 @@ def test_documentation_is_that_of_the_class_itself() -> None:
 
 def test_completion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    assert [name for name, _ in completion.experiments("demo_c")] == ["demo_caption", "demo_caption_seeds"]
+    assert [name for name, _ in completion.experiments("demo_c")] == ["demo_caption", "demo_caption_study"]
     assert completion.settings("bottleneck.ro") == ["bottleneck.routing="]
     assert completion.settings("bottleneck.routing=gr") == ["bottleneck.routing=gram", "bottleneck.routing=gram_relu"]
     assert completion.settings("vision.cache=") == ["vision.cache=true", "vision.cache=false"]
@@ -164,7 +168,7 @@ def test_the_shell_asks_for_it() -> None:
         "COMP_CWORD": "2",
     }
     done = CliRunner().invoke(app, [], env=asked, prog_name="vlrouting")
-    assert done.stdout.split() == ["demo_vqa"]
+    assert done.stdout.split() == ["demo_vqa", "demo_vqa_study"]
 
 
 def test_version() -> None:

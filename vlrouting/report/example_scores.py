@@ -63,7 +63,7 @@ def read_example_scores(row: Row, metrics: Iterable[str]) -> ExampleScores:
 
 def _records(path: Path, remedy: str) -> list[dict[str, Any]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # a text may have other line breaks
         records = [json.loads(line) for line in lines if line.strip()]
         if all(isinstance(record, dict) and "id" in record for record in records) and records:
             return sorted(records, key=lambda record: str(record["id"]))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from vlrouting.config.experiment import SINGLE
 from vlrouting.experiment.errors import UserError
 from vlrouting.experiment.json_file import read_object
 from vlrouting.report.comparison import Variant
@@ -64,13 +65,21 @@ def routing_analyses(variants: Iterable[Variant]) -> tuple[list[RoutingAnalysis]
 
 def _analysis(label: str, seed: int | None, content: dict[str, Any]) -> RoutingAnalysis:
     measured = [layer for layer in content["layers"] if not layer.get("not_measured")]
-    layers = {str(layer["name"]): [_number(layer.get(name)) for name in NUMBERS] for layer in measured}
-    columns = [[value for value in column if value is not None] for column in zip(*layers.values(), strict=True)]
-    means = [statistics.fmean(column) if column else None for column in columns]
+    layers = {_layer_name(layer): [_number(layer.get(name)) for name in NUMBERS] for layer in measured}
+    columns = [[row[number] for row in layers.values()] for number in range(len(NUMBERS))]
+    known = [[value for value in column if value is not None] for column in columns]
+    means = [statistics.fmean(column) if column else None for column in known]
     changed = {str(how): float(share) for how, share in content.get("answers_changed", {}).items() if share is not None}
     ends = content.get("answers_changed_interval", {})
     intervals = {how: [float(end) for end in ends[how]] for how in changed if ends.get(how)}
     return RoutingAnalysis(label, seed, int(content["examples"]), layers, means, changed, intervals)
+
+
+def _layer_name(layer: dict[str, Any]) -> str:
+    """The module, and what else tells bottlenecks on the same one apart."""
+    tower = "vision: " if layer.get("tower") == "vision" else ""
+    bottleneck = layer.get("bottleneck", SINGLE)
+    return f"{tower}{layer['name']}" + (f" ({bottleneck})" if bottleneck != SINGLE else "")
 
 
 def _number(value: object) -> float | None:
