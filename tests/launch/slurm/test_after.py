@@ -240,6 +240,14 @@ def test_preemptions_that_lead_nowhere_end() -> None:
     assert decide(moving, 3).requeue
 
 
+def test_a_run_that_diverged_would_diverge_again() -> None:
+    failed = replace(
+        FACTS, status=1, attempts=[Attempt("", "n1", JOB, 0, "failed", 3, "the loss is nan")], stored="failed"
+    )
+    assert decide(failed, 3).requeue
+    assert decide(replace(failed, diverged=True), 3) == Decision("failed", "the loss is nan")
+
+
 def test_as_the_script_calls_it_without_torch(run: RunDirectory, fake: FakeScheduler) -> None:
     attempt(run, "preempted")
     environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(REPOSITORY)}
