@@ -40,7 +40,7 @@ CHANGES = {
     ],
     "vlrouting/report/verdict.py": [
         ("if LEARNING_RATE not in variant.tuned]", "if False]", "an untuned rate is a verdict"),
-        ("if same and other.control in NO_INFORMATION:", "if False:", "effects that survive shuffling"),
+        ("            if routed is None:", "            if True:", "effects that survive shuffling"),
     ],
     "vlrouting/report/power.py": [
         ("seed, texts = 2 * assumed.seed_std**2,", "seed, texts = assumed.seed_std**2,", "the variance of one variant"),
