@@ -181,11 +181,7 @@ CHANGES = {
     "vlrouting/doctor/disk.py": [
         ("OF_CHECKPOINT = 4 * 3", "OF_CHECKPOINT = 4", "checkpoints without the optimizer"),
         ("elif free - need < SPARE:", "elif False:", "no warning before the disk is full"),
-        (
-            "for point in [*sweep.tuning.open_points(), *sweep.open_points()]:",
-            "for point in [*sweep.tuning.points, *sweep.points]:",
-            "complete points are counted",
-        ),
+        ("*sweep.open_points()]:", "*sweep.points]:", "complete points are counted"),
     ],
     "vlrouting/doctor/data.py": [
         ('elif tail[-1:] not in ("}", "]"):', "elif False:", "a truncated file passes"),

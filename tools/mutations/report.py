@@ -40,7 +40,7 @@ CHANGES = {
     ],
     "vlrouting/report/verdict.py": [
         ("if LEARNING_RATE not in variant.tuned]", "if False]", "an untuned rate is a verdict"),
-        ("for control in NO_INFORMATION:", "for control in ():", "effects that survive shuffling"),
+        ("            if routed is None:", "            if True:", "effects that survive shuffling"),
     ],
     "vlrouting/report/power.py": [
         ("seed, texts = 2 * assumed.seed_std**2,", "seed, texts = assumed.seed_std**2,", "the variance of one variant"),
