@@ -94,11 +94,11 @@ def test_the_guide(experiments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(points) == 13 and {"lora,routing=mul,seed=0", "text_only"} <= {point.name for point in points}
     assert points[0].config.train.lr == 1e-3
     assert [point.name for point in load("mine", ["sweep=null"]).points] == ["default"]
+    assert vlrouting("list", cwd=experiments.parent).stdout.startswith("mine  LoRA with and without the image\n")
     write(experiments, "study", keys.replace("data: {root: /data/vqav2}", "data.root: /data/vqav2") + tuning)
     study = load("study")
     assert (len(study.trials), len(study.points)) == (6 * 3, 6 * 5)
     assert "text_only,seed=4" in {point.name for point in study.points}
-    assert vlrouting("list", cwd=experiments.parent).stdout.startswith("mine  LoRA with and without the image\n")
     monkeypatch.delenv("DATA", raising=False)
     write(experiments, "mine", "extends: [base/short]\n" + references)
     config = load("mine").points[0].config
