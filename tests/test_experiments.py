@@ -60,7 +60,8 @@ def small(name: str, world: Path, backbones: dict[str, Path]) -> Experiment:
     splits = SPLITS[config.data.name]
     overrides = [
         *SMALL,
-        "generate.max_new_tokens=4" if config.generates else "data.min_answer_count=1",
+        # Without Java there is no CIDEr to choose by; the tuning itself is run by the study of question answering.
+        *(("generate.max_new_tokens=4", "sweep.tune=null") if config.generates else ("data.min_answer_count=1",)),
         f"data.root={world}",
         f"data.validation={'val' if config.data.validation else 'null'}",
         f"data.test={config.data.test if config.data.test in splits else 'test'}",

@@ -177,6 +177,7 @@ def test_the_schema_follows_every_field() -> None:
         "train",
         "generate",
         "evaluate",
+        "compare",
         "tuned",
     ]
     assert hint_of("data.splits.any.questions") == LocalPath

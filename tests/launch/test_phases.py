@@ -17,6 +17,7 @@ from vlrouting.experiment.attempts import Attempts
 from vlrouting.launch import phases
 from vlrouting.launch.in_process import train
 from vlrouting.launch.local import run_locally
+from vlrouting.metrics.caption_score import CaptionScore
 from vlrouting.training.point import PointRun
 
 POINTS = ("routing=none,seed=0", "routing=none,seed=1", "routing=mul,seed=0", "routing=mul,seed=1")
@@ -191,3 +192,10 @@ def test_the_command_line(tmp_path: Path) -> None:
         "tuning/.old/lr=1e-06",
         "tuning/.old/lr=1e-07",
     ]
+
+
+def test_trials_that_cannot_be_compared_do_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    experiment = load("demo_caption_study", experiments_dir=Path(__file__).parents[2] / "experiments")
+    monkeypatch.setattr(CaptionScore, "missing", lambda config: {"CIDEr": "install Java"})
+    with pytest.raises(UserError, match="CIDEr is not computed here: install Java"):
+        phases.in_phases(experiment, experiment.points, tmp_path, lambda *_: pytest.fail("a trial started"))

@@ -126,7 +126,7 @@ MODEL = (
     Option("seed", "seed=4"),
     Option("model.visual_input", "model.visual_input=noise", stored=False),
     Option("model.visual_input", "model.visual_input=ones"),
-    Option("model.visual_input", "model.visual_input=shuffled"),
+    Option("model.visual_input", "model.visual_input=shuffled", stored=False),
     Option("model.visual_input", "model.visual_input=none", beside=_PLAIN),
     Option("model.unfreeze", "model.unfreeze=[]"),
     Option("model.unfreeze", "model.unfreeze=[biases]"),

@@ -60,9 +60,11 @@ def load_trained_tensors(module: nn.Module, tensors: Mapping[str, Tensor], sourc
     problems = _listed("missing", wanted.keys() - tensors.keys()) + _listed(
         "unexpected", tensors.keys() - wanted.keys()
     )
-    for name in wanted.keys() & tensors.keys():
-        if wanted[name].shape != tensors[name].shape:
-            problems.append(f"{name} is {tuple(tensors[name].shape)}, the model has {tuple(wanted[name].shape)}")
+    shapes = [(name, tuple(tensors[name].shape), tuple(wanted[name].shape)) for name in wanted.keys() & tensors.keys()]
+    differing = sorted(shape for shape in shapes if shape[1] != shape[2])
+    problems += [f"{name} is {stored}, the model has {own}" for name, stored, own in differing[:3]]
+    if len(differing) > 3:
+        problems.append(f"{len(differing) - 3} more shapes differ")
     if problems:
         raise ArtifactError(f"{source} does not fit this model: {'; '.join(problems)}")
     for name, tensor in wanted.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from vlrouting.config.limits import Range
 from vlrouting.config.problem import Problem
 
 
@@ -19,7 +21,7 @@ class TunedConfig:
     """The best trial. null: the choice is made when all trials have ended."""
     metric: str | None = None
     """Key in the trials' metrics.json."""
-    score: float | None = None
+    score: Annotated[float, Range(least=-1e12, most=1e12)] | None = None
     """The best trial's value of it."""
     edges: list[str] = field(default_factory=list)
     """Keys whose chosen value is the least or the greatest of its grid: a wider grid may have a better one."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vlrouting.config import DATASETS, METRICS
 from vlrouting.config.fit import spelled
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_yaml, write_text_atomic
 from vlrouting.experiment.choice import with_choices
@@ -46,10 +47,23 @@ def in_phases(experiment: Experiment, points: Sequence[Point], runs: Path, run: 
         Point name -> reason, of those that failed, or that cannot start because of a trial.
     """
     if trials := trials_of(experiment, points):
+        _require_scores(trials)
         run(experiment.tuning, trials, runs)
     decided = decide(experiment, points, runs)
     failed = run(decided.experiment, decided.ready, runs) if decided.ready else {}
     return decided.waiting | failed
+
+
+def _require_scores(trials: Sequence[Point]) -> None:
+    """
+    Raises:
+        UserError: this machine cannot compute what the trials are compared by.
+    """
+    for trial in trials:
+        metric = METRICS.load(DATASETS.facts(trial.config.data.name).metric)
+        reason = metric.missing(trial.config.evaluate).get(metric.main)
+        if reason is not None:
+            raise UserError(f"sweep.tune: nothing can be chosen, because {metric.main} is not computed here: {reason}")
 
 
 def trials_of(experiment: Experiment, points: Sequence[Point]) -> list[Point]:
