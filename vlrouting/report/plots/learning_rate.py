@@ -95,10 +95,12 @@ def _draw(axes: Axes, trials: list[tuple[float, Trial]], *, bottom: float, at_ed
 
 
 def _scale(axes: list[Axes], values: list[float], limits: tuple[float, float]) -> None:
-    """Axes are shared: what is set on the first holds for all."""
+    """Axes are shared: what is set on the first holds for all, but for the labels' rotation."""
     if values[0] > 0 and values[-1] >= 5 * values[0]:
         axes[0].set_xscale("log")
-    axes[0].set_xticks(values, [f"{value:g}" for value in values], rotation=30 if len(values) > 3 else 0)
+    axes[0].set_xticks(values, [f"{value:g}" for value in values])
+    for each in axes if len(values) > 3 else ():
+        each.tick_params(axis="x", labelrotation=40)
     axes[0].set_xticks([], minor=True)
     axes[0].set_ylim(*limits)
     axes[0].margins(x=0.12)
