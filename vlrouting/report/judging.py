@@ -87,7 +87,7 @@ class Judge:
                 {row.provenance[field] for row in group.runs if field in row.provenance} for group in (one, other)
             ]
             if all(values) and values[0] != values[1]:
-                return f"another {PROVENANCE[field]} (--mixed {field} compares them)"
+                return f"the {PROVENANCE[field]} differs (--mixed {field} compares them)"
         sets = [self._tests.examples(group.runs) for group in (one, other)]
         if all(sets) and self._tests.examples((*one.runs, *other.runs)) is None:
             return "other test examples"
