@@ -354,7 +354,8 @@ def test_a_failing_meteor_is_listed_and_its_process_terminated(
 
 @pytest.fixture
 def interrupt_after_the_start(tmp_path: Path) -> Iterator[None]:
-    """Send Ctrl-C to this process after METEOR has started."""
+    """Send Ctrl-C to this process after METEOR has started. A test run in the background ignores it, as it comes."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def press() -> None:
         late = time.monotonic() + 120
@@ -367,6 +368,7 @@ def interrupt_after_the_start(tmp_path: Path) -> Iterator[None]:
     thread.start()
     yield
     thread.join()
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interrupt_after_the_start")

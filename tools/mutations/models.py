@@ -205,7 +205,7 @@ CHANGES = {
             '    if bad := "":\n        raise ArtifactError',
             "an artifact of NaN is loaded",
         ),
-        ("if wanted[name].shape != tensors[name].shape:", "if False:", "a tensor of another shape is found too late"),
+        ("if shape[1] != shape[2])", "if False)", "a tensor of another shape is found too late"),
         ('if getattr(child, "measured", False):', "if False:", "the artifact lacks the statistics of the images"),
         (
             "if isinstance(version, bool) or version not in (1, SCHEMA_VERSION):",
