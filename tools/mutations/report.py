@@ -24,7 +24,7 @@ CHANGES = {
         ("key not in keys and key not in row.tuned}", "key not in keys}", "a tuned rate makes a baseline farther"),
         ("return attaches and not is_routed(row) and", "return not is_routed(row) and", "a frozen model is a baseline"),
     ],
-    "vlrouting/report/judging.py": [
+    "vlrouting/report/paired.py": [
         ("if all(values) and values[0] != values[1]:", "if False:", "runs of different code are compared"),
         ("adjusted = holm([", "adjusted = list([", "p-values are not adjusted"),
         ("verdict = BETTER if difference.mean > 0 else WORSE", "verdict = BETTER", "worse is better"),

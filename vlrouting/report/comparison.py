@@ -16,7 +16,7 @@ from vlrouting.config.names import counted, did_you_mean, listed
 from vlrouting.experiment.errors import UserError
 from vlrouting.report.baseline import Baselines, choose_baselines, named_baselines
 from vlrouting.report.example_scores import ExampleScores, TestSets, read_example_scores
-from vlrouting.report.judging import Judge
+from vlrouting.report.paired import PairedVariants
 from vlrouting.report.rows import Row, collect, metric_keys, require_runs, titled_keys
 from vlrouting.report.variants import PointGroup, grouped, shown
 from vlrouting.report.verdict import control_flags, missing_for_a_verdict, summary
@@ -164,9 +164,9 @@ def compare_runs(
     variants = [_described(group, titles, tests, several) for group in groups]
     named = _configured(rows, configured or {}) if baseline is None else {}
     baselines = _baselines(groups, baseline, named)
-    judge = Judge(groups, tests, metric, mixed)
-    variants = judge.compared(variants, baselines.of)
-    shared = tests.examples(judge.reference.runs) if judge.reference else None
+    paired = PairedVariants(groups, tests, metric, mixed)
+    variants = paired.compared(variants, baselines.of)
+    shared = tests.examples(paired.reference.runs) if paired.reference else None
     found = Comparison(
         experiments=tuple(folder.name for folder in folders),
         variants=tuple(variants),
@@ -178,7 +178,7 @@ def compare_runs(
     )
     flags = [flag for variant in variants for flag in variant.flags]
     places = {variant.label: place for place, variant in enumerate(variants)}
-    surviving = control_flags(found, lambda one, other: judge.difference(places[one.label], places[other.label]))
+    surviving = control_flags(found, lambda one, other: paired.difference(places[one.label], places[other.label]))
     flags += [*unscored, *surviving, *_not_computed(variants)]
     found = replace(found, missing=missing_for_a_verdict(found, baselines.missing), flags=tuple(dict.fromkeys(flags)))
     return replace(found, summary=summary(found))

@@ -16,7 +16,7 @@ from vlrouting.config.names import counted
 from vlrouting.experiment.errors import UserError
 from vlrouting.report.comparison import Comparison, compare_runs
 from vlrouting.report.console import standard_output
-from vlrouting.report.judging import SIGNIFICANCE
+from vlrouting.report.paired import SIGNIFICANCE
 from vlrouting.report.rows import collect
 from vlrouting.statistics import POWER, Difference, Variances, power
 

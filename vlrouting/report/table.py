@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vlrouting.config.fit import spelled
 from vlrouting.config.names import counted
 from vlrouting.report.comparison import Comparison, Variant
-from vlrouting.report.judging import NO_DIFFERENCE
+from vlrouting.report.paired import NO_DIFFERENCE
 from vlrouting.statistics import Interval
 
 VARIANT, PARAMETERS, TIME = "variant", "trainable parameters", "training time"

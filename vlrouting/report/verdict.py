@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vlrouting.config.fit import spelled
 from vlrouting.config.names import listed
 from vlrouting.report.baseline import is_routed, reads_image, settings_beside
-from vlrouting.report.judging import BETTER, NO_DIFFERENCE, SIGNIFICANCE, WORSE, has_seeds
+from vlrouting.report.paired import BETTER, NO_DIFFERENCE, SIGNIFICANCE, WORSE, has_seeds
 
 if TYPE_CHECKING:
     from vlrouting.report.comparison import Comparison, Variant

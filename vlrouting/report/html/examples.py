@@ -26,7 +26,7 @@ class Browser:
         data: JSON for the script: `variants`, `images`, `examples`.
         choices: value and text of each variant, for a filter.
         kinds: field -> value and text of each of its values, for a filter each.
-        is_judged: whether answers are right or wrong.
+        knows_right: whether answers are right or wrong.
         has_scores: whether outputs have scores.
         shown: how many test examples of how many the page has, and how they were chosen.
         seeds: whose outputs the page has, where variants have several seeds.
@@ -36,7 +36,7 @@ class Browser:
     data: dict[str, Any]
     choices: list[list[str]]
     kinds: dict[str, list[list[str]]]
-    is_judged: bool
+    knows_right: bool
     has_scores: bool
     shown: str
     seeds: str
@@ -55,15 +55,15 @@ def browser(variants: Sequence[Variant], count: int, most_characters: int) -> Br
     """
     outputs = read_outputs(variants)
     has_scores = any(of.scores for of in outputs.variants)
-    is_judged = has_scores and any(example.question for example in outputs.examples.values())
-    disagreements = {key for key in outputs.examples if _disagree(outputs, key, is_judged)}
+    knows_right = has_scores and any(example.question for example in outputs.examples.values())
+    disagreements = {key for key in outputs.examples if _disagree(outputs, key, knows_right)}
     thumbnails = Thumbnails(most_characters)
     records: dict[Key, dict[str, Any]] = {}
     for key in _chosen(list(outputs.examples), disagreements, count):
         numbers = thumbnails.add(outputs.examples[key].images)
         if numbers is None:
             break
-        records[key] = _record(outputs, key, numbers, is_judged)
+        records[key] = _record(outputs, key, numbers, knows_right)
         thumbnails.most -= len(json.dumps(records[key]))
     in_order = [key for key in outputs.examples if key in records]
     images = [{"name": name, "uri": uri} for name, uri in zip(thumbnails.names, thumbnails.uris, strict=True)]
@@ -75,7 +75,7 @@ def browser(variants: Sequence[Variant], count: int, most_characters: int) -> Br
         data={"variants": named, "images": images, "examples": [records[key] for key in in_order]},
         choices=[[str(place), of.label] for place, of in enumerate(outputs.variants)],
         kinds=_kinds(outputs, in_order),
-        is_judged=is_judged,
+        knows_right=knows_right,
         has_scores=has_scores,
         shown=_shown(outputs, records.keys(), disagreements),
         seeds=_seeds(outputs),
@@ -83,9 +83,9 @@ def browser(variants: Sequence[Variant], count: int, most_characters: int) -> Br
     )
 
 
-def _disagree(outputs: TestOutputs, key: Key, is_judged: bool) -> bool:
+def _disagree(outputs: TestOutputs, key: Key, knows_right: bool) -> bool:
     """Whether some variants are right and others wrong; without right and wrong, whether the outputs differ."""
-    if is_judged:
+    if knows_right:
         return len({of.scores[key] >= RIGHT for of in outputs.variants if key in of.scores}) > 1
     return len({" ".join(of.texts[key].casefold().split()) for of in outputs.variants if key in of.texts}) > 1
 
@@ -103,7 +103,7 @@ def _evenly_spaced(keys: Sequence[Key], count: int) -> list[Key]:
     return [keys[index * len(keys) // number] for index in range(number)]
 
 
-def _record(outputs: TestOutputs, key: Key, images: list[int], is_judged: bool) -> dict[str, Any]:
+def _record(outputs: TestOutputs, key: Key, images: list[int], knows_right: bool) -> dict[str, Any]:
     example = outputs.examples[key]
     return {
         "id": str(example.id),
@@ -117,8 +117,8 @@ def _record(outputs: TestOutputs, key: Key, images: list[int], is_judged: bool) 
             else {
                 "text": _cut(of.texts[key]),
                 "score": round(of.scores[key], 2) if key in of.scores else None,
-                "right": of.scores[key] >= RIGHT if is_judged and key in of.scores else None,
-                "rightSeeds": of.right.get(key, 0) if is_judged and key in of.scores else None,
+                "right": of.scores[key] >= RIGHT if knows_right and key in of.scores else None,
+                "rightSeeds": of.right.get(key, 0) if knows_right and key in of.scores else None,
             }
             for of in outputs.variants
         ],

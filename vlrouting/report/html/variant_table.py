@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vlrouting.config.fit import spelled
 from vlrouting.report.comparison import Comparison, Variant
-from vlrouting.report.judging import BETTER, WORSE
+from vlrouting.report.paired import BETTER, WORSE
 from vlrouting.report.table import PARAMETERS, TIME, duration, memory
 from vlrouting.statistics import Interval
 

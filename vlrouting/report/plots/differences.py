@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from vlrouting.report.comparison import Comparison, Variant
-from vlrouting.report.judging import BETTER, WORSE
+from vlrouting.report.paired import BETTER, WORSE
 from vlrouting.report.plots.plot import Plot, padded, with_scores
 from vlrouting.report.plots.style import BLUE, INK, MUTED, ORANGE, height_of_rows, new_figure, row_labels
 from vlrouting.statistics import Difference

@@ -18,7 +18,7 @@ SIGNIFICANCE = 0.05
 BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no difference shown"
 
 
-class Judge:
+class PairedVariants:
     """Compares the variants of a table with their baselines and with the best one.
 
     Attributes:
