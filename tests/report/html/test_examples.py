@@ -58,7 +58,7 @@ def test_outputs_side_by_side_with_the_seeds_that_are_right(tmp_path: Path) -> N
     mul, none = found.data["examples"][1]["outputs"]
     assert (mul["right"], mul["rightSeeds"], mul["score"]) == (True, 3, 100.0)
     assert (none["text"], none["right"], none["rightSeeds"]) == ("green", False, 1)
-    assert found.data["variants"][0]["seeds"] == 3 and found.is_judged
+    assert found.data["variants"][0]["seeds"] == 3 and found.knows_right
     assert found.kinds == {} or "answer_type" in found.kinds
 
 
@@ -93,7 +93,7 @@ def test_missing_and_damaged_predictions_are_noted(tmp_path: Path) -> None:
 
 def test_captions_are_neither_right_nor_wrong(tmp_path: Path) -> None:
     found = browse(write_caption_study(tmp_path), 100)
-    assert not found.is_judged and found.has_scores
+    assert not found.knows_right and found.has_scores
     assert {output["right"] for example in found.data["examples"] for output in example["outputs"]} == {None}
     assert found.shown == "All 20 test examples; the variants disagree on 6."
     assert found.data["examples"][1]["references"] == [["a green square", 1], ["there is a square and it is green", 1]]
