@@ -74,7 +74,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         [SCRIPT, "start", "2"], env={**os.environ, **settings}, capture_output=True, text=True, timeout=600
     )
     if "apt-get failed" in started.stderr:
-        pytest.skip(f"SLURM's packages are not to be had: {started.stderr[-500:]}")
+        pytest.skip(f"SLURM's packages cannot be installed: {started.stderr[-500:]}")
     assert started.returncode == 0, started.stderr
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SLURM_")},
