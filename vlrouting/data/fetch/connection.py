@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
@@ -22,7 +23,8 @@ TRIES = 6
 """In a row without a byte."""
 BACKOFF = 1.0
 """Seconds; doubled from the third try on."""
-CHUNK = 1 << 16
+CHUNK, _SHORT = 1 << 18, 256
+"""Bytes of a read, and of the first, which shows whether it is a web page."""
 _TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 _CUT = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _CODING = "Transfer-Encoding"
@@ -123,7 +125,7 @@ class Transfer:
                     reason = _reason(error)
                     tries = _tries() if self.part.size > before else tries
                     try:
-                        tries = tries.increment(error=error)
+                        tries = tries.increment(error=_Interrupted(reason))
                     except MaxRetryError:
                         said = f"{reason}, {TRIES} times in a row"
                         raise Refused(said, later=True, unreachable=_never_connected(error)) from error
@@ -161,13 +163,19 @@ class Transfer:
     def _write(self, response: requests.Response) -> None:
         path = self.part.path
         with named_errors(path), path.open("ab") as file:
-            for chunk in response.iter_content(CHUNK):
-                if file.tell() == 0 and _PAGE.match(chunk):
-                    raise Refused("answers with a web page, not with the file")
-                file.write(chunk)
-                self.advance(len(chunk))
+            if not file.tell():
+                self._write_chunk(file, response.raw.read(_SHORT, decode_content=False))
+            # What has arrived, however little: the bytes before a cut are not lost.
+            while chunk := response.raw.read1(CHUNK, decode_content=False):
+                self._write_chunk(file, chunk)
             file.flush()
             os.fsync(file.fileno())
+
+    def _write_chunk(self, file: BinaryIO, chunk: bytes) -> None:
+        if file.tell() == 0 and _PAGE.match(chunk):
+            raise Refused("answers with a web page, not with the file")
+        file.write(chunk)
+        self.advance(len(chunk))
 
     def _is_rest(self, response: requests.Response, old: Version | None, new: Version) -> bool:
         """Whether a server sends what has not arrived; else it sends the whole, of perhaps another version."""

@@ -22,6 +22,8 @@ from vlrouting.data.fetch.unpack import DamagedArchive, check_archive, is_consum
 from vlrouting.experiment.atomic import named_errors, write_json_atomic
 from vlrouting.progress_bar import bytes_bar, say
 
+_RECORD = "record.json"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -47,9 +49,12 @@ def fetch(request: Request) -> Outcome:
     """
     items = plan(request)
     fetched: list[str] = []
-    if any(map(_can_be_fetched, items)):
+    if any(_can_be_fetched(item) or _is_left_over(request, item) for item in items):
         with _alone(request.root):
             items = plan(request)
+            for item in items:
+                if _is_left_over(request, item):
+                    _finish(request, item)
             todo = [item for item in items if _can_be_fetched(item)]
             require_room(request.root, sum(_need(request, item) for item in todo), request.manifest.name)
             fetched = _fetch_all(request, todo)
@@ -58,6 +63,11 @@ def fetch(request: Request) -> Outcome:
 
 def _can_be_fetched(item: Item) -> bool:
     return bool(item.missing) and not item.must_be_asked_for
+
+
+def _is_left_over(request: Request, item: Item) -> bool:
+    """Whether a process was killed after its last file was moved in."""
+    return not item.missing and work_folder(request.root, item.source).exists()
 
 
 @contextmanager
@@ -121,13 +131,9 @@ def _fetch_one(request: Request, item: Item, unreachable: set[str]) -> None:
             raise
         say(f"{item.source.file}: what an earlier run left of it is of no use; fetching it again")
         return _fetch_one(request, item, unreachable)
+    write_json_atomic(folder / _RECORD, {**asdict(received), "provides": item.missing, "files": files})
     _publish(folder / "contents", request.root, item.missing)
-    record = {**asdict(received), "provides": item.missing, "files": files}
-    write_json_atomic(request.root / WORK / "records" / f"{item.source.file}.json", record)
-    if keep and item.local is None:
-        (request.root / ARCHIVES).mkdir(exist_ok=True)
-        os.replace(path, request.root / ARCHIVES / path.name)
-    shutil.rmtree(folder)
+    _finish(request, item)
     say(f"{request.root}: {listed(item.missing)} ({counted(files, 'file')}) from {received.origin}")
     return None
 
@@ -157,6 +163,19 @@ def _put_into(contents: Path, item: Item, path: Path, *, keep: bool) -> int:
         return unpack(path, item.missing, contents, advance, keep=keep)
 
 
+def _finish(request: Request, item: Item) -> None:
+    """Put away what is left of a source whose files are all in place."""
+    folder, records = work_folder(request.root, item.source), request.root / WORK / "records"
+    if (folder / _RECORD).exists():
+        records.mkdir(exist_ok=True)
+        os.replace(folder / _RECORD, records / f"{item.source.file}.json")
+    path = folder / item.source.file
+    if request.keep_archives and path.exists() and not is_consumed(path):
+        (request.root / ARCHIVES).mkdir(exist_ok=True)
+        os.replace(path, request.root / ARCHIVES / path.name)
+    shutil.rmtree(folder)
+
+
 def _publish(contents: Path, root: Path, paths: tuple[str, ...]) -> None:
     """Move complete files and folders to where readers look for them."""
     # Else a power cut may leave names without contents. One call is faster than one for each of 100,000 files.
@@ -164,4 +183,8 @@ def _publish(contents: Path, root: Path, paths: tuple[str, ...]) -> None:
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         os.replace(contents / path, root / path)
-    os.sync()
+        folder = os.open((root / path).parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -9,7 +9,7 @@ from rich.filesize import decimal
 from vlrouting.data.example import DataError
 from vlrouting.experiment.disk import free_bytes, mount_point
 
-SPARE = 64 * 2**20
+SPARE = 16 * 2**20
 """Bytes that are left on the disk, for folders and the records."""
 
 
