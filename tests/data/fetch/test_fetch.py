@@ -79,6 +79,28 @@ def test_what_is_there_is_left(manifest: Path, server: LocalServer, tmp_path: Pa
     ]
 
 
+def test_what_is_in_the_way_is_named(manifest: Path, server: LocalServer, tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    root.mkdir()
+    for path, target, said in (
+        ("train2014", tmp_path / "nowhere", "which is nothing"),
+        ("train2014", elsewhere, "which is an empty folder"),
+        ("annotations", elsewhere, f"is a link out of {root}"),
+    ):
+        (root / path).symlink_to(target)
+        done = fetch(manifest)
+        assert done.returncode == 2 and f"{root / path} is a link" in done.stderr and said in done.stderr
+        (root / path).unlink()
+    (root / "annotations").write_text("")
+    done = fetch(manifest)
+    assert done.returncode == 2 and "is a file, and is to be a folder" in done.stderr
+    (root / "annotations").unlink()
+    assert not server.requests and not any(elsewhere.iterdir())
+    (root / "train2014").mkdir()  # empty, so nobody's data
+    assert fetch(manifest).returncode == 0 and files_below(root) == {**PICTURES, **CAPTIONS}
+
+
 def test_archives_are_kept_if_asked_and_used_again(manifest: Path, server: LocalServer, tmp_path: Path) -> None:
     assert fetch(manifest, "--keep-archives").returncode == 0
     kept = tmp_path / "root" / "archives"
@@ -125,6 +147,7 @@ def test_wrong_names_get_a_suggestion(manifest: Path) -> None:
         ("--file", "list.json"): "Did you mean 'lists.json'?",
         ("--only", "pictures"): "annotations, images",
         ("--from", "nowhere"): "nowhere: no such folder",
+        ("--from", str(manifest.parent)): "has none of annotations.zip, train2014.zip",
     }.items():
         done = fetch(manifest, *options)
         assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import socket
@@ -58,7 +59,7 @@ def test_a_server_that_always_cuts_is_given_up_and_resumed_later(manifest: Path,
     server.cuts[ARCHIVE] = [70_000, *[0] * 20]
     done = fetch(manifest)
     assert done.returncode == ExitStatus.PREEMPTED and "cut" in done.stderr and "resumes" in done.stderr
-    assert is_absent(manifest) and len(server.requests) <= 8
+    assert is_absent(manifest) and len(server.requests) <= 14
     server.cuts.clear()
     server.requests.clear()
     assert fetch(manifest).returncode == 0 and is_complete(manifest)
@@ -90,6 +91,15 @@ def test_a_wrong_part_is_dropped(manifest: Path, server: LocalServer) -> None:
     server.cuts[ARCHIVE] = [30_000]
     assert fetch(manifest).returncode == 0 and is_complete(manifest)
     assert [bool(ranged) for ranged in server.ranges_of(ARCHIVE)] == [False, True, False]
+
+
+def test_an_md5_counts_too(server: LocalServer, tmp_path: Path) -> None:
+    server.files[ARCHIVE] = IMAGES
+    wrong = of(server, tmp_path, None, md5=hashlib.md5(b"other").hexdigest())
+    done = fetch(wrong)
+    assert done.returncode == 2 and "has the md5" in done.stderr and is_absent(wrong)
+    right = of(server, tmp_path, None, md5=hashlib.md5(IMAGES).hexdigest())
+    assert fetch(right).returncode == 0 and is_complete(right)
 
 
 @pytest.mark.parametrize("where", ["start", "middle"])
@@ -141,6 +151,28 @@ def test_a_mirror_is_asked_when_the_first_server_does_not_give_it(server: LocalS
     assert [path for path, _ in server.requests] == [ARCHIVE, "captive/images.zip", "mirror/images.zip"]
     record = json.loads((tmp_path / "root" / ".fetch" / "records" / f"{ARCHIVE}.json").read_text())
     assert record["origin"] == mirrors[1]
+
+
+def test_a_mirror_of_other_bytes_does_not_undo_what_has_arrived(server: LocalServer, tmp_path: Path) -> None:
+    server.files |= {ARCHIVE: IMAGES, "mirror.zip": OTHER_IMAGES}
+    server.cuts[ARCHIVE] = [70_000, *[0] * 20]
+    manifest = of(server, tmp_path, None, mirrors=[f"{server.url}/mirror.zip"])
+    done = fetch(manifest)
+    assert done.returncode == ExitStatus.PREEMPTED and "cannot continue" in done.stderr and is_absent(manifest)
+    server.cuts.clear()
+    server.requests.clear()
+    assert fetch(manifest).returncode == 0 and is_complete(manifest)
+    assert [path for path, ranged in server.requests if ranged] == [ARCHIVE]
+
+
+def test_a_mirror_takes_over_from_a_server_that_is_gone(server: LocalServer, tmp_path: Path) -> None:
+    server.files |= {ARCHIVE: OTHER_IMAGES, "mirror.zip": IMAGES}
+    server.cuts[ARCHIVE] = [70_000, *[0] * 20]
+    manifest = of(server, tmp_path, None, mirrors=[f"{server.url}/mirror.zip"])
+    assert fetch(manifest).returncode == ExitStatus.PREEMPTED
+    del server.files[ARCHIVE]
+    server.cuts.clear()
+    assert fetch(manifest).returncode == 0 and is_complete(manifest)
 
 
 def test_the_users_mirror_is_asked_first(manifest: Path, server: LocalServer) -> None:

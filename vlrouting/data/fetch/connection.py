@@ -19,10 +19,10 @@ from vlrouting.progress_bar import say
 
 TIMEOUT = (15.0, 60.0)
 """Seconds to connect, and without a byte."""
-TRIES = 6
-"""In a row without a byte."""
-BACKOFF = 1.0
-"""Seconds; doubled from the third try on."""
+TRIES, PATIENT_TRIES = 6, 12
+"""In a row without a byte: half a minute for a server that gave none yet, and some four minutes for one that did."""
+BACKOFF, LONGEST_WAIT = 1.0, 30.0
+"""Seconds between tries; doubled from the third try on."""
 CHUNK, _SHORT = 1 << 18, 256
 """Bytes of a read, and of the first, which shows whether it is a web page."""
 _TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
@@ -105,6 +105,8 @@ class Transfer:
     """Is told the size before bytes are written, and may raise."""
     advance: Callable[[int], None]
     """Is told how many bytes have arrived; a negative number if they were dropped."""
+    may_restart: bool = True
+    """Whether what has arrived may be dropped, if this server cannot continue it."""
 
     def receive(self) -> Version:
         """Receive the file completely, in as many requests as it takes.
@@ -113,7 +115,7 @@ class Transfer:
             Refused: the server does not give the file, or gives something else.
             OSError: the disk.
         """
-        tries = _tries()
+        tries = _tries(TRIES)
         with requests.Session() as session:
             while True:
                 before = self.part.size
@@ -123,11 +125,11 @@ class Transfer:
                     raise Refused("its certificate cannot be verified") from error
                 except (_Interrupted, HTTPError, *_CUT) as error:
                     reason = _reason(error)
-                    tries = _tries() if self.part.size > before else tries
+                    tries = _tries(PATIENT_TRIES) if self.part.size > before else tries
                     try:
                         tries = tries.increment(error=_Interrupted(reason))
                     except MaxRetryError:
-                        said = f"{reason}, {TRIES} times in a row"
+                        said = f"{reason}, many times in a row"
                         raise Refused(said, later=True, unreachable=_never_connected(error)) from error
                     say(f"{self.url}: {reason}; trying again")
                     tries.sleep()
@@ -149,6 +151,8 @@ class Transfer:
             if version.size is None and self.expected is None and "chunked" not in response.headers.get(_CODING, ""):
                 raise Refused("does not say how long the file is, so that a cut could not be told")
             if not self._is_rest(response, old, version):
+                if self.part.size and not self.may_restart:
+                    raise Refused("cannot continue what came from another server", later=True)
                 if self.part.size:
                     say(f"{self.url}: cannot be resumed, or has changed; starting from its first byte")
                 self.advance(-self.part.size)
@@ -225,5 +229,5 @@ def _reason(error: Exception) -> str:
     return "no answer in time" if isinstance(error, requests.Timeout) else "the connection was cut"
 
 
-def _tries() -> Retry:
-    return Retry(total=TRIES - 1, backoff_factor=BACKOFF, backoff_max=30)
+def _tries(most: int) -> Retry:
+    return Retry(total=most - 1, backoff_factor=BACKOFF, backoff_max=LONGEST_WAIT)

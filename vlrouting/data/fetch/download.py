@@ -15,6 +15,7 @@ from vlrouting.data.fetch.manifest import Source
 from vlrouting.data.fetch.room import require_room
 from vlrouting.data.fetch.unpack import check_archive
 from vlrouting.experiment.atomic import write_json_atomic
+from vlrouting.experiment.errors import UserError
 from vlrouting.experiment.json_file import read_object
 from vlrouting.progress_bar import bytes_bar, say
 
@@ -54,8 +55,12 @@ def download(source: Source, urls: Sequence[str], folder: Path, unreachable: set
     """
     path, record = folder / source.file, folder / "received.json"
     if path.exists():
-        return Received(**read_object(record))
+        try:
+            return Received(**read_object(record))
+        except (UserError, TypeError):  # nobody but a user changes it
+            path.unlink()
     part = PartFile(folder / f"{source.file}.part")
+    before = part.size
     refused: dict[str, Refused | WrongFile] = {}
     for url in urls:
         server = urlsplit(url).netloc
@@ -63,7 +68,8 @@ def download(source: Source, urls: Sequence[str], folder: Path, unreachable: set
             refused[url] = Refused("no connection", later=True)
             continue
         try:
-            version = _receive(source, url, part)
+            # What a server has just begun to give is not dropped for another: the same command continues it later.
+            version = _receive(source, url, part, may_restart=part.size <= before)
             received = Received(version.url, part.size, verify(source, part.path))
         except (Refused, WrongFile) as error:
             say(f"{url}: {error}")
@@ -83,13 +89,13 @@ def download(source: Source, urls: Sequence[str], folder: Path, unreachable: set
     raise (Unreachable if again else DataError)(f"{source.file} cannot be downloaded ({text}); {advice}")
 
 
-def _receive(source: Source, url: str, part: PartFile) -> Version:
+def _receive(source: Source, url: str, part: PartFile, *, may_restart: bool) -> Version:
     def begin(size: int | None) -> None:
         require_room(part.path.parent, (size or source.about or 0) - part.size, source.file)
 
     size = source.size or (part.version.size if part.version else source.about)
     with bytes_bar(source.file, size, part.size) as advance:
-        return Transfer(url, part, source.size, begin, advance).receive()
+        return Transfer(url, part, source.size, begin, advance, may_restart).receive()
 
 
 def verify(source: Source, path: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from vlrouting.config.names import did_you_mean, listed
 from vlrouting.data.example import DataError
 from vlrouting.data.fetch.manifest import WORK, Manifest, Source
+from vlrouting.experiment.disk import nearest
 
 ALL = "all"
 """Stands for every split."""
@@ -62,13 +63,19 @@ def plan(request: Request) -> list[Item]:
     wanted = _wanted(request)
     if request.from_dir is not None and not request.from_dir.is_dir():
         raise DataError(f"{request.from_dir}: no such folder; name the one with the archives")
-    items = []
+    items: list[Item] = []
     for source in sorted(request.manifest.sources, key=lambda source: source.kind):
         paths = [path for path in source.provides if path in wanted]
         if paths:
             missing = tuple(path for path in paths if not _is_there(request.root, path))
             there = tuple(path for path in paths if path not in missing)
             items.append(Item(source, missing, there, _local(request, source), _urls(request, source)))
+    incomplete = [item for item in items if item.missing]
+    if request.from_dir is not None and incomplete and not any(item.local for item in incomplete):
+        names = listed([item.source.file for item in incomplete])
+        raise DataError(
+            f"{request.from_dir} has none of {names}; name the folder with the archives, as they are called"
+        )
     return items
 
 
@@ -101,20 +108,19 @@ def _is_there(root: Path, path: str) -> bool:
         DataError: it cannot be put there.
     """
     target = root / path
-    if target.is_symlink() and not target.exists():
-        raise DataError(
-            f"{target} is a link to {os.readlink(target)}, which does not exist; correct or remove the link"
-        )
-    if target.is_dir():
-        with os.scandir(target) as entries:
-            return any(True for _ in entries)
-    if target.exists():
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
         return True
-    real_root = os.path.realpath(root)
-    if os.path.commonpath([real_root, os.path.realpath(target)]) != real_root:
+    if target.is_symlink():
+        what = "an empty folder" if target.exists() else "nothing"
+        raise DataError(f"{target} is a link to {os.readlink(target)}, which is {what}; correct or remove the link")
+    real_root, real_parent = os.path.realpath(root), os.path.realpath(target.parent)
+    if os.path.commonpath([real_root, real_parent]) != real_root:
         raise DataError(
             f"{target.parent} is a link out of {root}; put {target.name} there yourself, or remove the link"
         )
+    above = nearest(target.parent)
+    if not above.is_dir():
+        raise DataError(f"{above} is a file, and is to be a folder; move it away")
     return False
 
 

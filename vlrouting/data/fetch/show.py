@@ -32,8 +32,10 @@ def totals(root: Path, items: list[Item]) -> str:
     known = sum(source.size or source.about or 0 for source in missing)
     unknown = sum((source.size or source.about) is None for source in missing)
     about = "about " if any(source.about and not source.size for source in missing) else ""
+    origins = dict.fromkeys(source.figures_from for source in missing if source.figures_from)
+    figures = f"\nsizes and checksums are from {', '.join(origins)}" if origins else ""
     more = f" and {unknown} of a size that is not known for certain" if unknown else ""
-    return f"to fetch: {about}{decimal(known)}{more}; free on the disk of {root}: {decimal(free_bytes(root))}"
+    return f"to fetch: {about}{decimal(known)}{more}; free on the disk of {root}: {decimal(free_bytes(root))}{figures}"
 
 
 def _size(source: Source) -> str:
