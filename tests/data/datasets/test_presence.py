@@ -94,7 +94,7 @@ def test_no_torch_is_imported() -> None:
     program = (
         "import sys, vlrouting.data, vlrouting.data.datasets.presence as p; from vlrouting.config import DataConfig; "
         "assert p.missing_files(DataConfig(root='/nowhere')); "
-        "print(sorted({'torch', 'lightning', 'PIL'} & {*sys.modules}))"
+        "print(sorted({'torch', 'lightning', 'PIL', 'requests', 'urllib3'} & {*sys.modules}))"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

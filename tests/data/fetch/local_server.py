@@ -22,6 +22,8 @@ class LocalServer:
     ranges: bool = True
     """Whether `Range` is honoured."""
     etags: bool = True
+    modified: str | None = None
+    """`Last-Modified` of all files."""
     cuts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """Path -> for each request in turn, bytes after which the connection is cut."""
     statuses: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -66,8 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
         content, headers = server.files[path], {}
         if server.etags:
             headers["ETag"] = etag(content)
+        if server.modified is not None:
+            headers["Last-Modified"] = server.modified
         match = re.fullmatch(r"bytes=(\d+)-", ranged)
-        unchanged = self.headers.get("If-Range", headers.get("ETag")) == headers.get("ETag")
+        unchanged = self.headers.get("If-Range") in headers.values()
         if match is None or not server.ranges or not unchanged:
             return self._answer(200, content, headers)
         start = int(match[1]) - (10 if server.wrong_part else 0)

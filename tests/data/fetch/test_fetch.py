@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.filesize import decimal
 
 from tests.command_line import Done, vlrouting
 from tests.data.fetch.local_server import LocalServer
@@ -18,6 +19,7 @@ from tests.data.fetch.made_archives import (
     write_manifest,
     zip_bytes,
 )
+from vlrouting import progress_bar, verbosity
 
 IMAGES = zip_bytes(PICTURES)
 ANNOTATIONS = zip_bytes({**CAPTIONS, **OTHERS})
@@ -54,6 +56,16 @@ def test_everything_is_fetched_and_repeating_does_nothing(manifest: Path, server
     asked = len(server.requests)
     again = fetch(manifest)
     assert again.returncode == 0 and "nothing to do" in again.stdout and len(server.requests) == asked
+
+
+def test_quiet_prints_the_result_alone(manifest: Path, server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_bar, "LINE_SECONDS", 0.0)
+    monkeypatch.setenv(verbosity.VARIABLE, "")
+    done = fetch(manifest)
+    assert f"of {decimal(len(IMAGES))}, " in done.stderr and " min left" in done.stderr
+    root = manifest.parent / "quiet"
+    done = vlrouting("-q", "data", "fetch", "coco", "--manifest", manifest, "--root", root)
+    assert (done.stdout, done.stderr) == (f"{root}: fetched, and all is there\n", "")
 
 
 def test_only_what_is_asked_for(manifest: Path, server: LocalServer) -> None:

@@ -78,11 +78,6 @@ class Manifest:
     sources: tuple[Source, ...]
 
     @property
-    def licence(self) -> str:
-        """`annotations: CC BY 4.0; images: …`."""
-        return "; ".join(f"{kind}: {licence}" for kind, licence in self.licences.items())
-
-    @property
     def known_splits(self) -> tuple[str, ...]:
         """Every split that a source or a count names."""
         return tuple(dict.fromkeys([*self.splits, *(split for source in self.sources for split in source.splits)]))
