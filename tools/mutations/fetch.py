@@ -30,7 +30,7 @@ CHANGES = {
         ),
         ("for url in urls:", "for url in urls[:1]:", "mirrors are not asked"),
         ("        if server in unreachable:", "        if False:", "a dead server is asked for every file"),
-        ("(Unreachable if again else DataError)", "DataError", "the exit status is that of a lasting error"),
+        ("problem = Unreachable(", "problem = DataError(", "the exit status is that of a lasting error"),
         ("may_restart=part.size <= before", "may_restart=True", "what has arrived is dropped for a mirror"),
         (
             "    if path.exists():\n        try:",

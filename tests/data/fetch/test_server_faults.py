@@ -48,7 +48,7 @@ def is_absent(manifest: Path) -> bool:
 
 
 def test_a_cut_connection_is_resumed(manifest: Path, server: LocalServer) -> None:
-    server.cuts[ARCHIVE] = [30_000, 50_000, 0, 1]
+    server.cuts[ARCHIVE] = [30_000, 50_000, 0, 1, *[2000] * 15]
     assert fetch(manifest).returncode == 0 and is_complete(manifest)
     first, *resumed = server.ranges_of(ARCHIVE)
     assert first == "" and len(resumed) >= 3 and all(resumed)
@@ -207,7 +207,13 @@ def test_all_servers_are_dead(server: LocalServer, tmp_path: Path) -> None:
     assert done.returncode == ExitStatus.PREEMPTED
     lines = [line for line in done.stderr.splitlines() if "cannot be downloaded" in line]
     assert len(lines) == 2 and all("no connection" in line and "404" in line for line in lines)
-    assert done.stderr.count("trying again") == 5  # the second file does not wait for the dead server again
+    assert done.stderr.count("no connection; trying again") == 1  # the second file does not wait for the dead server
+    entries = [{**entry, "mirrors": []} for entry in entries]
+    done = fetch(write_manifest(manifest, *entries))
+    (line,) = [line for line in done.stderr.splitlines() if "cannot be downloaded" in line and "1.zip" in line]
+    assert (
+        done.returncode == ExitStatus.PREEMPTED and "2.zip" in line and f"to {nobody.removeprefix('http://')};" in line
+    )
 
 
 def test_a_busy_server_is_asked_again(manifest: Path, server: LocalServer) -> None:
@@ -233,6 +239,15 @@ def test_what_is_no_archive(server: LocalServer, tmp_path: Path) -> None:
     done = fetch(manifest, "--from", tmp_path / "mine")
     assert done.returncode == 2 and str(tmp_path / "mine" / ARCHIVE) in done.stderr and is_absent(manifest)
     assert (tmp_path / "mine" / ARCHIVE).stat().st_size == len(IMAGES) // 2
+
+
+def test_an_archive_of_the_users_that_has_another_size(server: LocalServer, tmp_path: Path) -> None:
+    manifest = of(server, tmp_path, None, size=len(IMAGES) + 1)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ARCHIVE).write_bytes(IMAGES)
+    done = fetch(manifest, "--from", tmp_path / "mine")
+    assert done.returncode == 2 and f"{tmp_path / 'mine' / ARCHIVE}: has {len(IMAGES):,} bytes" in done.stderr
+    assert is_absent(manifest) and not server.requests
 
 
 def test_a_damaged_member_is_found_though_nothing_is_known_of_the_archive(server: LocalServer, tmp_path: Path) -> None:

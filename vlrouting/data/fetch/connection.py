@@ -19,8 +19,8 @@ from vlrouting.progress_bar import say
 
 TIMEOUT = (15.0, 60.0)
 """Seconds to connect, and without a byte."""
-TRIES, PATIENT_TRIES = 6, 12
-"""In a row without a byte: half a minute for a server that gave none yet, and some four minutes for one that did."""
+TRIES, PATIENT_TRIES = 4, 12
+"""In a row without a byte: seconds for a server that gave none yet, and some four minutes for one that did."""
 BACKOFF, LONGEST_WAIT = 1.0, 30.0
 """Seconds between tries; doubled from the third try on."""
 CHUNK, _SHORT = 1 << 18, 256
@@ -115,7 +115,7 @@ class Transfer:
             Refused: the server does not give the file, or gives something else.
             OSError: the disk.
         """
-        tries = _tries(TRIES)
+        tries, said = _tries(TRIES), ""
         with requests.Session() as session:
             while True:
                 before = self.part.size
@@ -129,9 +129,10 @@ class Transfer:
                     try:
                         tries = tries.increment(error=_Interrupted(reason))
                     except MaxRetryError:
-                        said = f"{reason}, many times in a row"
-                        raise Refused(said, later=True, unreachable=_never_connected(error)) from error
-                    say(f"{self.url}: {reason}; trying again")
+                        raise Refused(reason, later=True, unreachable=_never_connected(error)) from error
+                    if reason != said:
+                        say(f"{self.url}: {reason}; trying again")
+                    said = reason
                     tries.sleep()
                 except requests.RequestException as error:
                     raise Refused(" ".join(str(error).split())) from error

@@ -25,6 +25,9 @@ _CHUNK = 1 << 20
 class Unreachable(DataError):
     """No server gave the file just now; the same command may succeed later, and goes on where this one stopped."""
 
+    servers: tuple[str, ...] = ()
+    """The servers of the file, where none gave a connection."""
+
 
 class WrongFile(Exception):
     """A file is not what the manifest says; the message is without its name."""
@@ -84,9 +87,13 @@ def download(source: Source, urls: Sequence[str], folder: Path, unreachable: set
         part.remove()
         return received
     text = "; ".join(f"{url}: {error}" for url, error in refused.items())
-    again = any(isinstance(error, Refused) and error.later for error in refused.values())
-    advice = "run the command again later, and it resumes" if again else "get it elsewhere, and name its folder: --from"
-    raise (Unreachable if again else DataError)(f"{source.file} cannot be downloaded ({text}); {advice}")
+    message = f"{source.file} cannot be downloaded ({text}); "
+    if not any(isinstance(error, Refused) and error.later for error in refused.values()):
+        raise DataError(f"{message}get it elsewhere, and name its folder: --from")
+    problem = Unreachable(f"{message}run the command again later, and it resumes")
+    servers = dict.fromkeys(urlsplit(url).netloc for url in urls)
+    problem.servers = tuple(servers) if set(servers) <= unreachable else ()
+    raise problem
 
 
 def _receive(source: Source, url: str, part: PartFile, *, may_restart: bool) -> Version:

@@ -98,7 +98,7 @@ def _need(request: Request, item: Item) -> int:
 
 def _fetch_all(request: Request, todo: list[Item]) -> list[str]:
     fetched: list[str] = []
-    errors: list[DataError] = []
+    errors: dict[str, DataError] = {}
     unreachable: set[str] = set()
     for item in todo:
         try:
@@ -107,11 +107,24 @@ def _fetch_all(request: Request, todo: list[Item]) -> list[str]:
         except NoRoom:
             raise
         except DataError as error:
-            errors.append(error)
+            errors[item.source.file] = error
     if errors:
-        later = all(isinstance(error, Unreachable) for error in errors)
-        raise (Unreachable if later else DataError)("\n".join(map(str, errors)))
+        raise _all_of(errors)
     return fetched
+
+
+def _all_of(errors: dict[str, DataError]) -> DataError:
+    """One error of all: a line for each file, or a single one without a network."""
+    later = [error for error in errors.values() if isinstance(error, Unreachable)]
+    if len(later) < len(errors):
+        return DataError("\n".join(map(str, errors.values())))
+    if len(later) > 1 and all(error.servers for error in later):
+        servers = listed(dict.fromkeys(server for error in later for server in error.servers))
+        return Unreachable(
+            f"{listed(errors)} cannot be downloaded, because there is no connection to {servers}; check the network (a "
+            "proxy is named by HTTPS_PROXY), and run the command again: it resumes"
+        )
+    return Unreachable("\n".join(map(str, later)))
 
 
 def _fetch_one(request: Request, item: Item, unreachable: set[str]) -> None:
