@@ -132,10 +132,24 @@ def test_killed_at_random_until_it_is_done(manifest: Path, server: LocalServer, 
     assert kills > 2 and files_below(request.root) == {**WANTED, "lists.json": LISTS}
 
 
+def test_killed_while_unpacking_downloads_nothing_again(manifest: Path, server: LocalServer, tmp_path: Path) -> None:
+    request = Request(read_manifest(manifest), tmp_path / "root")
+    process = in_process(lambda: fetch(request), lambda: setattr(zipfile.ZipFile, "open", killed_itself))
+    process.join()
+    assert process.exitcode == -signal.SIGKILL and len(server.ranges_of("images.zip")) == 1
+    fetch(request)
+    assert len(server.ranges_of("images.zip")) == 1
+    assert files_below(request.root) == {**WANTED, "lists.json": LISTS}
+
+
+def killed_itself(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_choice_that_changes_after_a_kill(manifest: Path, server: LocalServer, tmp_path: Path) -> None:
     """What was cut off the archive unused is wanted now, so it is fetched again."""
     narrow = Request(read_manifest(manifest), tmp_path / "root", files=("train2014",))
-    process = in_process(lambda: fetch(narrow), lambda: setattr(os, "sync", lambda: os.kill(os.getpid(), 9)))
+    process = in_process(lambda: fetch(narrow), lambda: setattr(os, "sync", killed_itself))
     process.join()
     assert process.exitcode == -signal.SIGKILL and not (narrow.root / "train2014").exists()
     fetch(Request(narrow.manifest, narrow.root))
