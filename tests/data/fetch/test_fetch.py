@@ -126,6 +126,19 @@ def test_archives_are_kept_if_asked_and_used_again(manifest: Path, server: Local
     assert (kept / "train2014.zip").read_bytes() == IMAGES
 
 
+def test_what_a_run_left_of_something_that_is_there_now_is_removed(
+    manifest: Path, server: LocalServer, tmp_path: Path
+) -> None:
+    (left := tmp_path / "root" / ".fetch" / "unfinished" / "train2014.zip").mkdir(parents=True)
+    (left / "train2014.zip").write_bytes(IMAGES)
+    for name, data in {**PICTURES, **CAPTIONS}.items():
+        (tmp_path / "root" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "root" / name).write_bytes(data)
+    done = fetch(manifest)
+    assert done.returncode == 0 and "nothing to do" in done.stdout and not server.requests
+    assert not left.exists() and files_below(tmp_path / "root") == {**PICTURES, **CAPTIONS}
+
+
 def test_a_dry_run_shows_and_writes_nothing(manifest: Path, server: LocalServer) -> None:
     done = fetch(manifest, "--dry-run")
     assert done.returncode == 0

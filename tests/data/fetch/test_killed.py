@@ -197,13 +197,13 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_asked(manifest: 
 
 
 def test_the_size_that_a_server_names_counts_too(server: LocalServer, tmp_path: Path) -> None:
-    server.files["lists.json"] = LISTS
-    manifest = write_manifest(
-        tmp_path / "m.yaml", source(f"{server.url}/lists.json", None, {"lists.json": ["train2014"]}, kind="annotations")
-    )
+    """And no other file is asked for then."""
+    server.files |= {"lists.json": LISTS, "more.json": LISTS}
+    sources = [source(f"{server.url}/{name}", None, {name: ["train2014"]}, kind="annotations") for name in server.files]
+    manifest = write_manifest(tmp_path / "m.yaml", *sources)
     with small_disk(tmp_path / "small", "1m") as disk:
         done = command(manifest, root=disk / "root")
-        assert done.returncode == 2 and f"free on the disk {disk}" in done.stderr and server.sent <= len(LISTS)
+        assert done.returncode == 2 and f"free on the disk {disk}" in done.stderr and len(server.requests) == 1
         assert files_below(disk) == {}
 
 
