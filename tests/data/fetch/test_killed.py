@@ -94,6 +94,7 @@ def check_what_readers_see(root: Path) -> None:
     assert all(data == WANTED.get(name, LISTS) for name, data in found.items())
 
 
+@pytest.mark.slow
 def test_killed_before_any_change_of_the_disk(
     manifest: Path, server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 
 
 class Unreachable(DataError):
-    """No server gave the file just now; the same command may succeed later, and goes on where this one stopped."""
+    """No server gave the file just now; the same command may succeed later, and resumes."""
 
     servers: tuple[str, ...] = ()
     """The servers of the file, where none gave a connection."""
