@@ -71,7 +71,7 @@ def unpack(path: Path, provides: Iterable[str], folder: Path, advance: Callable[
                 if not keep and member.header_offset >= path.stat().st_size:
                     raise DamagedArchive(f"{path}: {name} was unpacked and is gone; fetch it again")
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _write(archive, member, target, path, advance)
+                _write(archive, member, target, path=path, advance=advance)
             if not keep:
                 os.truncate(path, min(member.header_offset, path.stat().st_size))
     return len(members)
@@ -83,7 +83,7 @@ def is_consumed(path: Path) -> bool:
 
 
 def _write(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, path: Path, advance: Callable[[int], None]
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, *, path: Path, advance: Callable[[int], None]
 ) -> None:
     """Write one member. `zipfile` compares its CRC-32, and reads no byte more than the directory says."""
     written = 0
