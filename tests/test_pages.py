@@ -31,9 +31,13 @@ SPAN = re.compile(r"`((?:make|vlrouting|\.venv/bin/\w+) [^`]+)`")
 PROGRAMS = ("make", "vlrouting", "python")
 QUICK = {"list", "show", "explain", "validate", "status", "cancel", "power"}
 """Commands that are run here."""
+_LAYOUT = "tests/data/fetch/test_official_layout.py"
 ELSEWHERE = {
     "make doctor EXP=coco_gpt2_routing LAUNCHER=slurm": "tests/doctor/test_slurm.py",  # the data are not in a clone
     "make sweep EXP=coco_gpt2_routing LAUNCHER=slurm NODES=2 GPUS=4 CLUSTER=gpu": "tests/slurm/test_sweep_on_slurm.py",
+    **{f"make data DATASET={name}": _LAYOUT for name in ("coco", "vqav2", "gqa", "nlvr2")},  # gigabytes
+    "vlrouting data fetch nlvr2 --from ~/Downloads": _LAYOUT,
+    "ln -s /data/coco/train2014 data/vqav2/train2014": "tests/data/fetch/test_fetch.py",
     "vlrouting --install-completion": "tests/test_explore.py",  # writes to the user's shell files
     "source .venv/bin/activate": ".ci/run",  # which names the program by its path
 }

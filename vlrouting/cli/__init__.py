@@ -6,7 +6,14 @@ import signal
 import tempfile
 from pathlib import Path
 
-from vlrouting.cli import artifacts, datasets, experiments, explore, reports  # noqa: F401 - they add their commands to `app`
+from vlrouting.cli import (  # noqa: F401 - they add their commands to `app`
+    artifacts,
+    data_fetch,
+    datasets,
+    experiments,
+    explore,
+    reports,
+)
 from vlrouting.cli.app import app, fail
 
 __all__ = ["app", "main"]

@@ -13,6 +13,7 @@ from vlrouting.config import DATASETS, METRICS, TASKS, ExperimentConfig
 from vlrouting.config.environment import as_written
 from vlrouting.config.training import TEST, VALIDATION
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
+from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
 from vlrouting.experiment import UserError
@@ -144,6 +145,7 @@ def _data_module(
         training_examples=training,
         validation_examples=scored.get(VALIDATION),
         test_examples=scored[parts.config.evaluate.split],
+        missing_files=partial(missing_files, parts.config.data, images=parts.config.uses_image),
     )
 
 
