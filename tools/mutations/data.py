@@ -89,6 +89,7 @@ CHANGES = {
         ),
     ],
     "vlrouting/data/datasets/evenly_spaced.py": [
+        ("if limit is None or limit >= len(examples):", "if True:", "evaluate.limit is ignored"),
         ("index * len(self.whole) // len(self)", "index", "the first examples, not evenly spaced ones"),
     ],
     "vlrouting/data/datasets/packed.py": [

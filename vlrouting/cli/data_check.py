@@ -11,6 +11,7 @@ import typer
 from vlrouting.cli import completion
 from vlrouting.cli.arguments import Overrides
 from vlrouting.cli.datasets import data
+from vlrouting.cli.loading import loading
 
 
 class Images(str, Enum):
@@ -71,3 +72,33 @@ def check(
         from vlrouting.experiment.exit_status import ExitStatus
 
         raise SystemExit(int(ExitStatus.USER_ERROR))
+
+
+@data.command()
+def show(
+    subject: Subject,
+    overrides: Overrides = None,
+    root: Root = None,
+    split: Annotated[str | None, typer.Option(help="Which split; default: the training split.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=200, help="Examples to show.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the examples.")] = 0,
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="The file to write.")] = Path("sheet.png"),
+) -> None:
+    """Draw a sheet of examples: images with questions and answers or captions; lengths and answers of the split.
+
+    \b
+    vlrouting data show vqav2
+    vlrouting data show demo_caption --split test --count 24 --out captions.png
+    """
+    from vlrouting.data.inspection.subject import subjects_of
+
+    chosen = subjects_of(subject, overrides or [], root, [split] if split else [])[0]
+    tokens = None
+    if chosen.config is not None:
+        with loading("the tokenizer"):
+            from vlrouting.data.loading.token_counter import token_counter_of
+
+            tokens = token_counter_of(chosen.config)
+    from vlrouting.report.data_show import show_data
+
+    show_data(chosen, out, split=split, count=count, seed=seed, tokens=tokens)
