@@ -6,7 +6,15 @@ import signal
 import tempfile
 from pathlib import Path
 
-from vlrouting.cli import artifacts, data_check, datasets, experiments, explore, reports  # noqa: F401 - they add their commands
+from vlrouting.cli import (  # noqa: F401 - they add their commands to `app`
+    artifacts,
+    data_check,
+    data_fetch,
+    datasets,
+    experiments,
+    explore,
+    reports,
+)
 from vlrouting.cli.app import app, fail
 
 __all__ = ["app", "main"]

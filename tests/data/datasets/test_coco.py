@@ -161,13 +161,13 @@ def test_through_the_configuration(root: Path) -> None:
 def test_a_missing_file_is_reported_with_its_command(tmp_path: Path) -> None:
     data = DataConfig(name="coco", root=str(tmp_path), train="train", test="test")
     captions, *images = missing_sentences(data)
-    assert captions.startswith(f"{tmp_path / KARPATHY} is missing") and "caption_datasets.zip" in captions
+    assert captions.startswith(f"{tmp_path / KARPATHY} is missing") and "data fetch coco" in captions
     assert [Path(sentence.partition(" is missing")[0]).name for sentence in images] == ["train2014", "val2014"]
     official = DataConfig(name="coco", root=str(tmp_path), train="train2017", test="val2014")
     names = ("captions_train2017.json", "train2017", "captions_val2014.json", "val2014")
     found = [Path(sentence.partition(" is missing")[0]).name for sentence in missing_sentences(official)]
     assert sorted(found) == sorted(names)
-    with pytest.raises(DataError, match="annotations_trainval2014"):
+    with pytest.raises(DataError, match="--split val2014 --only annotations"):
         read(tmp_path, "val2014")
 
 

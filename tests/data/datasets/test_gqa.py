@@ -150,7 +150,10 @@ def test_through_the_configuration(root: Path) -> None:
     (sentence,) = missing_sentences(
         DataConfig(name="gqa", root=str(root), train="mine", test="mine", splits={"mine": own})
     )
-    assert "val_choices.json is missing (data.splits.mine.annotations)" in sentence and "eval.zip" in sentence
+    assert (
+        "val_choices.json is missing (data.splits.mine.annotations)" in sentence
+        and "--file val_choices.json" in sentence
+    )
 
 
 def test_a_missing_file_is_reported_with_its_command(tmp_path: Path) -> None:
@@ -158,8 +161,8 @@ def test_a_missing_file_is_reported_with_its_command(tmp_path: Path) -> None:
     sentences = missing_sentences(data)
     names = [Path(sentence.partition(" is missing")[0]).name for sentence in sentences]
     assert names == ["train_all_questions", "images", "testdev_balanced_questions.json"]
-    assert "questions1.2.zip" in sentences[0] and "images.zip" in sentences[1]
-    with pytest.raises(DataError, match=r"val_balanced_questions\.json is missing .*questions1\.2\.zip"):
+    assert sentences[0].endswith("--only annotations") and sentences[1].endswith(f"data fetch gqa --root {tmp_path}")
+    with pytest.raises(DataError, match=r"val_balanced_questions\.json is missing .*data fetch gqa"):
         read(tmp_path)
     with pytest.raises(DataError, match=r"data\.splits\.mine\.questions: is empty"):
         read(tmp_path, "mine", SplitConfig())

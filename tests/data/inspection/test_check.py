@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from PIL import Image
 
 from tests.command_line import REPOSITORY, vlrouting
 from tests.data.datasets.official_files import edit_json
+from tests.data.fetch.made_archives import write_manifest
 from tests.tiny_experiment import write_experiment
 from vlrouting.config import DataConfig
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError
-from vlrouting.data.inspection import check, console, images
+from vlrouting.data.inspection import check, console, images, official
 
 CAPTIONS = "dataset_coco.json"
 
@@ -134,15 +134,37 @@ def test_a_pool_of_processes_finds_the_same(world: Path, monkeypatch: pytest.Mon
 
 
 def test_counts_that_are_not_those_of_a_manifest(world: Path, tmp_path: Path) -> None:
-    manifest = tmp_path / "manifest.yaml"
     counts = {"train": {"images": 25, "captions": 120}, "val": {"images": 7}, "test": {"images": 8}}
-    manifest.write_text(yaml.safe_dump({"name": "a test", "sources": [], "splits": counts}))
+    manifest = write_manifest(tmp_path / "manifest.yaml", splits=counts)
     found = checked("coco", world, "--manifest", manifest, status=2)
     fewer, more = problems(found)
     assert (fewer["about"], more["about"]) == ("train: counts", "val: counts")
     assert "24 images" in fewer["found"] and "25" in fewer["found"] and "missing" in fewer["found"]
     assert "8 images" in more["found"] and "7" in more["found"] and "added" in more["found"]
-    assert fewer["remedy"] and found["splits"]["test"]["official"] == {"images": 8}
+    for remedy in (f"remove {world / CAPTIONS}", "vlrouting data fetch coco --root", "--only annotations"):
+        assert remedy in fewer["remedy"]
+    assert found["splits"]["test"]["official"] == {"images": 8}
+    assert vlrouting("data", "check", "coco", "--root", world, "--manifest", tmp_path / "none.yaml").returncode == 2
+
+
+def test_official_names_over_other_data_are_not_compared(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = checked("coco", world, status=0)
+    notes = [finding for finding in found["findings"] if "taken for data of your own" in finding["found"]]
+    assert len(notes) == 3 and "113,287" in notes[0]["found"]
+    monkeypatch.setattr(official, "OF_THE_ORIGINAL", 0.0001)
+    assert len(problems(checked("coco", world, status=2))) == 3
+
+
+def test_files_that_an_experiment_names_are_not_compared(tmp_path: Path) -> None:
+    write_experiment(tmp_path)
+    name = "v2_OpenEnded_mscoco_val2014_questions.json"
+    shutil.copy(tmp_path / "data" / name, tmp_path / "data" / "mine.json")
+    annotations = "data.splits.val2014.annotations=v2_mscoco_val2014_annotations.json"
+    for file, compared in ((name, True), ("mine.json", False)):
+        named = [f"data.splits.val2014.questions={file}", annotations]
+        done = vlrouting("data", "check", "tiny.yaml", *named, "--json", cwd=tmp_path)
+        (found,) = json.loads(done.stdout)["checked"]
+        assert bool(found["splits"]["val2014"]["official"]) == compared and found["splits"]["train2014"]["official"]
 
 
 def test_an_image_in_two_splits(world: Path) -> None:
@@ -212,7 +234,7 @@ def test_nothing_is_there(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / "none"):
         done = vlrouting("data", "check", "gqa", "--root", root)
         assert done.returncode == 2 and not done.stdout
-        for word in (str(root), "train_balanced", "questions1.2.zip"):
+        for word in (str(root), "train_balanced", f"vlrouting data fetch gqa --root {root}"):
             assert word in done.stderr
 
 

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from vlrouting.config import DATASETS, DataConfig, Problem
-from vlrouting.data.datasets.manifest import absent
 from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
 from vlrouting.data.example import DataError
+from vlrouting.data.fetch.missing import absent
 
 SPLIT_KEYS = ("train", "validation", "test")
 """Keys of `data` that choose a split."""

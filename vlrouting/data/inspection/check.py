@@ -35,8 +35,7 @@ def inspect(inspection: Inspection, images: str = ALL, manifest: Path | None = N
         manifest: a file with the official numbers. Default: the dataset's own manifest.
 
     Raises:
-        UserError: the manifest is not valid.
-        DataError: a process that opened images was killed.
+        DataError: the manifest is not there or not valid, or a process that opened images was killed.
     """
     findings = inspection.findings
     official = official_counts(inspection.subject.data, manifest)

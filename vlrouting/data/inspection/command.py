@@ -37,8 +37,8 @@ def check(
         Whether there is a fault.
 
     Raises:
-        UserError: there is no such experiment or manifest, or it is not valid.
-        DataError: there is nothing of the dataset in the folder.
+        UserError: there is no such experiment, or it is not valid.
+        DataError: there is nothing of the dataset in the folder, or no such manifest.
         KeyboardInterrupt: once what was found so far is printed and written.
     """
     inspections = [Inspection(subject) for subject in subjects_of(name, overrides, root, splits)]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from vlrouting.config import DataConfig
 from vlrouting.config.finding import FAULT, OK, Finding
-from vlrouting.data.datasets.manifest import how_to_fetch
 from vlrouting.data.datasets.registry import format_of, known_splits
+from vlrouting.data.fetch.manifest import manifest_names, read_manifest
+from vlrouting.data.fetch.missing import how_to_fetch
 from vlrouting.data.inspection.content import SplitContent
 
 OF_THE_ORIGINAL = 0.5
@@ -25,11 +26,11 @@ def official_counts(data: DataConfig, manifest: Path | None) -> Mapping[str, Cou
             names.
 
     Raises:
-        UserError: the manifest is not valid.
+        DataError: the manifest is not there, or not valid.
     """
     if manifest is not None:
-        return _splits_of(manifest)
-    if data.prepare is not None:
+        return read_manifest(manifest).splits
+    if data.prepare is not None or data.name not in manifest_names():
         return {}
     given, known = format_of(data).splits, known_splits(data)
     official = {
@@ -37,7 +38,7 @@ def official_counts(data: DataConfig, manifest: Path | None) -> Mapping[str, Cou
         for name, split in given.items()
         if (split.questions, split.annotations) == (known[name].questions, known[name].annotations)
     }
-    return {name: counts for name, counts in _splits_of(data.name).items() if name in official}
+    return {name: counts for name, counts in read_manifest(data.name).splits.items() if name in official}
 
 
 def found_counts(content: SplitContent) -> Counts:
@@ -82,16 +83,6 @@ def compare_counts(
 
 
 def _remedy(split: str, data: DataConfig) -> str:
-    files = format_of(data).split_files(split, known_splits(data)[split])
-    return how_to_fetch(data.name, Path(data.root), next(iter(files)))
-
-
-def _splits_of(manifest: str | Path) -> Mapping[str, Counts]:
-    from importlib import resources
-
-    import yaml
-
-    file = (
-        manifest if isinstance(manifest, Path) else resources.files("vlrouting.data") / "manifests" / f"{manifest}.yaml"
-    )
-    return yaml.safe_load(file.read_text(encoding="utf-8")).get("splits", {}) if file.is_file() else {}
+    file = next(iter(format_of(data).split_files(split, known_splits(data)[split])))
+    root = Path(data.root)
+    return f"remove {root / file}, then {how_to_fetch(data.name, root, file)}"
