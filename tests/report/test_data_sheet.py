@@ -14,7 +14,7 @@ from tests.command_line import vlrouting
 from tests.tiny_experiment import write_caption_experiment, write_experiment
 from vlrouting.data.example import Example
 from vlrouting.data.inspection.description import ShownExample, describe, shown_examples
-from vlrouting.report.data_sheet import MOST_CAPTIONS, data_sheet
+from vlrouting.report.data_sheet import MOST_CAPTIONS, data_sheet, pixels
 from vlrouting.report.plots.style import styled
 
 
@@ -24,12 +24,6 @@ def pictures(tmp_path: Path) -> Path:
         Image.new("RGB", size, color).save(tmp_path / f"{name}.png")
     (tmp_path / "broken.png").write_bytes(b"no image")
     return tmp_path
-
-
-def pixels(figure: Figure) -> np.ndarray:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 def texts(figure: Figure) -> str:

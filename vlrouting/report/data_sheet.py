@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
@@ -99,6 +100,14 @@ def data_sheet(
     """
     with styled():
         return _Sheet(title, examples, splits, dpi).figure
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """(height, width, 3) of a figure in 8 bits."""
+    canvas = FigureCanvasAgg(figure)
+    with styled():
+        canvas.draw()  # type: ignore[no-untyped-call]
+        return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
 
 
 class _Sheet:

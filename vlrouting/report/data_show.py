@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -13,9 +13,8 @@ from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.inspection.description import SplitDescription, TokenCounter, describe, shown_examples
 from vlrouting.data.inspection.subject import Subject
 from vlrouting.experiment import atomically
-from vlrouting.report.data_sheet import data_sheet
+from vlrouting.report.data_sheet import data_sheet, pixels
 from vlrouting.report.fonts import missing_glyphs
-from vlrouting.report.plots.style import styled
 
 
 def show_data(
@@ -46,10 +45,9 @@ def show_data(
     described = describe(name, examples, [subject.role(name)], tokens)
     shown = shown_examples(examples, count, seed)
     title = f"{subject.name}: {len(shown):,} of {counted(len(examples), 'example')} of {name}"
-    figure = data_sheet(title, shown, [described])
-    FigureCanvasAgg(figure)
-    with styled(), atomically(out) as temporary:
-        figure.savefig(temporary, format="png", dpi="figure")
+    sheet = Image.fromarray(pixels(data_sheet(title, shown, [described])))
+    with atomically(out) as temporary:
+        sheet.save(temporary, format="PNG", optimize=True)
     console = Console(soft_wrap=True, highlight=False)
     console.print(_table(subject, described))
     console.print(f"Sheet: {out}")
