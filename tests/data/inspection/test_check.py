@@ -62,7 +62,7 @@ def only(found: dict[str, Any], level: str, about: str, *words: str) -> None:
 )
 def test_a_world_without_mistakes(shapes_world: Path, name: str, counted: str, training: str) -> None:
     found = checked(name, shapes_world, status=0)
-    assert problems(found) == [] and found["complete"]
+    assert problems(found) == [] and found["complete"] and found["files_without_record"] == 0
     splits = read_splits(DataConfig(name=name, root=str(shapes_world), prepare="shapes"), ["train", "val", "test"])
     assert found["splits"].keys() == splits.keys()
     for split, examples in splits.items():
@@ -71,7 +71,7 @@ def test_a_world_without_mistakes(shapes_world: Path, name: str, counted: str, t
         texts = sum(len(example.answers) for example in examples) if counted == "captions" else len(examples)
         assert of_split["counts"]["images"] == len(paths) == of_split["images_opened"]
         assert of_split["counts"][counted] == texts == sum(of_split["words"].values())
-        assert (of_split["images_broken"], of_split["images_absent"], of_split["files_without_record"]) == (0, 0, 0)
+        assert (of_split["images_broken"], of_split["images_missing"]) == (0, 0)
         assert (of_split["unseen_answers"] is None) == (split == training or counted == "captions")
 
 
@@ -90,10 +90,10 @@ def test_images_that_are_missing_truncated_and_too_many(world: Path) -> None:
     shutil.rmtree(world / "images" / "val")
     found = checked("coco", world, status=2)
     counts = found["splits"]["train"]
-    assert (counts["images_absent"], counts["images_broken"], counts["images_opened"]) == (1, 1, 23)
-    assert counts["files_without_record"] == 1
-    assert found["splits"]["val"]["images_absent"] == 8
-    absent, folder, broken = problems(found)
+    assert (counts["images_missing"], counts["images_broken"], counts["images_opened"]) == (1, 1, 23)
+    assert found["files_without_record"] == 1
+    assert found["splits"]["val"]["images_missing"] == 8
+    folder, absent, broken = problems(found)
     assert str(train[3]) in absent["found"] and "is missing" in absent["found"]
     assert f"{world / 'images' / 'val'} is missing" in folder["found"] and "data.splits.val.images" in folder["found"]
     assert str(train[5]) in broken["found"] and "truncated" in broken["found"]
@@ -110,7 +110,7 @@ def test_one_of_several_image_folders_is_missing(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8)).save(folder / f"train-7-7-img{side}.png")
     found = checked("nlvr2", tmp_path, status=2)
     only(found, "fault", "train: images", str(folder.parent / "8"), "2 images", "unpack")
-    assert found["splits"]["train"]["images_absent"] == found["splits"]["train"]["images_opened"] == 2
+    assert found["splits"]["train"]["images_missing"] == found["splits"]["train"]["images_opened"] == 2
 
 
 def test_images_are_opened_all_as_a_sample_or_not_at_all(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +186,12 @@ def test_a_record_that_the_reader_refuses(world: Path) -> None:
     found = checked("coco", world, status=2)
     only(found, "fault", "val: records", str(error.value))
     assert found["splits"].keys() == {"train", "test"}
+
+
+def test_a_file_of_all_splits_that_is_invalid_is_one_problem(world: Path) -> None:
+    content = (world / CAPTIONS).read_text()
+    (world / CAPTIONS).write_text(content.replace('"cocoid"', '"id"'))
+    only(checked("coco", world, status=2), "fault", "train, val, test: records", "has no key 'cocoid'")
 
 
 def test_a_question_that_is_asked_twice(shapes_world: Path, world: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vlrouting.config.finding import FAULT, WARNING, Finding, fault
@@ -12,7 +13,7 @@ from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.inspection.answers import look_at_answers
 from vlrouting.data.inspection.content import SplitContent
-from vlrouting.data.inspection.images import image_problem, open_images, present_images, sampled
+from vlrouting.data.inspection.images import Presence, image_problem, open_images, present_images, sampled
 from vlrouting.data.inspection.inspection import InspectedSplit, Inspection
 from vlrouting.data.inspection.official import compare_counts, official_counts
 from vlrouting.data.inspection.shared_images import shared_images
@@ -22,6 +23,7 @@ IMAGES = ALL, SAMPLE, NONE = "all", "sample", "none"
 """Which images are opened."""
 NAMED_REPEATS = 3
 """Repeated questions of a split that are named."""
+_RECORDS = ": records"
 _STEP = 1000
 """Examples between two changes of the progress display."""
 
@@ -59,7 +61,7 @@ def _look_at_split(inspection: Inspection, name: str, official: Mapping[str, int
     try:
         examples = read_splits(subject.data, [name], images=False)[name]
     except DataError as error:
-        yield from (Finding(FAULT, f"{name}: records", line) for line in str(error).splitlines())
+        yield from _invalid(inspection, name, str(error).splitlines())
         return
     content = SplitContent()
     with progress_bar(f"counting {name}", len(examples), "examples") as advance:
@@ -71,6 +73,17 @@ def _look_at_split(inspection: Inspection, name: str, official: Mapping[str, int
     inspection.splits.append(split)
     yield from compare_counts(name, content, official, subject.data, certain)
     yield from _repeated(split, examples)
+
+
+def _invalid(inspection: Inspection, split: str, problems: Sequence[str]) -> Iterator[Finding]:
+    """What the reader says, a finding for each line; what it says of several splits of one file is one finding."""
+    known = {finding.found: place for place, finding in enumerate(inspection.findings)}
+    for problem in problems:
+        if (place := known.get(problem)) is None:
+            yield Finding(FAULT, f"{split}{_RECORDS}", problem)
+            continue
+        others = inspection.findings[place].looked_at.removesuffix(_RECORDS)
+        inspection.findings[place] = replace(inspection.findings[place], looked_at=f"{others}, {split}{_RECORDS}")
 
 
 def _repeated(split: InspectedSplit, examples: Sequence[Example]) -> Iterator[Finding]:
@@ -87,37 +100,51 @@ def _look_at_images(inspection: Inspection, which: str) -> Iterator[Finding]:
     """What is absent and what does not open; an image of several splits is opened once."""
     users: dict[str, list[InspectedSplit]] = {}
     for split in inspection.splits:
-        there, split.presence = present_images(split.content.images)
-        yield from _absent(inspection, split)
-        for path in _chosen(there, which):
+        split.missing = 0
+        for path in split.content.images:
             users.setdefault(path, []).append(split)
-    with progress_bar("opening images", len(users), "images") as advance:
-        for path, problem in open_images(sorted(users)):
+    presence = present_images(users)
+    inspection.unnamed = presence.unnamed
+    yield from _absent(inspection, presence, users)
+    chosen = set(presence.there)
+    if which != ALL:
+        chosen = {path for split in inspection.splits for path in sampled(split.content.images & chosen)}
+    to_open = sorted(chosen if which != NONE else ())
+    with progress_bar("opening images", len(to_open), "images") as advance:
+        for path, problem in open_images(to_open):
             for split in users[path]:
                 split.opened += 1
                 split.broken += problem is not None
             if problem is not None:
-                yield Finding(FAULT, f"{_names(users[path])}: images", problem)
+                yield Finding(FAULT, _about(users[path]), problem)
             advance(1)
 
 
-def _chosen(images: Sequence[str], which: str) -> Sequence[str]:
-    return sampled(images) if which == SAMPLE else images if which == ALL else ()
-
-
-def _names(splits: Sequence[InspectedSplit]) -> str:
-    return " and ".join(split.name for split in splits)
-
-
-def _absent(inspection: Inspection, split: InspectedSplit) -> Iterator[Finding]:
-    """Folders of a split that are missing, with the command that fetches them, and images that are."""
-    presence = split.presence
-    assert presence is not None
-    about = f"{split.name}: images"
-    problems = missing_files(inspection.subject.data, [split.name])
-    yield from (fault(about, problem) for problem in problems)
-    for folder, images in presence.folders.items() if not problems else ():
-        found = f"the folder {folder} is missing: {counted(images, 'image')}"
-        yield Finding(FAULT, about, found, "unpack the image archive again, or correct data.root")
+def _absent(
+    inspection: Inspection, presence: Presence, users: Mapping[str, Sequence[InspectedSplit]]
+) -> Iterator[Finding]:
+    """Folders that are missing, with the command that fetches them, and images that are."""
+    known: set[str] = set()
+    for split in inspection.splits:
+        for problem in missing_files(inspection.subject.data, [split.name]):
+            known.add(split.name)
+            yield fault(_about([split]), problem)
+    for folder, images in presence.folders.items():
+        for path in images:
+            _count_missing(users[path])
+        using = list({split.name: split for path in images for split in users[path]}.values())
+        if not known.issuperset(split.name for split in using):
+            found = f"the folder {folder} is missing: {counted(len(images), 'image')}"
+            yield Finding(FAULT, _about(using), found, "unpack the image archive again, or correct data.root")
     for path in presence.absent:
-        yield Finding(FAULT, about, image_problem(Path(path)) or f"{path} is missing")
+        _count_missing(users[path])
+        yield Finding(FAULT, _about(users[path]), image_problem(Path(path)) or f"{path} is missing")
+
+
+def _count_missing(splits: Sequence[InspectedSplit]) -> None:
+    for split in splits:
+        split.missing = (split.missing or 0) + 1
+
+
+def _about(splits: Sequence[InspectedSplit]) -> str:
+    return f"{', '.join(split.name for split in splits)}: images"

@@ -29,6 +29,8 @@ def show(inspections: Sequence[Inspection], console: Console | None = None) -> N
         for start in range(0, len(inspection.splits), COLUMNS):
             console.print(_table(inspection, inspection.splits[start : start + COLUMNS]))
             console.print()
+        if inspection.unnamed:
+            console.print(f"In the image folders: {counted(inspection.unnamed, 'file')} that no record of these splits names.\n")
         _show_findings(inspection.findings, console)
         console.print(Text(summary(inspection)))
 
@@ -52,6 +54,7 @@ def as_json(inspection: Inspection) -> dict[str, Any]:
         "root": subject.data.root,
         "splits": {split.name: _split_as_json(split) for split in inspection.splits},
         "vocabulary": inspection.vocabulary,
+        "files_without_record": inspection.unnamed,
         "findings": [
             {"level": finding.level, "about": finding.looked_at, "found": finding.found, "remedy": finding.remedy}
             for finding in inspection.findings
@@ -63,7 +66,7 @@ def as_json(inspection: Inspection) -> dict[str, Any]:
 
 
 def _split_as_json(split: InspectedSplit) -> dict[str, Any]:
-    content, presence, answers = split.content, split.presence, split.answers
+    content, answers = split.content, split.answers
     return {
         "role": split.role,
         "counts": dict(found_counts(content)),
@@ -77,8 +80,7 @@ def _split_as_json(split: InspectedSplit) -> dict[str, Any]:
         "words": {str(words): count for words, count in sorted(content.words.items())},
         "images_opened": split.opened,
         "images_broken": split.broken,
-        "images_absent": presence.count_absent if presence else None,
-        "files_without_record": presence.unnamed if presence else None,
+        "images_missing": split.missing,
     }
 
 
@@ -132,8 +134,7 @@ def _rows(inspection: Inspection, split: InspectedSplit) -> Iterator[tuple[str, 
     if answers is not None and answers.unseen is not None:
         yield "answers never seen in training", f"{answers.unseen:,}"
         yield f"{texts} with such an answer", f"{answers.unseen_share:.1%}"
-    if split.presence is not None:
-        yield "missing images", f"{split.presence.count_absent:,}"
+    if split.missing is not None:
+        yield "missing images", f"{split.missing:,}"
         yield "opened images", f"{split.opened:,}"
         yield "images that do not open", f"{split.broken:,}"
-        yield "files that no record names", f"{split.presence.unnamed:,}"

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import random
 import signal
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -38,43 +38,39 @@ def image_problem(path: Path) -> str | None:
 
 @dataclass
 class Presence:
-    """Which of a split's images are there.
+    """Which images are there.
 
     Attributes:
+        there: images that are.
         absent: images that are not in their folder.
-        folders: folders that are not there -> number of their images.
+        folders: folders that are not there -> their images.
         unnamed: files in the folders that no record names.
     """
 
+    there: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
-    folders: dict[str, int] = field(default_factory=dict)
+    folders: dict[str, list[str]] = field(default_factory=dict)
     unnamed: int = 0
 
-    @property
-    def count_absent(self) -> int:
-        """Images that are not there."""
-        return len(self.absent) + sum(self.folders.values())
 
-
-def present_images(images: Collection[str]) -> tuple[list[str], Presence]:
-    """The images that are there, and what is known of the others. Opens nothing: each folder is listed once."""
+def present_images(images: Iterable[str]) -> Presence:
+    """Look for images. Opens nothing: each folder is listed once."""
     names: dict[str, set[str]] = {}
     for path in images:
         folder, name = os.path.split(path)
         names.setdefault(folder, set()).add(name)
-    there: list[str] = []
     presence = Presence()
     for folder, named in sorted(names.items()):
         found = _files_in(folder or ".")
         if found is None:
-            presence.folders[folder] = len(named)
+            presence.folders[folder] = [os.path.join(folder, name) for name in named]
             continue
         presence.unnamed += len(found - named)
-        there += (os.path.join(folder, name) for name in sorted(named & found))
+        presence.there += (os.path.join(folder, name) for name in sorted(named & found))
         for name in sorted(named - found):
             path = os.path.join(folder, name)  # a disk may take other letter cases for the same name
-            (there if os.path.exists(path) else presence.absent).append(path)
-    return there, presence
+            (presence.there if os.path.exists(path) else presence.absent).append(path)
+    return presence
 
 
 def _files_in(folder: str) -> set[str] | None:

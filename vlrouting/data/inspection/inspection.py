@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from vlrouting.config.finding import Finding, Level
 from vlrouting.data.inspection.content import SplitContent
-from vlrouting.data.inspection.images import Presence
 from vlrouting.data.inspection.subject import Subject
 
 
@@ -37,7 +36,7 @@ class InspectedSplit:
         content: its counts.
         official: what is counted -> the number that the manifest states.
         repeated: questions that repeat an earlier one about the same images.
-        presence: which images are there; None where that was not looked at.
+        missing: images that are not there; None where that was not looked at.
         opened: images that were opened.
         broken: those among them that do not open.
         answers: None where it has none.
@@ -48,7 +47,7 @@ class InspectedSplit:
     content: SplitContent
     official: Mapping[str, int] = field(default_factory=dict)
     repeated: int = 0
-    presence: Presence | None = None
+    missing: int | None = None
     opened: int = 0
     broken: int = 0
     answers: AnswerShares | None = None
@@ -63,6 +62,7 @@ class Inspection:
         splits: those that could be read.
         findings: what is wrong.
         vocabulary: number of answers that a classifier would choose among; None where that is not known.
+        unnamed: files in the image folders that no record of these splits names; None where that was not looked at.
         is_complete: nothing interrupted it.
     """
 
@@ -70,6 +70,7 @@ class Inspection:
     splits: list[InspectedSplit] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     vocabulary: int | None = None
+    unnamed: int | None = None
     is_complete: bool = False
 
     @property

@@ -102,7 +102,7 @@ def _of_dataset(name: str, root: Path, splits: Sequence[str]) -> Subject:
     if not there:
         first = next(problem for problems in missing.values() for problem in problems if problem.keys or root.exists())
         known = ", ".join(missing)
-        raise DataError(f"{root}: has the files of no split of {name} ({known}): {first.sentence}, or give --root")
+        raise DataError(f"{root} (--root) has the files of no split of {name} ({known}): {first.sentence}")
     return Subject(name, data, there)
 
 
