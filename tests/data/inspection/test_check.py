@@ -134,12 +134,12 @@ def test_a_pool_of_processes_finds_the_same(world: Path, monkeypatch: pytest.Mon
 
 
 def test_counts_that_are_not_those_of_a_manifest(world: Path, tmp_path: Path) -> None:
-    counts = {"train": {"images": 25, "captions": 120}, "val": {"images": 7}, "test": {"images": 8}}
+    counts = {"train": {"images": 100, "captions": 120}, "val": {"images": 7}, "test": {"images": 8}}
     manifest = write_manifest(tmp_path / "manifest.yaml", splits=counts)
     found = checked("coco", world, "--manifest", manifest, status=2)
     fewer, more = problems(found)
     assert (fewer["about"], more["about"]) == ("train: counts", "val: counts")
-    assert "24 images" in fewer["found"] and "25" in fewer["found"] and "missing" in fewer["found"]
+    assert "24 images" in fewer["found"] and "100" in fewer["found"] and "missing" in fewer["found"]
     assert "8 images" in more["found"] and "7" in more["found"] and "added" in more["found"]
     for remedy in (f"remove {world / CAPTIONS}", "vlrouting data fetch coco --root", "--only annotations"):
         assert remedy in fewer["remedy"]

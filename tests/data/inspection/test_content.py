@@ -19,11 +19,12 @@ def test_captions_and_questions() -> None:
             Example(2, image, "what is it ?", {"a circle": 1.0}, ("a circle",), answer="a circle"),
             Example(3, pair, "both are red", {}),
             Example(4, pair, "", {}),
+            Example(5, image, "and this ?", {}, ("a",) * 10),
         ]
     )
-    assert (content.examples, content.questions, content.captions, content.unanswered) == (4, 2, 2, 1)
+    assert (content.examples, content.questions, content.captions, content.unanswered) == (5, 3, 2, 1)
     assert content.images == {"a.png", "b.png"} and content.images_per_example == 2
-    assert content.words == {3: 2, 2: 1, 4: 1} and content.answers == {"a circle": 1}
+    assert content.words == {3: 3, 2: 1, 4: 1} and content.answers == {"a circle": 1}
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["", "is it ?", "IS  it ?", "what ?"])), max_size=12))

@@ -30,7 +30,9 @@ def show(inspections: Sequence[Inspection], console: Console | None = None) -> N
             console.print(_table(inspection, inspection.splits[start : start + COLUMNS]))
             console.print()
         if inspection.unnamed:
-            console.print(f"In the image folders: {counted(inspection.unnamed, 'file')} that no record of these splits names.\n")
+            console.print(
+                f"In the image folders: {counted(inspection.unnamed, 'file')} that no record of these splits names.\n"
+            )
         _show_findings(inspection.findings, console)
         console.print(Text(summary(inspection)))
 
