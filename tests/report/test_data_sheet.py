@@ -14,7 +14,7 @@ from tests.command_line import vlrouting
 from tests.tiny_experiment import write_caption_experiment, write_experiment
 from vlrouting.data.example import Example
 from vlrouting.data.inspection.description import ShownExample, describe, shown_examples
-from vlrouting.report.data_sheet import MOST_CAPTIONS, data_sheet, pixels
+from vlrouting.report.data_sheet import GAP, MARGIN, MOST_CAPTIONS, SHAPE, WIDTH, data_sheet, pixels
 from vlrouting.report.plots.style import styled
 
 
@@ -42,6 +42,8 @@ def test_images_keep_their_shape_and_pairs_stand_side_by_side(pictures: Path) ->
     wide, tall = extent(drawn, (255, 0, 0)), extent(drawn, (0, 0, 255))
     assert wide[0] / wide[1] == pytest.approx(3, rel=0.03) and tall[1] / tall[0] == pytest.approx(4, rel=0.03)
     assert wide[2] + wide[0] < tall[2]
+    card = (WIDTH - 2 * MARGIN - 2 * GAP) / 3 * 150 / 72
+    assert wide[0] <= card / 2 and tall[1] == pytest.approx(SHAPE * card, abs=2)
 
 
 def test_nothing_leaves_the_sheet_and_no_texts_overlap(pictures: Path) -> None:

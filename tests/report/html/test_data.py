@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.documents.made_up_studies import write_data
 from tests.made_up_runs import make_run
+from vlrouting.data.inspection import description
 from vlrouting.experiment import RunDirectory
 from vlrouting.report.comparison import compare_runs
-from vlrouting.report.html.data import data_uses
+from vlrouting.report.html.data import UNKNOWN, data_uses
 from vlrouting.report.html.page import write_page
 
 
@@ -76,3 +78,12 @@ def test_an_image_that_is_not_here_is_a_name(tmp_path: Path) -> None:
     write_data(a_run(tmp_path / "x", "mul"), "vqav2", texts)
     data = section(tmp_path / "x")
     assert "<img" not in data and data.count('class="absent"') == 4 and "3.png" in data
+
+
+def test_counts_of_a_part_are_not_those_of_the_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(description, "MOST_DESCRIBED", 6)
+    write_data(a_run(tmp_path / "x", "mul"), "vqav2", asked(tmp_path, 8))
+    data = section(tmp_path / "x")
+    assert "Looked at: 6 of 8 of train, evenly spaced." in data
+    cells = re.search(r'<th scope="row">train</th><td>training</td>(.*?)</tr>', data)[1]  # type: ignore[index]
+    assert re.findall(r">([^<]+)</td>", cells)[:3] == ["8", UNKNOWN, UNKNOWN]
