@@ -14,6 +14,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -32,8 +33,12 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def bars() -> Progress:
-    """Bars on standard error, each with a note beside it; not outside a terminal, nor with `vlrouting -q`."""
+def bars(*more: ProgressColumn) -> Progress:
+    """Bars on standard error, each with a note beside it; not outside a terminal, nor with `vlrouting -q`.
+
+    Args:
+        more: columns after the others.
+    """
     console = Console(file=sys.stderr)
     return Progress(
         TextColumn("{task.description}", markup=False),
@@ -41,6 +46,7 @@ def bars() -> Progress:
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
+        *more,
         console=console,
         disable=not console.is_terminal or is_quiet(),
     )
@@ -48,15 +54,16 @@ def bars() -> Progress:
 
 @contextmanager
 def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Show how much is done; the block gets a function that adds a number of units.
+    """Show how much is done and how long the rest takes; the block gets a function that adds a number of units.
 
     Args:
         description: what is being done.
         total: number of units.
         unit: plural, such as `images`.
     """
-    done, shown = 0, time.monotonic()
-    with bars() as display:
+    done, started = 0, time.monotonic()
+    shown = started
+    with bars(TextColumn("left"), TimeRemainingColumn()) as display:
         task = display.add_task(description, total=total, note=unit)
 
         def advance(count: int = 1) -> None:
@@ -65,7 +72,8 @@ def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[
             display.update(task, completed=done)
             if display.disable and time.monotonic() - shown > LINE_SECONDS:
                 shown = time.monotonic()
-                say(f"{description}: {done:,}/{total:,} {unit}")
+                left = int((shown - started) / done * (total - done))
+                say(f"{description}: {done:,}/{total:,} {unit}, {left // 60}:{left % 60:02d} left")
 
         yield advance
 

@@ -89,6 +89,7 @@ CHANGES = {
         ),
     ],
     "vlrouting/data/datasets/evenly_spaced.py": [
+        ("if limit is None or limit >= len(examples):", "if True:", "evaluate.limit is ignored"),
         ("index * len(self.whole) // len(self)", "index", "the first examples, not evenly spaced ones"),
     ],
     "vlrouting/data/datasets/packed.py": [
@@ -198,8 +199,8 @@ CHANGES = {
         ("pad = self.tokenizer.pad_token_id or 0", "pad = 1", "another token pads"),
     ],
     "vlrouting/data/loading/vocabulary.py": [
-        ("kept = sorted((-len(ids), answer)", "kept = sorted((len(ids), answer)", "the rarest answer comes first"),
-        ("if len(ids) >= min_count)", "if len(ids) > min_count)", "min_answer_count is off by one"),
+        ("kept = sorted((-count, answer)", "kept = sorted((count, answer)", "the rarest answer comes first"),
+        ("if count >= min_count)", "if count > min_count)", "min_answer_count is off by one"),
         (
             "setdefault(normalized[example.answer], set())",
             "setdefault(example.answer, set())",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vlrouting.cli import (  # noqa: F401 - they add their commands to `app`
     artifacts,
+    data_check,
     data_fetch,
     datasets,
     experiments,

@@ -12,7 +12,7 @@ from vlrouting.backbones.load import Backbones, load_language
 from vlrouting.config import DATASETS, METRICS, TASKS, ExperimentConfig
 from vlrouting.config.environment import as_written
 from vlrouting.config.training import TEST, VALIDATION
-from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
+from vlrouting.data.datasets.evenly_spaced import evenly_spaced
 from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
@@ -124,13 +124,6 @@ def _scored_examples(
         splits[TEST] = config.data.test
     limit = config.evaluate.limit
     return {name: evenly_spaced(examples[split], limit) for name, split in splits.items() if split is not None}
-
-
-def evenly_spaced(examples: Sequence[Example], limit: int | None) -> Sequence[Example]:
-    """At most `limit` of the examples, in their order."""
-    if limit is None or limit >= len(examples):
-        return examples
-    return EvenlySpaced(examples, limit)
 
 
 def _data_module(

@@ -19,9 +19,11 @@ from vlrouting.data.content_hash import content_hash
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
+from vlrouting.data.inspection.data_file import DataRecord
 from vlrouting.data.loading.batch import VisualSource
 from vlrouting.data.shuffled_images import ShuffledImages, shuffled_images
 from vlrouting.progress_bar import say
+from vlrouting.training.data_record import data_record
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,14 @@ class SharedInputs:
         """Digest of a split's examples, or of a part of them (`vlrouting.data.content_hash`); `key` says which."""
         root = Path(config.data.root)
         found: str = self._once(("hash", repr(config.data), key), lambda: content_hash(examples, root))
+        return found
+
+    def data_record(
+        self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]], tokenizer: Any
+    ) -> DataRecord:
+        """What the data are like."""
+        key = ("data record", repr(config.data), config.task, repr(config.language))
+        found: DataRecord = self._once(key, lambda: data_record(config, examples, tokenizer))
         return found
 
     def visual(self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]) -> Visual:

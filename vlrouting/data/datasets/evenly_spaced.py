@@ -25,3 +25,10 @@ class EvenlySpaced(LazyExamples):
     def example(self, index: int) -> Example:
         """See `LazyExamples`."""
         return self.whole[index * len(self.whole) // len(self)]
+
+
+def evenly_spaced(examples: Sequence[Example], limit: int | None) -> Sequence[Example]:
+    """At most `limit` of the examples, in their order."""
+    if limit is None or limit >= len(examples):
+        return examples
+    return EvenlySpaced(examples, limit)
