@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,13 +43,14 @@ def checked_table(source: TableSource) -> CheckedTable:
     Raises:
         DataError: something is wrong; a line for each kind of mistake.
     """
+    unprepared = [rows for rows in (source.rows(path) for path, _ in source.files) if not rows.is_prepared]
+    if unprepared:  # to extract their pictures takes long, so all else is looked at first
+        _Check(replace(source, images=False)).all_files()
+        for rows in unprepared:
+            rows.prepare()
     check = _Check(source)
-    for path, split in source.files:
-        check.file(path, split)
-    check.answers()
-    if not check.mistakes:
-        check.splits()
-    check.mistakes.raise_any()
+    check.all_files()
+    check.splits()
     check.warn()
     return check.table
 
@@ -76,8 +77,18 @@ class _Check:
         self.table = CheckedTable(ImageFiles(self.source.root, self.source.images))
         self.made = MadeSplits(self.source.seed, SplitShares(*self.source.shares))
 
-    def file(self, path: Path, split: str | None) -> None:
-        """Look at every row of one file."""
+    def all_files(self) -> None:
+        """Look at every row.
+
+        Raises:
+            DataError: something is wrong.
+        """
+        for path, split in self.source.files:
+            self._file(path, split)
+        self._answers()
+        self.mistakes.raise_any()
+
+    def _file(self, path: Path, split: str | None) -> None:
         rows = self.source.rows(path)
         complain = self.mistakes.of(path, rows.unit)
         columns = rows.columns(complain)
@@ -127,7 +138,7 @@ class _Check:
             if other != split:
                 self.shared.setdefault((other, split), []).append(image)
 
-    def answers(self) -> None:
+    def _answers(self) -> None:
         """Mistakes for rows without an answer, unless the whole split has none and need not."""
         for (split, path), numbers in self.unanswered.items():
             if self.answered[split] or self.source.needs_answers(split or None):
@@ -136,7 +147,11 @@ class _Check:
                     complain(number, "the answer is empty", "write it, or remove the row")
 
     def splits(self) -> None:
-        """Mistakes for chosen splits without rows."""
+        """See that every chosen split has rows, and make the splits where none are given.
+
+        Raises:
+            DataError: one has none.
+        """
         found = Counter(self.answered) + Counter({split: len(n) for (split, _), n in self.unanswered.items()})
         if self.nodes:
             self.table.made = self.made
@@ -154,6 +169,7 @@ class _Check:
             else:
                 remedy = f"mark some, or set data.{role} to one of {listed(found)}"
                 complain(None, f"no row has the split '{split}'", remedy + (" or null" if role == "validation" else ""))
+        self.mistakes.raise_any()
 
     def warn(self) -> None:
         """Tell which given splits share images."""
