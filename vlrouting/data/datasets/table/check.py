@@ -97,18 +97,18 @@ class _Check:
         if rows.fixed and not self.source.check_columns(columns, rows, split, complain):
             return
         log_ignored(path, columns)
-        reader = self.source.reader(columns, rows, self.table.images, complain)
+        reader = self.source.reader(columns, rows, self.table.images, self.table.images_per_row, complain)
         empty = True
         for number, record in rows.records(complain):
             empty = False
-            row = reader.read(number, record, self.table.images_per_row)
+            row = reader.read(number, record)
             if row is not None:
                 self._row(path, split, number, row, complain)
+        self.table.images_per_row = reader.images_per_row
         if empty and not self.mistakes:
             complain(None, "has no rows", "add some")
 
     def _row(self, path: Path, of_file: str | None, number: int, row: Row, complain: Complain) -> None:
-        self.table.images_per_row = self.table.images_per_row or len(row.images)
         if of_file is not None and row.split not in ("", of_file):
             what = f"the row's split is not that of its file, '{of_file}'"
             complain(number, what, "move the row, or remove the column", f"'{row.split}'")

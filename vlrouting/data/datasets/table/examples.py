@@ -41,9 +41,10 @@ def _rows(source: TableSource, split: str) -> Iterator[Numbered]:
         if of_file not in (None, split):
             continue
         rows, complain = source.rows(path), mistakes.of(path)
-        reader = source.reader(rows.columns(complain) or (), rows, table.images, complain)
+        columns = rows.columns(complain) or ()
+        reader = source.reader(columns, rows, table.images, table.images_per_row, complain)
         for number, record in rows.records(complain):
-            row = reader.read(number, record, table.images_per_row)
+            row = reader.read(number, record)
             if row is not None and table.split_of(row, of_file) == split:
                 yield row.id or source.id_of(path, number), row
     mistakes.raise_any()  # the file was changed after it was checked
