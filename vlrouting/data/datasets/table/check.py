@@ -26,14 +26,17 @@ class CheckedTable:
     """What is known of valid tables."""
 
     images: ImageFiles
-    made: MadeSplits | None = None
-    """None where the splits are given."""
     images_per_row: int | None = None
+    splits: list[str] = field(default_factory=list)
+    """Names of the splits, by number."""
+    numbers: list[array[int]] = field(default_factory=list)
+    """Of each file in its order: the number of each row's split."""
 
-    def split_of(self, row: Row, of_file: str | None) -> str:
-        """The split that a row is in."""
-        given = of_file or row.split
-        return given if given or self.made is None else self.made.split(row.images, row.group)
+    def number(self, split: str) -> int:
+        """The number of a split; gives it one."""
+        if split not in self.splits:
+            self.splits.append(split)
+        return self.splits.index(split)
 
 
 @lru_cache(maxsize=2)
@@ -84,6 +87,7 @@ class _Check:
             DataError: something is wrong.
         """
         for path, split in self.source.files:
+            self.table.numbers.append(array("H"))
             self._file(path, split)
         self._answers()
         self.mistakes.raise_any()
@@ -119,6 +123,7 @@ class _Check:
             self._given(split, row)
         else:
             self.nodes.append(self.made.add(row.images, row.group))
+        self.table.numbers[-1].append(self.table.number(split))
         if row.answers:
             self.answered[split] += 1
         else:
@@ -154,9 +159,11 @@ class _Check:
         """
         found = Counter(self.answered) + Counter({split: len(n) for (split, _), n in self.unanswered.items()})
         if self.nodes:
-            self.table.made = self.made
             sets = {self.made.root_of(node) for node in self.nodes}
             found = Counter(map(self.made.split_of, sets))
+            made = iter(self.nodes)
+            for numbers in self.table.numbers:  # of one table, whose rows all have a node
+                numbers[:] = array("H", (self.table.number(self.made.split_of(next(made))) for _ in numbers))
         for split, role in self.source.roles:
             if found[split] or any(split == of_file for _, of_file in self.source.files):
                 continue
