@@ -167,9 +167,16 @@ def test_an_image_in_two_given_splits_is_a_warning(folder: Path, caplog: pytest.
 
 def test_a_split_without_rows_is_an_error(folder: Path) -> None:
     write_csv(folder / "table.csv", questions(2))
-    with pytest.raises(DataError, match="none of 2 sets of rows that share an image or group is in 'val'") as error:
+    with pytest.raises(
+        DataError, match="none of 2 sets of rows that share an image or group is in 'val'; add"
+    ) as error:
         read(folder, split_shares=SplitShares(1.0, 0.0, 0.0))
     assert len(str(error.value).splitlines()) == 2
+    write_csv(folder / "table.csv", questions(5))
+    with pytest.raises(DataError, match=r"set data.split_seed: \d+, or add rows") as error:
+        read(folder)
+    seed = int(str(error.value).partition("split_seed: ")[2].partition(",")[0])
+    assert all(read(folder, split_seed=seed).values())
     write_csv(folder / "table.csv", [{**row, "split": "train"} for row in questions(2)])
     with pytest.raises(DataError, match=r"no row has the split 'val'; .* data.validation to one of train or null"):
         read(folder)
