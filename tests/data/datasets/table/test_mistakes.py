@@ -148,10 +148,31 @@ def test_mistakes_of_types_in_json_lines(folder: Path) -> None:
         ("t.jsonl: line 19", "both 'answer' and 'answers' are filled in"),
         ("t.jsonl: line 20", "the answer is empty"),
         ("t.jsonl: line 21", "is not JSON (column 36: Expecting ',' delimiter)"),
-        ("t.jsonl: line 23", "the image is no text, not text"),
+        ("t.jsonl: line 23", "the image is no text (NaN)"),
     ]
     found = mistakes(folder)
     check([line for line in found if "line 23: the question" not in line], expected)
+
+
+def test_mistakes_in_captions(folder: Path) -> None:
+    rows = [
+        {"id": "1", "image": "a.jpg", "captions": ["a cat"]},
+        {"id": "1", "image": "a.jpg", "caption": "another"},
+        {"id": "1", "image": "b.jpg", "caption": "a dog"},
+        {"id": "2", "image": "b.jpg", "caption": " "},
+        {"id": "3", "image": "b.jpg", "captoin": "a dog"},
+        {"id": "4", "image": "b.jpg", "captions": ["a dog", "\n"]},
+        {"id": "5", "image": "b.jpg", "caption": "x", "captions": ["y"]},
+    ]
+    write_jsonl(folder / "t.jsonl", rows)
+    expected = [
+        ("t.jsonl: line 3", "the id is that of a row before with another image ('1')"),
+        ("t.jsonl: line 4", "the caption is empty"),
+        ("t.jsonl: line 5", "the key 'captoin' looks like 'caption'"),
+        ("t.jsonl: line 6", "one of the captions is empty"),
+        ("t.jsonl: line 7", "both 'caption' and 'captions' are filled in"),
+    ]
+    check(mistakes(folder, target="caption"), expected)
 
 
 FILES: dict[str, tuple[dict[str, bytes], str]] = {
@@ -242,7 +263,8 @@ def test_validation_finds_it_in_the_first_lines(folder: Path, name: str) -> None
 def test_validation_reads_no_rows(folder: Path) -> None:
     write_csv(folder / "t.csv", [{"image": "nowhere.jpg", "question": "", "answer": ""}])
     assert missing_files(own(folder)) == []
-    assert "there is no folder" in missing_files(own(folder / "elsewhere"))[0].message
+    (problem,) = missing_files(own(folder / "elsewhere"))
+    assert problem.sentence == f"there is no folder {folder}/elsewhere; name the folder of the dataset's files"
     (problem,) = missing_files(own(folder, splits={"train": SplitConfig("gone.csv")}))
     assert problem.message == f"{folder}/gone.csv is missing" and problem.keys == ("data.splits.train.questions",)
     (problem,) = missing_files(own(folder, splits={"train": SplitConfig("data/*.parquet")}))
