@@ -79,7 +79,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def read(root: Path, name: str, split: SplitConfig | None = None) -> list[Example]:
-    return read_split(root, name, split or DEFAULT_SPLITS[name])
+    return list(read_split(root, name, split or DEFAULT_SPLITS[name]))
 
 
 def test_karpathy_splits(root: Path) -> None:
