@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
@@ -32,11 +33,11 @@ class IndexName:
             title: words for people.
             kind: suffix of the file.
             subject: what it is of. An older file of the same subject is removed.
-            state: everything else that its content depends on.
+            state: everything else that its content depends on, beside the code of this package.
         """
         words = re.sub(r"[^A-Za-z0-9_-]+", "-", title)[:_LONGEST]
         self.subject, self.kind = f"{words}-{_digest(f'{title}|{subject}', 8)}", kind
-        self.file = f"{self.subject}-{_digest(state, 16)}.{kind}"
+        self.file = f"{self.subject}-{_digest(f'{state}|{code_digest()}', 16)}.{kind}"
 
     def others(self, folder: Path) -> Iterator[Path]:
         """Files of the same subject in another state, and what killed processes left of them."""
@@ -122,6 +123,15 @@ def _locked(path: Path, reasons: list[str]) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+@cache
+def code_digest() -> str:
+    """Of the code that reads, stores and tokenises examples."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _digest(text: str, digits: int) -> str:

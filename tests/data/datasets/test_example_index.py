@@ -102,12 +102,27 @@ def test_a_change_of_the_source_is_read_and_the_old_index_removed(root: Path, re
         assert len(index_files(root)) == 1
 
 
+def test_a_file_that_changes_while_it_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = gqa_examples.question_records
+
+    def replaced(*arguments: Any) -> Any:
+        yield from original(*arguments)
+        write(root, "no", OLD + 5)
+
+    write(root, "not")
+    with monkeypatch.context() as patched:
+        patched.setattr(gqa_examples, "question_records", replaced)
+        assert read(root)[0].answer == "not"
+    write(root, "yes")  # the file as it was, which nobody has read
+    assert read(root)[0].answer == "yes"
+
+
 def test_settings_and_code_are_parts_of_the_state(root: Path, readings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read(root)
     assert read(root, "pictures/{image_id}.png")[8].images == (root / "pictures/1.png",) and times(readings) == 2
     read(root)
     assert times(readings) == 2 and len(index_files(root)) == 2  # of two subjects
-    monkeypatch.setattr(example_index, "code_digest", lambda: "other")
+    monkeypatch.setattr(index_folder, "code_digest", lambda: "other")
     read(root)
     assert times(readings) == 3
 

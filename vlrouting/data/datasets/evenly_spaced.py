@@ -19,7 +19,7 @@ class EvenlySpaced(LazyExamples):
         """`count`: at most `len(whole)`."""
         self.whole, self._count = whole, count
         identity = identity_of(whole)
-        self.identity = None if identity is None else f"{identity}, {count} evenly spaced"
+        self.identity = None if identity is None else identity.part(f"{count} evenly spaced")
 
     def __len__(self) -> int:
         return self._count

@@ -7,12 +7,9 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vlrouting.config import SplitConfig
 from vlrouting.data.array_file import Arrays
 from vlrouting.data.datasets.stored_examples import StoredExamples, pack
 from vlrouting.data.example import Example
@@ -26,9 +23,7 @@ SETTLED_SECONDS = 2.0
 Read = Callable[[], Iterable[Example]]
 
 
-def indexed(
-    read: Read, root: Path, dataset: str, split_name: str, *, split: SplitConfig, files: Sequence[str]
-) -> Arrays:
+def indexed(read: Read, root: Path, title: str, settings: str, files: Sequence[str]) -> Arrays:
     """The columns of a split (see `stored_examples.pack`): from its index file, or read.
 
     A file is used as long as the names, sizes and time stamps of the sources, the settings of the split and the code of
@@ -37,9 +32,8 @@ def indexed(
     Args:
         read: reads the split.
         root: the data root.
-        dataset: name of the dataset.
-        split_name: name of the split.
-        split: its settings.
+        title: names the split for people.
+        settings: dataset, split and everything that was set for it.
         files: its sources below the root: files, or folders of files.
     """
     before = _states(root, files)
@@ -58,9 +52,7 @@ def indexed(
         as_it_was = all(_links(root / name, root) == links for name, links in folders)
         return as_it_was and stored.facts["sources"] == before  # that of a file that changed while it was read differs
 
-    settings = json.dumps([dataset, split_name, asdict(split)])
-    state = json.dumps([before, code_digest()])
-    return opened_or_made(root, IndexName(f"{dataset}-{split_name}", "examples", settings, state), make, usable)
+    return opened_or_made(root, IndexName(title, "examples", settings, json.dumps(before)), make, usable)
 
 
 def _states(root: Path, files: Sequence[str]) -> list[list[Any]]:
@@ -89,12 +81,3 @@ def _links(folder: Path, root: Path) -> str:
         links = []
     state = json.dumps([os.path.relpath(os.path.realpath(folder), os.path.realpath(root)), links])
     return hashlib.blake2b(state.encode(), digest_size=8).hexdigest()
-
-
-@cache
-def code_digest() -> str:
-    """Of the code that reads and stores examples."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
 from vlrouting.data.example import Example
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which examples they are, and what they are made of: equal ones mean equal texts and answers."""
+
+    title: str
+    """For people."""
+    subject: str
+    """Data set, split, settings, and which part of it."""
+    content: str
+    """The digest of the whole split (`LazyExamples.content`)."""
+
+    def part(self, which: str) -> Identity:
+        """Of a part of the examples."""
+        return replace(self, subject=f"{self.subject} {which}")
 
 
 class LazyExamples(Sequence[Example]):
@@ -18,13 +35,12 @@ class LazyExamples(Sequence[Example]):
     Attributes:
         content: a digest of ids, texts, references, soft scores and image names, in their order: equal ones mean equal
             examples, on every machine. None where it has not been computed.
-        identity: what the texts and answers of the examples follow from, such as the digest of a split, and which part
-            of it they are. None where nothing of that kind is known.
+        identity: what the texts and answers of the examples follow from. None where nothing of that kind is known.
         official: what the dataset's metric reads beside the examples (`DatasetFormat.official`).
     """
 
     content: str | None = None
-    identity: str | None = None
+    identity: Identity | None = None
     official: Any = None
 
     @abstractmethod
@@ -79,6 +95,6 @@ def images_of(examples: Sequence[Example]) -> set[Path]:
     return {path for example in examples for path in example.images}
 
 
-def identity_of(examples: Sequence[Example]) -> str | None:
+def identity_of(examples: Sequence[Example]) -> Identity | None:
     """`LazyExamples.identity`; None of a list."""
     return examples.identity if isinstance(examples, LazyExamples) else None

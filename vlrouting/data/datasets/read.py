@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from vlrouting.config import DataConfig
@@ -47,9 +49,12 @@ def stored_split(data: DataConfig, name: str) -> Sequence[Example]:
     def read() -> Iterable[Example]:
         return dataset.read_split(root, name, split)
 
+    title, settings = f"{data.name}-{name}", json.dumps([data.name, name, asdict(split)])
     official = dataset.official(root, name, split) if dataset.official is not None else None
     if dataset.indexed:
         files = list(dataset.split_files(name, split))
-        return StoredExamples(indexed(read, root, data.name, name, split=split, files=files), root, official)
+        return StoredExamples(indexed(read, root, title, settings, files), root, official, (title, settings))
     found = read()
-    return found if isinstance(found, Sequence) else StoredExamples(pack(found, root), root, official)
+    if isinstance(found, Sequence):
+        return found
+    return StoredExamples(pack(found, root), root, official, (title, settings))

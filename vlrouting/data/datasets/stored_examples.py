@@ -12,7 +12,7 @@ import numpy as np
 from vlrouting.data.array_file import Arrays
 from vlrouting.data.content_hash import ContentDigest
 from vlrouting.data.datasets.columns import RowsBuilder, TableBuilder, TextBuilder, Texts, codes
-from vlrouting.data.datasets.lazy_examples import LazyExamples
+from vlrouting.data.datasets.lazy_examples import Identity, LazyExamples
 from vlrouting.data.example import Example, image_name
 
 
@@ -23,20 +23,22 @@ class StoredExamples(LazyExamples):
     by its path.
     """
 
-    def __init__(self, stored: Arrays, root: Path, official: Any = None) -> None:
+    def __init__(self, stored: Arrays, root: Path, official: Any = None, split: tuple[str, str] | None = None) -> None:
         """
         Args:
             stored: what `pack` gave.
             root: the data root.
             official: see `LazyExamples`.
+            split: title and subject of the `identity`, which is None without.
         """
-        self.stored, self.root, self.official = stored, root, official
-        self.content = self.identity = stored.facts["content"]
+        self.stored, self.root, self.official, self._split = stored, root, official, split
+        self.content = stored.facts["content"]
+        self.identity = Identity(*split, self.content) if split is not None else None
         self._ids, self._texts = Texts(stored, "id"), Texts(stored, "text")
         self._images, self._words = Texts(stored, "image"), Texts(stored, "word")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return StoredExamples, (self.stored, self.root, self.official)
+        return StoredExamples, (self.stored, self.root, self.official, self._split)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -87,6 +89,11 @@ class StoredExamples(LazyExamples):
     def references(self) -> np.ndarray:
         """Number of `answers` of every example."""
         return np.diff(self.stored["answers.ends"].astype(np.int64))
+
+    def all_references(self) -> Iterable[str]:
+        """`answers` of one example after the other's."""
+        distinct = list(self._words)
+        return map(distinct.__getitem__, self.stored["answers"].tolist())
 
     def _row(self, column: str, index: int) -> slice:
         ends = self.stored[f"{column}.ends"]
