@@ -104,7 +104,11 @@ CHANGES = {
         ("type(example.id) is int", "isinstance(example.answer, int)", "ids that are numbers become texts"),
         ("labelled = np.diff(self.stored", "labelled = 1 + np.diff(self.stored", "examples without labels are counted"),
         ("below.append(inside is not None)", "below.append(True)", "images outside of the root are looked for in it"),
-        ("len(seen) == len(numbers)", "True", "an id that occurs twice counts twice"),
+        (
+            "unique = len(np.unique(np.array(hashes))) == len(hashes)",
+            "unique = True",
+            "an id that occurs twice counts twice",
+        ),
     ],
     "vlrouting/data/datasets/example_index.py": [
         (

@@ -34,20 +34,20 @@ def question_examples(files: Sequence[Path], root: Path, template: ImageTemplate
                 "it; give every record one, or none for a test set"
             )
         answer = take(record, "answer", (str,), file, place) if answered else ""
+        types = take(record, "types", (dict,), file, place) if "types" in record else {}
+        structural, semantic = _types(types, file, f"{place}, types") if types else ("", "")
         yield Example(
             id=question_id,
             images=images[image_id],
             text=text,
             labels={answer: 1.0} if answer else {},
             answers=(answer,) if answer else (),
-            answer_type=_type(record, "structural", file, place),
-            question_type=_type(record, "semantic", file, place),
+            answer_type=structural,
+            question_type=semantic,
             answer=answer,
         )
 
 
-def _type(record: dict[str, Any], key: str, file: Path, place: str) -> str:
-    """One of the types of a question; empty where the file has none."""
-    types = take(record, "types", (dict,), file, place) if "types" in record else {}
-    text: str = take(types, key, (str,), file, f"{place}, types") if types else ""
-    return text
+def _types(types: dict[str, Any], file: Path, place: str) -> tuple[str, str]:
+    """The structural and the semantic type of a question."""
+    return take(types, "structural", (str,), file, place), take(types, "semantic", (str,), file, place)

@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 
 from vlrouting.data.array_file import Arrays, smallest
+from vlrouting.data.collector import paused_collector
 
 BLOCK = 10_000
 """Texts that are tokenised together: of a million at once, a tokenizer would make gigabytes of objects."""
@@ -61,14 +62,15 @@ def tokenised(texts: Iterable[str], tokenize: Tokenize) -> Arrays:
     """The arrays of a `TokenTable` of these texts, which are its rows."""
     numbers: dict[int, int] = {}
     tokens, ends, rows = array("i"), array("Q", [0]), array("I")
-    for block in blocks(texts):
-        digests = list(map(digest, block))
-        new = {each: text for each, text in zip(digests, block, strict=True) if each not in numbers}
-        for each, row in zip(new, tokenize(list(new.values())) if new else (), strict=True):
-            numbers[each] = len(numbers)
-            tokens.extend(row)
-            ends.append(len(tokens))
-        rows.extend(map(numbers.__getitem__, digests))
+    with paused_collector():
+        for block in blocks(texts):
+            digests = list(map(digest, block))
+            new = {each: text for each, text in zip(digests, block, strict=True) if each not in numbers}
+            for each, row in zip(new, tokenize(list(new.values())) if new else (), strict=True):
+                numbers[each] = len(numbers)
+                tokens.extend(row)
+                ends.append(len(tokens))
+            rows.extend(map(numbers.__getitem__, digests))
     found = np.fromiter(numbers, np.uint64, len(numbers))
     order = np.argsort(found, kind="stable")
     arrays = {"tokens": np.array(tokens), "ends": np.array(ends), "numbers": order, "rows": np.array(rows)}
