@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.small_disk import fill, remount, small_disk
 from vlrouting.config import DATASETS, DataConfig, SplitConfig
 from vlrouting.data import INDEX_FOLDER, index_folder
 from vlrouting.data.datasets import example_index, gqa_examples
@@ -217,6 +218,20 @@ def test_a_full_disk(root: Path, capfd: pytest.CaptureFixture[str], monkeypatch:
     monkeypatch.setattr(index_folder, "write_arrays", full)
     assert len(read(root)) == 40 and not index_files(root)
     assert "cannot be written" in capfd.readouterr().err
+
+
+def test_a_real_disk_that_is_full_or_read_only(
+    root: Path, readings: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with small_disk(tmp_path / "disk", "400k") as disk:
+        write(disk, count=600)
+        fill(disk)
+        expected = list(read(disk))
+        assert "No space left" in capfd.readouterr().err and not index_files(disk)
+        (disk / "filler").unlink()
+        remount(disk, "ro")
+        assert list(read(disk)) == list(read(disk)) == expected and times(readings) == 2
+        assert f"{disk / INDEX_FOLDER} cannot be written (Read-only file system)" in capfd.readouterr().err
 
 
 def test_an_invalid_record_leaves_nothing(root: Path) -> None:
