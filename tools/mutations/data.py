@@ -117,12 +117,16 @@ CHANGES = {
             "a changed file is not read",
         ),
         (
-            "as_it_was = all(_links(root / name, root) == links for name, links in folders)",
-            "as_it_was = True",
+            "return not leads_out(StoredExamples(stored, root).image_paths(), root, split)",
+            "return True",
             "links are checked once",
         ),
         ("abs(time.time() - newest) < SETTLED_SECONDS", "False", "a file that is still being written is indexed"),
-        ('stored.facts["sources"] == before', "True", "a file that changed while it was read is taken for read"),
+        (
+            'if stored.facts.get("sources") != before:',
+            "if False:",
+            "a file that changed while it was read is taken for read",
+        ),
     ],
     "vlrouting/data/datasets/read.py": [
         (
@@ -170,8 +174,8 @@ CHANGES = {
         ),
         (' or links.get("")', "", "a folder that is a link leads out of the data root"),
         (
-            "(root, root.joinpath(*top), root / self.folder())",
-            "(root, root / self.folder())",
+            "(root, root.joinpath(*top), root / named)",
+            "(root, root / named)",
             "a user's link to the images is refused",
         ),
         ("if any(names <= used for names in self.identify):", "if used:", "several records get one image"),

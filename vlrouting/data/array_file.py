@@ -63,13 +63,15 @@ class ArrayFile(Arrays):
         if self._checksum != expected:
             raise DamagedFile(f"{path} is damaged")
         end = len(MAGIC) + 8 + int.from_bytes(content[len(MAGIC) : len(MAGIC) + 8], "little")
-        header = json.loads(bytes(content[len(MAGIC) + 8 : end]))
-        start = _aligned(end)
-        arrays = {
-            name: np.frombuffer(content, dtype, int(np.prod(shape)), start + place).reshape(shape)
-            for name, (dtype, shape, place) in header["arrays"].items()
-        }
-        super().__init__(arrays, header["facts"])
+        try:
+            header, start = json.loads(bytes(content[len(MAGIC) + 8 : end])), _aligned(end)
+            arrays = {
+                name: np.frombuffer(content, dtype, int(np.prod(shape)), start + place).reshape(shape)
+                for name, (dtype, shape, place) in header["arrays"].items()
+            }
+            super().__init__(arrays, header["facts"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # another program's, with a checksum
+            raise DamagedFile(f"{path} is damaged ({error})") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ArrayFile, (self.path, self._checksum)

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import pytest
 from tests.faults.small_disk import fill, remount, small_disk
 from vlrouting.config import DATASETS, DataConfig, SplitConfig
 from vlrouting.data import INDEX_FOLDER, index_folder
+from vlrouting.data.array_file import ArrayFile, Arrays, write_arrays
 from vlrouting.data.datasets import example_index, gqa_examples
 from vlrouting.data.datasets.read import read_splits
-from vlrouting.data.datasets.stored_examples import StoredExamples
+from vlrouting.data.datasets.stored_examples import StoredExamples, pack
 from vlrouting.data.example import DataError, Example
 
 OLD = 1_600_000_000
@@ -164,20 +166,44 @@ def test_links_are_looked_at_each_time(root: Path, readings: Path) -> None:
     read(root)
     (root / "images").mkdir()
     (root / "images" / "1.jpg").write_text("an image")
+    (root / "images" / "2.jpg").symlink_to("1.jpg")
+    (root / "images" / "no image of the split.jpg").symlink_to("/etc/passwd")
     read(root)
     assert times(readings) == 1  # images that arrive later change nothing
-    (root / "images" / "2.jpg").symlink_to("1.jpg")
-    read(root)
-    assert times(readings) == 2
     (root / "images" / "3.jpg").symlink_to("/etc/passwd")
     for _ in range(2):
         with pytest.raises(DataError, match="link to /etc/passwd"):
             read(root)
     (root / "images" / "3.jpg").unlink()
-    os.rename(root / "images", root / "elsewhere")
-    (root / "images").symlink_to(root.parent)
-    read(root)  # data/README.md allows a folder below the root to be a link
-    assert times(readings) == 5
+    assert times(readings) == 3 and len(read(root)) == 40 and times(readings) == 3
+    os.rename(root / "images", root.parent / "elsewhere")
+    (root / "images").symlink_to(root.parent / "elsewhere")
+    assert len(read(root)) == 40 and times(readings) == 3  # data/README.md allows a folder below the root to be a link
+    (root.parent / "elsewhere" / "4.jpg").symlink_to("/etc/passwd")
+    with pytest.raises(DataError, match="link to /etc/passwd"):
+        read(root)
+
+
+@pytest.mark.parametrize(
+    "images", ["/elsewhere/{image_id}.jpg", "../x/{image_id}.jpg", "a/b/{image_id}.jpg", "{image_id}"]
+)
+def test_images_where_the_template_says(
+    images: str, root: Path, readings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    for place in (root, Path(".")):
+        assert list(read(place, images)) == list(read(place, images))
+    assert times(readings) == 1
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "..", "a/../../../x"])
+def test_an_index_that_a_stranger_made(name: str, root: Path, readings: Path) -> None:
+    expected = list(read(root))
+    (file,) = index_files(root)
+    stored = ArrayFile(file)
+    planted = pack([replace(example, images=(root / name,)) for example in expected], root)
+    write_arrays(file, Arrays(planted.arrays, {**stored.facts, **planted.facts}))
+    assert list(read(root)) == expected and times(readings) == 2
 
 
 def test_a_damaged_index_is_made_again(root: Path, readings: Path, capfd: pytest.CaptureFixture[str]) -> None:

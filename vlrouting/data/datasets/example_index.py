@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from vlrouting.config import SplitConfig
 from vlrouting.data.array_file import Arrays
+from vlrouting.data.datasets.image_paths import leads_out
 from vlrouting.data.datasets.stored_examples import StoredExamples, pack
 from vlrouting.data.example import Example
 from vlrouting.data.index_folder import IndexName, opened_or_made
@@ -23,17 +23,18 @@ SETTLED_SECONDS = 2.0
 Read = Callable[[], Iterable[Example]]
 
 
-def indexed(read: Read, root: Path, title: str, settings: str, files: Sequence[str]) -> Arrays:
+def indexed(read: Read, root: Path, title: str, settings: str, *, split: SplitConfig, files: Sequence[str]) -> Arrays:
     """The columns of a split (see `stored_examples.pack`): from its index file, or read.
 
     A file is used as long as the names, sizes and time stamps of the sources, the settings of the split and the code of
-    the readers are the same, and the image folders have the same links: readers refuse links that lead out of the root.
+    the readers are the same. Whether an image leads out of the root, by a link that is there now, is looked at again.
 
     Args:
         read: reads the split.
         root: the data root.
         title: names the split for people.
         settings: dataset, split and everything that was set for it.
+        split: the settings of the images.
         files: its sources below the root: files, or folders of files.
     """
     before = _states(root, files)
@@ -43,14 +44,13 @@ def indexed(read: Read, root: Path, title: str, settings: str, files: Sequence[s
 
     def make() -> Arrays:
         stored = pack(read(), root)
-        stored.facts["folders"] = _folders(StoredExamples(stored, root), root)
         stored.facts["sources"] = _states(root, files)
         return stored
 
     def usable(stored: Arrays) -> bool:
-        folders: list[list[str]] = stored.facts["folders"]
-        as_it_was = all(_links(root / name, root) == links for name, links in folders)
-        return as_it_was and stored.facts["sources"] == before  # that of a file that changed while it was read differs
+        if stored.facts.get("sources") != before:  # they changed while they were read
+            return False
+        return not leads_out(StoredExamples(stored, root).image_paths(), root, split)
 
     return opened_or_made(root, IndexName(title, "examples", settings, json.dumps(before)), make, usable)
 
@@ -64,20 +64,3 @@ def _states(root: Path, files: Sequence[str]) -> list[list[Any]]:
             stat = file.stat()
             found.append([f"{name}/{file.name}" if file != path else name, stat.st_size, stat.st_mtime_ns])
     return found
-
-
-def _folders(examples: StoredExamples, root: Path) -> list[list[str]]:
-    """The folders of the images, and the state of their links."""
-    folders = sorted({os.path.dirname(path) for path in examples.image_names()})
-    return [[folder, _links(root / folder, root)] for folder in folders]
-
-
-def _links(folder: Path, root: Path) -> str:
-    """A digest of where a folder really lies, and of the links in it. A folder that is not there has none."""
-    try:
-        with os.scandir(folder) as entries:
-            links = sorted([entry.name, os.path.realpath(entry.path)] for entry in entries if entry.is_symlink())
-    except (OSError, ValueError):
-        links = []
-    state = json.dumps([os.path.relpath(os.path.realpath(folder), os.path.realpath(root)), links])
-    return hashlib.blake2b(state.encode(), digest_size=8).hexdigest()

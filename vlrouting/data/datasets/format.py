@@ -33,4 +33,5 @@ class DatasetFormat:
     Default: nothing."""
     indexed: bool = False
     """Whether examples that were read are kept in a file, for the next start. Only for a reader in this package, whose
-    examples depend on nothing but `split_files` and the settings of the split."""
+    examples depend on nothing but `split_files` and the settings of the split, and whose images an `ImageTemplate`
+    names."""

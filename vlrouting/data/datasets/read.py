@@ -53,7 +53,8 @@ def stored_split(data: DataConfig, name: str) -> Sequence[Example]:
     official = dataset.official(root, name, split) if dataset.official is not None else None
     if dataset.indexed:
         files = list(dataset.split_files(name, split))
-        return StoredExamples(indexed(read, root, title, settings, files), root, official, (title, settings))
+        stored = indexed(read, root, title, settings, split=split, files=files)
+        return StoredExamples(stored, root, official, (title, settings))
     found = read()
     if isinstance(found, Sequence):
         return found

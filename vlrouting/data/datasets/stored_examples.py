@@ -83,9 +83,11 @@ class StoredExamples(LazyExamples):
         counts = np.bincount(self.stored["kinds"][:, 2][labelled])
         return {self._words[code]: int(counts[code]) for code in np.flatnonzero(counts).tolist()}
 
-    def image_names(self) -> Iterable[str]:
-        """The different images, as paths below the root, or as they are where they lie elsewhere."""
-        return self._images
+    def image_paths(self) -> Iterable[str]:
+        """The different images."""
+        above = f"{self.root}/" if self.root.parts else ""
+        below = self.stored["image.below"].tolist()
+        return (above + name if inside else name for name, inside in zip(self._images, below, strict=True))
 
     def references(self) -> np.ndarray:
         """Number of `answers` of every example."""
