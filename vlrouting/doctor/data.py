@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vlrouting.config import TASKS, DataConfig, ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import answers_path, missing_files
+from vlrouting.data.datasets.recipe_folder import holds_files
 from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
 from vlrouting.data.example import DataError, Example
 from vlrouting.doctor.finding import FAULT, OK, Finding, fault
@@ -55,7 +56,7 @@ def recipe(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     root = Path(config.data.root)
     if not _to_be_made(config.data):
         return
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if holds_files(root):
         yield Finding(
             FAULT,
             PLACE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from vlrouting.config import DataConfig
 from vlrouting.config.names import listed
 from vlrouting.data.datasets.json_records import read_json
 from vlrouting.data.datasets.json_text import shown, usable_text
+from vlrouting.data.datasets.lazy_examples import LazyExamples
 from vlrouting.data.datasets.presence import answers_path
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.data.example import DataError, Example
@@ -103,22 +105,34 @@ class AnswerVocabulary:
         Raises:
             DataError: no answer is common enough.
         """
-        normalized: dict[str, str] = {}
-        questions: dict[str, set[int | str]] = {}
-        for example in examples:
-            if not example.labels:
-                continue
-            if example.answer not in normalized:
-                normalized[example.answer] = normalize(example.answer)
-            questions.setdefault(normalized[example.answer], set()).add(example.id)
-        kept = sorted((-len(ids), answer) for answer, ids in questions.items() if len(ids) >= min_count)
+        questions = _questions_by_answer(examples, normalize)
+        kept = sorted((-count, answer) for answer, count in questions.items() if count >= min_count)
         if not kept:
-            most = max(map(len, questions.values()), default=0)
+            most = max(questions.values(), default=0)
             raise DataError(
                 f"no answer belongs to {min_count} questions of the training split (the most common one: {most}); "
                 "lower data.min_answer_count, or give data.answers"
             )
         return cls(tuple(answer for _, answer in kept))
+
+
+def _questions_by_answer(examples: Iterable[Example], normalize: Callable[[str], str]) -> dict[str, int]:
+    """Normalised answer -> distinct question ids that have it as their most common one."""
+    counts = examples.answer_counts() if isinstance(examples, LazyExamples) else None
+    if counts is not None:
+        questions: Counter[str] = Counter()
+        for answer, count in counts.items():
+            questions[normalize(answer)] += count
+        return questions
+    normalized: dict[str, str] = {}
+    ids: dict[str, set[int | str]] = {}
+    for example in examples:
+        if not example.labels:
+            continue
+        if example.answer not in normalized:
+            normalized[example.answer] = normalize(example.answer)
+        ids.setdefault(normalized[example.answer], set()).add(example.id)
+    return {answer: len(of_answer) for answer, of_answer in ids.items()}
 
 
 def _by_index(indices: Mapping[str, object], path: Path) -> list[str]:

@@ -112,6 +112,13 @@ def test_further_images_and_rows_of_a_group_move_nothing(
         assert before.split([str(image)], group) == after.split([str(image)], group)
 
 
+def test_spellings_of_a_name_are_one_image() -> None:
+    made = MadeSplits(0, SplitShares())
+    for number in range(60):
+        spelled = [f"é{number}.jpg", f"e\u0301{number}.jpg", f"É{number}.JPG", f"images/é{number}.jpg"]
+        assert len({made.split([name], "") for name in spelled}) == 1
+
+
 def test_the_shares_are_those_of_many_images() -> None:
     made = MadeSplits(3, SplitShares())
     found = [made.split([f"{number}.jpg"], "") for number in range(20_000)]

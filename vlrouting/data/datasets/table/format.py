@@ -35,7 +35,15 @@ def table_format(data: DataConfig, images: bool = True) -> DatasetFormat:
         vocabulary_answer,
         partial(_images_per_example, data),
         partial(_problems, data),
+        indexed=True,
+        settings=_settings(data, images),
     )
+
+
+def _settings(data: DataConfig, images: bool) -> list[object]:
+    """What the examples of a split depend on, beside its files."""
+    chosen, shares = [data.train, data.validation, data.test], data.split_shares
+    return [data.target, chosen, list(data.splits), data.split_seed, [shares.train, shares.val, shares.test], images]
 
 
 def _read_split(data: DataConfig, images: bool, root: Path, name: str, split: SplitConfig) -> Iterator[Example]:
