@@ -18,7 +18,7 @@ from vlrouting.config import DATASETS, DataConfig, SplitConfig
 from vlrouting.data import INDEX_FOLDER, index_folder
 from vlrouting.data.array_file import ArrayFile, Arrays, write_arrays
 from vlrouting.data.datasets import example_index, gqa_examples
-from vlrouting.data.datasets.read import read_splits
+from vlrouting.data.datasets.read import read_splits, stored_split
 from vlrouting.data.datasets.stored_examples import StoredExamples, pack
 from vlrouting.data.example import DataError, Example
 
@@ -152,6 +152,12 @@ def test_a_chunk_of_a_folder_is_a_source(root: Path, readings: Path) -> None:
     (chunks / "q_0.json").write_text(text)
     os.utime(chunks / "q_0.json", (OLD + 1, OLD + 1))
     assert read(root)[0].answer == "not"
+
+
+def test_a_missing_file_is_named_by_the_reader(root: Path) -> None:
+    (root / "q.json").unlink()
+    with pytest.raises(DataError, match=r"q\.json is missing"):
+        stored_split(DataConfig("gqa", str(root), splits={"mine": SplitConfig("q.json")}), "mine")
 
 
 def test_small_and_recent_files_get_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,10 @@ def indexed(read: Read, root: Path, title: str, settings: str, *, split: SplitCo
         split: the settings of the images.
         files: its sources below the root: files, or folders of files.
     """
-    before = _states(root, files)
+    try:
+        before = _states(root, files)
+    except OSError:
+        return pack(read(), root)  # the reader says what is wrong with which file
     newest = max((state[2] for state in before), default=0) / 1e9
     if sum(state[1] for state in before) < LEAST_BYTES or abs(time.time() - newest) < SETTLED_SECONDS:
         return pack(read(), root)
