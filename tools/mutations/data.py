@@ -130,7 +130,7 @@ CHANGES = {
     ],
     "vlrouting/data/datasets/read.py": [
         (
-            "json.dumps([data.name, name, asdict(split)])",
+            "json.dumps([data.name, name, asdict(split), *dataset.settings])",
             "json.dumps([data.name, name])",
             "other settings have the same index",
         ),
