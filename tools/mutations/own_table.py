@@ -42,7 +42,7 @@ CHANGES = {
         ("            if len(fields) != len(header):", "            if False:", "a row with too few fields is read"),
         ("strict=True)\n        while", "strict=False)\n        while", "quotes that are not closed are read"),
     ],
-    f"{_TABLE}/header.py": [
+    f"{_TABLE}/columns.py": [
         ("if name in COLUMNS or not plain.isalpha():", "if True:", "a misspelt column is ignored"),
         ("or not plain.isalpha():", ":", "question_id is taken for question"),
     ],

@@ -81,7 +81,8 @@ def content(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
         counts = ", ".join(f"{name} {len(examples):,}" for name, examples in found.examples.items())
         yield Finding(OK, PLACE, f"read through, examples: {counts}")
     elif found.why_not:
-        yield Finding(OK, PLACE, f"{len(json)} JSON files begin and end as they should; {found.why_not}")
+        looked = f"{len(json)} JSON files begin and end as they should; " if json else ""
+        yield Finding(OK, PLACE, f"{looked}{found.why_not}")
 
 
 def images(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:

@@ -11,8 +11,8 @@ import yaml
 from tests.command_line import REPOSITORY
 from tests.data.datasets.table.own_tables import questions, read, touch, write_csv
 from vlrouting.config import SplitConfig
+from vlrouting.data.datasets.table.columns import COLUMNS
 from vlrouting.data.datasets.table.files import ALIASES, EXTENSIONS
-from vlrouting.data.datasets.table.header import COLUMNS
 from vlrouting.data.example import DataError
 
 PAGE = (REPOSITORY / "docs" / "own-data-format.md").read_text(encoding="utf-8")

@@ -269,8 +269,9 @@ def test_validation_reads_no_rows(folder: Path) -> None:
     assert problem.message == f"{folder}/gone.csv is missing" and problem.keys == ("data.splits.train.questions",)
     (problem,) = missing_files(own(folder, splits={"train": SplitConfig("data/*.parquet")}))
     assert "fits 'data/*.parquet'" in problem.message
-    (problem,) = missing_files(own(folder, splits={"train": SplitConfig("t.csv", annotations="t.csv")}))
-    assert problem.keys == ("data.splits.train.annotations",)
+    for key in ("annotations", "images"):
+        (problem,) = missing_files(own(folder, splits={"train": SplitConfig("t.csv", **{key: "t.csv"})}))
+        assert problem.keys == (f"data.splits.train.{key}",)
 
 
 def test_mistakes_of_all_files_come_at_once(folder: Path) -> None:

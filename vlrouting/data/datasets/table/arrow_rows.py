@@ -8,8 +8,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlrouting.data.datasets.table.columns import COLUMNS, IMAGE
 from vlrouting.data.datasets.table.extraction import Picture, extracted_names, is_extracted
-from vlrouting.data.datasets.table.header import COLUMNS, IMAGE
 from vlrouting.data.datasets.table.mistakes import Complain
 from vlrouting.data.datasets.table.rows import Record, Rows
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vlrouting.config import SplitShares
 from vlrouting.config.names import counted, listed
-from vlrouting.data.datasets.table.header import log_ignored
+from vlrouting.data.datasets.table.columns import log_ignored
 from vlrouting.data.datasets.table.images import ImageFiles
 from vlrouting.data.datasets.table.made_splits import MadeSplits, image_key
 from vlrouting.data.datasets.table.mistakes import Complain, Mistakes

@@ -6,8 +6,8 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from vlrouting.data.datasets.table.columns import COLUMNS
 from vlrouting.data.datasets.table.encoding import not_text, text_lines
-from vlrouting.data.datasets.table.header import COLUMNS
 from vlrouting.data.datasets.table.mistakes import Complain, Mistakes
 from vlrouting.data.datasets.table.rows import Record, Rows
 

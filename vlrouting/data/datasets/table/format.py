@@ -60,10 +60,11 @@ def _split_files(data: DataConfig, name: str, split: SplitConfig) -> dict[str, s
     root = Path(data.root)
     if not root.is_dir():
         return {}  # which is a problem of its own
+    key, message = f"data.splits.{name}", "has no meaning for a table"
     if split.annotations:
-        raise DataError.about(
-            f"data.splits.{name}.annotations", "has no meaning for a table", "name it under questions"
-        )
+        raise DataError.about(f"{key}.annotations", message, "name the table under questions")
+    if split.images != SplitConfig().images:
+        raise DataError.about(f"{key}.images", message, "take it out: the table has the paths")
     tables = find_tables(data)
     if tables.of_split is None:
         named = (f"data.splits.{other}.questions" for other, files in data.splits.items() if files.questions)

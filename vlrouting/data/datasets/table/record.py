@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from vlrouting.config.names import did_you_mean
 from vlrouting.data.datasets.captions import clean_caption
 from vlrouting.data.datasets.json_text import shown
+from vlrouting.data.datasets.table.columns import ANSWER, CAPTION, COLUMNS, IMAGE, OPTIONAL, SEPARATOR, near_misses
 from vlrouting.data.datasets.table.files import ALIASES
-from vlrouting.data.datasets.table.header import ANSWER, CAPTION, COLUMNS, IMAGE, OPTIONAL, SEPARATOR, near_misses
 from vlrouting.data.datasets.table.images import ImageFiles, WrongName
 from vlrouting.data.datasets.table.mistakes import Complain
 from vlrouting.data.datasets.table.rows import Record

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlrouting.config import DataConfig
+from vlrouting.data.datasets.table.columns import CAPTION, QUESTION, check_columns
 from vlrouting.data.datasets.table.files import Tables
-from vlrouting.data.datasets.table.header import CAPTION, QUESTION, check_columns
 from vlrouting.data.datasets.table.images import ImageFiles
 from vlrouting.data.datasets.table.mistakes import Complain, Mistakes
 from vlrouting.data.datasets.table.record import RowReader
