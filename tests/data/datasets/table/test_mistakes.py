@@ -304,6 +304,10 @@ def test_many_mistakes_are_cut_and_grouped() -> None:
 def test_columns_that_are_no_misspelling(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     more = {"question_id": "7", "image_id": "8", "answer_type": "x", "idx": "1", "image1": "?", "questions": "?"}
     write_csv(folder / "t.csv", [{"image": "a.jpg", "question": "?", "answer": "x", **more}])
+    described = {"image": "a.jpg", "caption": "a cat", "question_id": "7", "answer_type": "x"}
+    touch(folder / "other", ["a.jpg"])
+    write_csv(folder / "other" / "t.csv", [described])
+    assert len(read(folder / "other", target="caption", **ALL)["train"]) == 1
     with caplog.at_level("INFO"):
         assert len(read(folder, **ALL)["train"]) == 1
     assert caplog.messages == [

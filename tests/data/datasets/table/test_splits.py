@@ -133,6 +133,12 @@ def test_files_named_after_splits(folder: Path) -> None:
     assert {name: len(examples) for name, examples in read(folder).items()} == {"train": 10, "val": 5, "test": 15}
 
 
+def test_hidden_files_are_no_tables(folder: Path) -> None:
+    write_csv(folder / "table.csv", questions(60))
+    touch(folder, [".table.csv", "._table.csv", "~$table.csv", "cache-0123.arrow", "data/.x.csv", "features/t.csv"])
+    assert sum(map(len, read(folder).values())) == 120
+
+
 def test_a_table_for_training_alone_is_divided(folder: Path) -> None:
     write_csv(folder / "train.csv", questions(60))
     assert min(map(len, read(folder).values())) > 0
