@@ -125,7 +125,7 @@ CHANGES = {
         ),
     ],
     "vlrouting/config/data.py": [
-        ("min_answer_count: Count = 9", "min_answer_count: Count = 1", "another default vocabulary"),
+        ("min_answer_count: int = 9", "min_answer_count: int = 1", "another default vocabulary"),
         ("if wrong or re.search(", "if re.search(", "a template with another placeholder passes"),
     ],
     "vlrouting/config/registry.py": [

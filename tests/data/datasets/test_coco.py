@@ -11,7 +11,7 @@ import pytest
 from tests.data.datasets.official_files import edit_json, missing_sentences, write_json
 from vlrouting.config import DataConfig, SplitConfig
 from vlrouting.data.datasets import karpathy
-from vlrouting.data.datasets.captions import clean_caption, training_pairs
+from vlrouting.data.datasets.captions import TrainingPairs, clean_caption
 from vlrouting.data.datasets.coco import DEFAULT_SPLITS, image_folders, read_split
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError, Example
@@ -79,7 +79,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def read(root: Path, name: str, split: SplitConfig | None = None) -> list[Example]:
-    return read_split(root, name, split or DEFAULT_SPLITS[name])
+    return list(read_split(root, name, split or DEFAULT_SPLITS[name]))
 
 
 def test_karpathy_splits(root: Path) -> None:
@@ -145,10 +145,10 @@ def test_captions_are_cleaned_of_line_breaks_only() -> None:
 
 def test_training_pairs(root: Path) -> None:
     (example,) = read(root, "test")
-    first, second = training_pairs([example])
+    first, second = TrainingPairs([example])
     assert (first.id, first.answer, first.answers) == ("391895#0", "A man with a red helmet.", ())
     assert (second.id, second.answer, second.images) == ("391895#1", "Man riding a motor bike.", example.images)
-    pairs = training_pairs(read(root, "train"))
+    pairs = TrainingPairs(read(root, "train"))
     assert len(pairs) == 10 and len({pair.id for pair in pairs}) == 10
 
 

@@ -41,7 +41,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def read(root: Path, name: str = "train2014", split: SplitConfig | None = None) -> list[Example]:
-    return read_split(root, name, split or DEFAULT_SPLITS[name])
+    return list(read_split(root, name, split or DEFAULT_SPLITS[name]))
 
 
 def test_official_files(root: Path) -> None:

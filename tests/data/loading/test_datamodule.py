@@ -83,7 +83,7 @@ def test_from_files_to_batches(data: DataConfig) -> None:
     )
     assert [ids(batch) for batch in found.test_dataloader()] == [ids(batch) for batch in tested]
     assert found.validation_examples is not None
-    assert found.collate.lengths(found.validation_examples)[:4] == [6, 12, 7, 8]
+    assert found.collate.lengths(found.validation_examples)[:4].tolist() == [6, 12, 7, 8]
 
 
 def test_workers_give_the_same_batches_and_leave_the_global_state_alone(data: DataConfig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vlrouting.data.datasets.lazy_examples import LazyExamples
+from vlrouting.data.datasets.lazy_examples import LazyExamples, identity_of
 from vlrouting.data.example import Example
 
 
@@ -18,6 +18,8 @@ class EvenlySpaced(LazyExamples):
     def __init__(self, whole: Sequence[Example], count: int) -> None:
         """`count`: at most `len(whole)`."""
         self.whole, self._count = whole, count
+        identity = identity_of(whole)
+        self.identity = None if identity is None else identity.part(f"{count} evenly spaced")
 
     def __len__(self) -> int:
         return self._count

@@ -76,7 +76,7 @@ def _vocabulary(inspection: Inspection, training: Counter[str] | None) -> Collec
     path = answers_path(data)
     if path is not None:
         return frozenset(AnswerVocabulary.read(path).answers) if path.exists() else None
-    return frozenset(AnswerVocabulary.common(training, data.min_answer_count).answers) if training else None
+    return frozenset(AnswerVocabulary.common(training, data.min_answer_count or 1).answers) if training else None
 
 
 def _share(counts: Counter[str], answers: Collection[str]) -> float:

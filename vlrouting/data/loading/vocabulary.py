@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from vlrouting.config import DataConfig
 from vlrouting.config.names import listed
 from vlrouting.data.datasets.json_records import read_json
 from vlrouting.data.datasets.json_text import shown, usable_text
+from vlrouting.data.datasets.lazy_examples import LazyExamples
 from vlrouting.data.datasets.presence import answers_path
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.data.example import DataError, Example
@@ -69,7 +71,7 @@ class AnswerVocabulary:
         path = answers_path(data)
         if path is not None:
             return cls.read(path)
-        return cls.build(training, data.min_answer_count, format_of(data).normalize_answer)
+        return cls.build(training, data.min_answer_count or 1, format_of(data).normalize_answer)
 
     @classmethod
     def read(cls, path: Path) -> AnswerVocabulary:
@@ -104,15 +106,7 @@ class AnswerVocabulary:
         Raises:
             DataError: no answer is common enough.
         """
-        normalized: dict[str, str] = {}
-        questions: dict[str, set[int | str]] = {}
-        for example in examples:
-            if not example.labels:
-                continue
-            if example.answer not in normalized:
-                normalized[example.answer] = normalize(example.answer)
-            questions.setdefault(normalized[example.answer], set()).add(example.id)
-        return cls.common({answer: len(ids) for answer, ids in questions.items()}, min_count)
+        return cls.common(_questions_by_answer(examples, normalize), min_count)
 
     @classmethod
     def common(cls, questions: Mapping[str, int], min_count: int) -> AnswerVocabulary:
@@ -133,6 +127,25 @@ class AnswerVocabulary:
                 "lower data.min_answer_count, or give data.answers"
             )
         return cls(tuple(answer for _, answer in kept))
+
+
+def _questions_by_answer(examples: Iterable[Example], normalize: Callable[[str], str]) -> dict[str, int]:
+    """Normalised answer -> distinct question ids that have it as their most common one."""
+    counts = examples.answer_counts() if isinstance(examples, LazyExamples) else None
+    if counts is not None:
+        questions: Counter[str] = Counter()
+        for answer, count in counts.items():
+            questions[normalize(answer)] += count
+        return questions
+    normalized: dict[str, str] = {}
+    ids: dict[str, set[int | str]] = {}
+    for example in examples:
+        if not example.labels:
+            continue
+        if example.answer not in normalized:
+            normalized[example.answer] = normalize(example.answer)
+        ids.setdefault(normalized[example.answer], set()).add(example.id)
+    return {answer: len(of_answer) for answer, of_answer in ids.items()}
 
 
 def _by_index(indices: Mapping[str, object], path: Path) -> list[str]:
