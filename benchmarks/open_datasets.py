@@ -124,14 +124,15 @@ def main() -> None:
     """Write the files, and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--share", type=float, default=1.0, help="of the real number of records")
+    parser.add_argument("--only", choices=WRITERS, help="one of the datasets")
     options = parser.parse_args()
     context = get_context("spawn")
     print(f"{len(os.sched_getaffinity(0))} processor cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
-        for name, write in WRITERS.items():
+        for name in [options.only] if options.only else WRITERS:
             root = Path(folder) / name
             root.mkdir()
-            write(root, options.share)
+            WRITERS[name](root, options.share)
             for file in root.iterdir():
                 os.utime(file, (1.6e9, 1.6e9))  # a file that is a few seconds old gets no index
             size = sum(file.stat().st_size for file in root.iterdir()) / 2**20

@@ -94,8 +94,10 @@ def test_batches_are_the_same_with_and_without_a_file(root: Path, prompt: str, v
 class Watched:
     """Tokens whose tokenizer counts the texts that it is asked for."""
 
-    def __init__(self, root: Path, most: int = 8, special: bool = True) -> None:
-        self.tokens, self.asked = Tokens(tiny_tokenizer(), most, special, root), 0
+    def __init__(self, root: Path, most: int = 8, special: bool = True, words: Sequence[str] = ()) -> None:
+        tokenizer = tiny_tokenizer()
+        tokenizer.add_tokens(list(words))
+        self.tokens, self.asked = Tokens(tokenizer, most, special, root), 0
         original = self.tokens._tokenize
 
         def counted(texts: list[str]) -> list[list[int]]:
@@ -134,14 +136,14 @@ def test_several_processes_tokenise_once(root: Path) -> None:
 def test_whatever_changes_the_tokens_has_a_file_of_its_own(root: Path) -> None:
     examples = stored(root, made_up())
     expected = Watched(root).lengths(examples)
-    for other in (Watched(root, most=5), Watched(root, special=False)):
+    for other in (Watched(root, most=5), Watched(root, special=False), Watched(root, words=["what color"])):
         assert other.lengths(examples) != expected and other.asked
     assert Watched(root).lengths(examples, "another prompt") == expected
-    assert len(files(root)) == 4
+    assert len(files(root)) == 5
     changed = stored(root, [replace(example, text="is") for example in made_up()])
     assert set(Watched(root).lengths(changed)) == {3}  # that of the older content is removed
-    assert len(files(root)) == 4
-    assert Watched(root).lengths(stored(root, made_up(), "val")) == expected and len(files(root)) == 5
+    assert len(files(root)) == 5
+    assert Watched(root).lengths(stored(root, made_up(), "val")) == expected and len(files(root)) == 6
 
 
 def test_a_tokenizer_is_known_by_all_that_decides_its_tokens() -> None:
