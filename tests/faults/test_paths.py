@@ -81,7 +81,7 @@ def test_a_linked_image(linked: Path) -> None:
 
 
 def test_a_linked_folder(linked: Path) -> None:
-    """A folder below the root may be linked, as data/README.md says; one that is deeper only where it is named."""
+    """A folder below the root may be linked, as docs/data.md says; one that is deeper only where it is named."""
     (linked / "images").mkdir()
     (linked / "images" / "test").symlink_to(linked.parent / "private")
     with pytest.raises(DataError, match=r"k\.json: cocoid 200001: .*link to .*private"):

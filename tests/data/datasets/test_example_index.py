@@ -184,7 +184,7 @@ def test_links_are_looked_at_each_time(root: Path, readings: Path) -> None:
     assert times(readings) == 3 and len(read(root)) == 40 and times(readings) == 3
     os.rename(root / "images", root.parent / "elsewhere")
     (root / "images").symlink_to(root.parent / "elsewhere")
-    assert len(read(root)) == 40 and times(readings) == 3  # data/README.md allows a folder below the root to be a link
+    assert len(read(root)) == 40 and times(readings) == 3  # docs/data.md allows a folder below the root to be a link
     (root.parent / "elsewhere" / "4.jpg").symlink_to("/etc/passwd")
     with pytest.raises(DataError, match="link to /etc/passwd"):
         read(root)
