@@ -6,7 +6,8 @@ import signal
 import tempfile
 from pathlib import Path
 
-from vlrouting.cli import artifacts, datasets, experiments, explore, reports  # noqa: F401 - they add their commands to `app`
+# They add their commands to `app`.
+from vlrouting.cli import artifacts, datasets, experiments, explore, init, reports  # noqa: F401
 from vlrouting.cli.app import app, fail
 
 __all__ = ["app", "main"]
