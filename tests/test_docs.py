@@ -94,8 +94,8 @@ def test_adding_a_dataset(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "data.name=flagz": "'flagz' is not one of vqav2, coco, gqa, nlvr2, flags. Did you mean 'flags'?",
-    "task=captioning": "captioning is for coco, not for flags",
+    "data.name=flagz": "'flagz' is not one of vqav2, coco, gqa, nlvr2, jsonl, flags. Did you mean 'flags'?",
+    "task=captioning": "captioning is for coco, jsonl, not for flags",
     "data.root=elsewhere": "elsewhere/train.csv is missing (data.splits.train.questions); put it there, or correct",
     "data.train=trian": "Did you mean 'train'?",
 }

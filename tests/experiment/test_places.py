@@ -117,7 +117,7 @@ def test_an_unknown_dataset_does_not_hide_other_files(experiments: Path) -> None
 
     write(experiments, "x", "extends: [base/short]\ndata: {name: vqav3}\nvision: {weights: w.pt}\n")
     assert error_lines(missing=check) == [
-        "x.yaml:2: data.name: 'vqav3' is not one of vqav2, coco, gqa, nlvr2. Did you mean 'vqav2'?",
+        "x.yaml:2: data.name: 'vqav3' is not one of vqav2, coco, gqa, nlvr2, jsonl. Did you mean 'vqav2'?",
         "x.yaml:3: vision.weights: w.pt: no such file",
     ]
 

@@ -47,7 +47,7 @@ class Format:
             self.dataset, str(root), train=name, test=name, splits={name: self.split}, answers=self.answers
         )
         examples = read_splits(data, images=False)[name]
-        score = METRICS.load(DATASETS.facts(self.dataset).metric)(examples, EvaluateConfig())
+        score = METRICS.load(DATASETS.facts(self.dataset).metric("vqa_classification"))(examples, EvaluateConfig())
         if self.dataset != "coco":
             AnswerVocabulary.of(data, examples) if self.answers else None
             score.compute({example.id: example.answer or "yes" for example in examples})

@@ -105,7 +105,7 @@ def write_run(
 ) -> RunDirectory:
     """A complete run of these predictions, as training writes it."""
     evaluate = evaluate or EvaluateConfig()
-    score: Score = METRICS.load(DATASETS.facts(name).metric)(examples, evaluate)
+    score: Score = METRICS.load(DATASETS.facts(name).metric("vqa_classification"))(examples, evaluate)
     scores = score.compute(predictions)
     records = sorted(prediction_records(score, predictions, scores, ROOT), key=lambda record: record["id"])
     run.path.mkdir(parents=True)

@@ -178,11 +178,15 @@ OPTIONS = (*DATA, *BACKBONES, *BOTTLENECK, *MODEL, *TRAIN, *GENERATE, *EVALUATE)
 _GOLDEN = "tests/golden/test_golden_runs.py::test_losses_weights_and_scores_are_those_stored"
 _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
+_TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
     "data.name": _GOLDEN,
     "data.root": _GOLDEN,
     "data.prepare": _GOLDEN,
+    "data.target": "tests/data/datasets/table/test_examples.py",
+    "data.split_seed": _TABLE,
+    "data.split_shares": _TABLE,
     "language.name": _GOLDEN,
     "plugins": "tests/experiment/test_plugins.py",
     "vision.cache_dir": f"{_RUNS}::test_the_feature_cache_lies_where_it_is_told",

@@ -9,7 +9,7 @@ The registries (`KINDS`, `TASKS`, …) hold what can be chosen by name, plug-ins
 
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
 from vlrouting.config.bottleneck import KINDS, BottleneckConfig
-from vlrouting.config.data import DATASETS, METRICS, DataConfig, DatasetFacts, SplitConfig
+from vlrouting.config.data import DATASETS, METRICS, DataConfig, DatasetFacts, DefaultSplits, SplitConfig, SplitShares
 from vlrouting.config.experiment import ExperimentConfig
 from vlrouting.config.fit import check
 from vlrouting.config.kinds import AdapterConfig, LoraConfig, LowRankConfig
@@ -37,6 +37,7 @@ __all__ = [
     "BottleneckConfig",
     "DataConfig",
     "DatasetFacts",
+    "DefaultSplits",
     "EarlyStoppingConfig",
     "EvaluateConfig",
     "ExperimentConfig",
@@ -54,6 +55,7 @@ __all__ = [
     "RoutingFacts",
     "SelectConfig",
     "SplitConfig",
+    "SplitShares",
     "TaskFacts",
     "TrainConfig",
     "TransformConfig",

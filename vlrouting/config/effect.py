@@ -34,10 +34,6 @@ def _bottleneck(config: ExperimentConfig, key: str) -> BottleneckConfig:
     return config.bottleneck if first == SINGLE else config.bottlenecks[second]
 
 
-def _metric(config: ExperimentConfig) -> str:
-    return DATASETS.facts(config.data.name).metric
-
-
 def _is_local(name: str) -> bool:
     return name.startswith("package:") or Path(name).is_dir()
 
@@ -67,14 +63,20 @@ IDLE_RULES = (
     ),
     IdleRule(
         ("evaluate.vqa_variant",),
-        lambda config, _: _metric(config) in ("captions", "gqa", "nlvr2"),
-        "the dataset is not scored with VQA accuracy",
-        ("data.name",),
+        lambda config, _: config.metric in ("captions", "gqa", "nlvr2", "answers"),
+        "the dataset is not scored with the VQA accuracy of ten answers",
+        ("data.name", "task"),
     ),
     IdleRule(
         ("evaluate.spice",),
-        lambda config, _: _metric(config) in ("vqa", "gqa", "nlvr2"),
+        lambda config, _: config.metric in ("vqa", "gqa", "nlvr2", "answers"),
         "the dataset has no captions",
+        ("data.name", "task"),
+    ),
+    IdleRule(
+        ("data.target", "data.split_seed", "data.split_shares.*"),
+        lambda config, _: not DATASETS.facts(config.data.name).is_table,
+        "it is for a table of your own (data.name: jsonl)",
         ("data.name",),
     ),
     IdleRule(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
@@ -50,6 +50,18 @@ class ExperimentConfig:
     compare: CompareConfig = field(default_factory=CompareConfig)
     tuned: TunedConfig | None = None
     """What `sweep.tune` chose for a point. Training writes it into config.yaml."""
+
+    def __post_init__(self) -> None:
+        """What is learned from a table depends on the task, so it is filled in here."""
+        name, task = str(self.data.name), str(self.task)
+        if self.data.target is None and task in TASKS and name in DATASETS and DATASETS.facts(name).is_table:
+            target = "caption" if TASKS.facts(task).command == "caption" else "answer"
+            self.data = replace(self.data, target=target)  # points share the section
+
+    @property
+    def metric(self) -> str:
+        """How predictions are scored: a name of `METRICS`."""
+        return DATASETS.facts(self.data.name).metric(self.task)
 
     @property
     def named_bottlenecks(self) -> dict[str, BottleneckConfig]:

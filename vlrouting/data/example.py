@@ -50,6 +50,8 @@ class Example:
     """VQAv2: the question's first words (65 types). GQA: the semantic type. Empty if the file does not have it."""
     answer: str = ""
     """The most common answer (used to build a vocabulary) or the target caption; empty if there is none."""
+    group: str = ""
+    """What examples have in common that are not independent of each other, where it is not the image."""
 
 
 def image_name(path: Path, root: Path) -> str:

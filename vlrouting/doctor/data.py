@@ -19,6 +19,7 @@ SAMPLED_IMAGES = 8
 """Of each split."""
 MOST_BYTES = 2**30
 """Files that are larger together are not read through: that is left to the run."""
+JSON = ".json"
 _HEAD = 65_536
 _LONGEST_TOKEN = 16_384
 """Characters before the end of a part of a JSON file within which the cut itself may look like an error."""
@@ -67,8 +68,9 @@ def recipe(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
 
 def content(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """Every JSON file begins and ends as one; where the files are not too large, every record is valid."""
-    paths = [path for path in json_files(config.data) if path.exists()]
-    broken = context.once(("json", tuple(paths)), lambda: [found for path in paths if (found := json_problem(path))])
+    paths = _there(files_read(config.data))
+    json = [path for path in paths if path.suffix == JSON]
+    broken = context.once(("json", tuple(json)), lambda: [found for path in json if (found := json_problem(path))])
     yield from (fault(PLACE, problem) for problem in broken)
     if broken or not paths:
         return
@@ -78,7 +80,7 @@ def content(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
         counts = ", ".join(f"{name} {len(examples):,}" for name, examples in found.examples.items())
         yield Finding(OK, PLACE, f"read through, examples: {counts}")
     elif found.why_not:
-        yield Finding(OK, PLACE, f"{len(paths)} JSON files begin and end as they should; {found.why_not}")
+        yield Finding(OK, PLACE, f"{len(json)} JSON files begin and end as they should; {found.why_not}")
 
 
 def images(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
@@ -99,8 +101,8 @@ def reading(config: ExperimentConfig, context: RunContext) -> Reading:
     return context.once(key, lambda: _read(config))
 
 
-def json_files(data: DataConfig) -> list[Path]:
-    """The JSON files of all chosen splits, and the vocabulary's."""
+def files_read(data: DataConfig) -> list[Path]:
+    """The files of all chosen splits, and the vocabulary's."""
     found: list[Path] = []
     for name in chosen_splits(data):
         split = known_splits(data).get(name)
@@ -151,8 +153,9 @@ def _broken_at(text: str, whole: bool) -> int | None:
 def _read(config: ExperimentConfig) -> Reading:
     from vlrouting.data.datasets.read import read_splits
 
-    paths = json_files(config.data)
-    if missing_files(config.data, images=config.uses_image) or any(json_problem(path) for path in _there(paths)):
+    paths = files_read(config.data)
+    json = [path for path in _there(paths) if path.suffix == JSON]
+    if missing_files(config.data, images=config.uses_image) or any(map(json_problem, json)):
         return Reading(None)
     if _to_be_made(config.data):
         return Reading(None, why_not="the files are still to be made")

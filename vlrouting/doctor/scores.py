@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vlrouting.config import DATASETS, METRICS, ExperimentConfig
+from vlrouting.config import METRICS, ExperimentConfig
 from vlrouting.doctor.finding import OK, WARNING, Finding
 from vlrouting.doctor.subject import RunContext
 
@@ -14,7 +14,7 @@ PLACE = "scores"
 def programs(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """Every score of the dataset can be computed."""
     names: dict[str, list[str]] = {}
-    for name, reason in METRICS.load(DATASETS.facts(config.data.name).metric).missing(config.evaluate).items():
+    for name, reason in METRICS.load(config.metric).missing(config.evaluate).items():
         names.setdefault(reason, []).append(name)
     for reason, lacking in names.items():
         found = f"{', '.join(lacking)} cannot be computed: {reason}"

@@ -200,4 +200,4 @@ def _images_per_example(config: ExperimentConfig, context: RunContext) -> int:
     examples = reading(config, context).examples
     if examples is not None and examples[config.data.test]:
         return len(examples[config.data.test][0].images)
-    return format_of(config.data).images
+    return format_of(config.data).images_per_example

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from vlrouting.config import DATASETS, METRICS, ExperimentConfig
+from vlrouting.config import METRICS, ExperimentConfig
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError
 from vlrouting.experiment.exit_status import ExitStatus
 from vlrouting.launch.estimate import SweepEstimate, spelled_seconds
@@ -99,7 +99,7 @@ def warn_of_missing_scores(points: Sequence[Point]) -> None:
     """Print, before hours of training, which scores this machine cannot compute."""
     names_of: dict[str, dict[str, None]] = {}
     for point in points:
-        metric = METRICS.load(DATASETS.facts(point.config.data.name).metric)
+        metric = METRICS.load(point.config.metric)
         for name, reason in metric.missing(point.config.evaluate).items():
             names_of.setdefault(reason, {})[name] = None
     for reason, names in names_of.items():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vlrouting.config import DATASETS, METRICS
+from vlrouting.config import METRICS
 from vlrouting.config.fit import spelled
 from vlrouting.experiment import Experiment, Point, RunDirectory, UserError, to_yaml, write_text_atomic
 from vlrouting.experiment.choice import with_choices
@@ -60,7 +60,7 @@ def _require_scores(trials: Sequence[Point]) -> None:
         UserError: this machine cannot compute what the trials are compared by.
     """
     for trial in trials:
-        metric = METRICS.load(DATASETS.facts(trial.config.data.name).metric)
+        metric = METRICS.load(trial.config.metric)
         reason = metric.missing(trial.config.evaluate).get(metric.main)
         if reason is not None:
             raise UserError(f"sweep.tune: nothing can be chosen, because {metric.main} is not computed here: {reason}")

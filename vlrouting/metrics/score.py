@@ -36,6 +36,7 @@ class RecordedExample:
     answers: tuple[str, ...]
     answer_type: str
     question_type: str
+    group: str = ""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> RecordedExample:
@@ -43,8 +44,8 @@ class RecordedExample:
         Raises:
             KeyError: the record lacks a field.
         """
-        kinds = (record.get("answer_type", ""), record.get("question_type", ""))
-        return cls(record["id"], tuple(record["references"]), *kinds)
+        texts = (record.get(name, "") for name in ("answer_type", "question_type", "example_group"))
+        return cls(record["id"], tuple(record["references"]), *texts)
 
     @property
     def answer(self) -> str:
@@ -56,7 +57,7 @@ class Score(ABC):
     """A dataset's metric over one split, and the file that its evaluation server takes.
 
     A subclass defines `evaluate`, `titles` and `write_results`. Examples are what the dataset's reader gives: objects
-    with `id`, `answers`, `answer`, `answer_type`, `question_type`. `of_records` makes them again from
+    with `id`, `answers`, `answer`, `answer_type`, `question_type`, `group`. `of_records` makes them again from
     predictions.jsonl; a score that needs more than these fields writes it there (`fields`).
 
     Attributes:
@@ -110,13 +111,14 @@ class Score(ABC):
         """
 
     def cluster(self, example: Any, images: Sequence[str]) -> str:
-        """What an example has in common with those that are not independent of it: its image, unless said otherwise.
+        """What an example has in common with those that are not independent of it: its group, or else its image, unless
+        said otherwise.
 
         Args:
             example: of `examples`.
             images: names of its images, the same on every machine (`vlrouting.data.example.image_name`).
         """
-        return " ".join(images)
+        return getattr(example, "group", "") or " ".join(images)
 
     def fields(self) -> Mapping[Id, Mapping[str, Any]]:
         """Example id -> what `of_records` needs in the example's record beside the references and the types."""

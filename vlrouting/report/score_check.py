@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vlrouting.config import DATASETS, METRICS, ExperimentConfig
+from vlrouting.config import DATASETS, METRICS, TASKS, ExperimentConfig
 from vlrouting.data.datasets.registry import format_of, known_splits
 from vlrouting.data.example import DataError, Example, image_name
 from vlrouting.experiment import RunDirectory, UserError, config_from_dict, import_plugins, require_trust
@@ -21,7 +21,7 @@ from vlrouting.metrics.score import Score, Scores
 TOLERANCE = 1e-9
 """Relative and absolute. Sums in another order differ in the last digits."""
 _TYPES = {
-    **dict.fromkeys(("cluster", "image", "question", "answer_type", "question_type"), TEXT),
+    **dict.fromkeys(("cluster", "example_group", "image", "question", "answer_type", "question_type"), TEXT),
     "images": TEXTS,
     "score": NUMBER,
     "scores": NUMBERS,
@@ -90,7 +90,7 @@ def _check(run: RunDirectory, name: str, trust_plugins: bool) -> CheckedRun:
     if not main:
         raise _Older("the name of its main metric in run.json")
     config = _read_config(run, trust_plugins)
-    metric: type[Score] = METRICS.load(DATASETS.facts(config.data.name).metric)
+    metric: type[Score] = METRICS.load(config.metric)
     records = _read(run.predictions, metric)
     prefix = f"{split}/"
     stored = {key[len(prefix) :]: value for key, value in run.read_metrics().items() if key.startswith(prefix)}
@@ -120,17 +120,23 @@ def _require_stored(lacking: set[str], info: Mapping[str, object]) -> None:
 
 
 def _read_config(run: RunDirectory, trust_plugins: bool) -> ExperimentConfig:
-    """The sections `data` and `evaluate`; the others may need plug-ins that the scores do not."""
+    """The sections `data` and `evaluate`, and the task; the others may need plug-ins that the scores do not."""
     try:
         tree = load_mapping(run.config)
-        data, plugins = tree.get("data"), tree.get("plugins") or []
+        data, plugins, task = tree.get("data"), tree.get("plugins") or [], tree.get("task")
         name = data.get("name") if isinstance(data, dict) else None
-        if isinstance(name, str) and name not in DATASETS and isinstance(plugins, list):
+        if isinstance(name, str) and not _is_scored_alone(name, str(task)) and isinstance(plugins, list):
             require_trust(list(map(str, plugins)), run.config, trust_plugins)
             import_plugins(list(map(str, plugins)))
-        return config_from_dict({key: tree[key] for key in ("data", "evaluate") if key in tree})
+        keys = ("data", "evaluate", *(["task"] if str(task) in TASKS else []))
+        return config_from_dict({key: tree[key] for key in keys if key in tree})
     except (Unreadable, ValueError) as error:
         raise UserError(f"{run.config} is damaged: {error}.") from error
+
+
+def _is_scored_alone(dataset: str, task: str) -> bool:
+    """Whether the metric is known without the plug-ins: also of a plug-in's task, where the dataset has one metric."""
+    return dataset in DATASETS and (task in TASKS or len({*DATASETS.facts(dataset).tasks.values()}) == 1)
 
 
 def _read(path: Path, metric: type[Score]) -> list[Record]:
@@ -169,7 +175,8 @@ def _read_split(config: ExperimentConfig, split: str) -> Sequence[Example]:
     known = known_splits(data)
     if name not in known:
         raise DataError(f"the split '{name}' is not known")
-    return format_of(data).read_split(Path(data.root), name, known[name])
+    found = format_of(data).read_split(Path(data.root), name, known[name])
+    return found if isinstance(found, Sequence) else list(found)
 
 
 def _differing_examples(

@@ -20,9 +20,9 @@ def prediction_records(score: Score, predictions: Mapping[Id, str], scores: Scor
         root: the data root, which the names of images in `cluster` are below.
 
     Returns:
-        records with `id`, `question`, `answer_type` and `question_type` (where there are any), `prediction`,
-        `references`, `image` or `images` (paths), `cluster`, `score` and `scores` (see `vlrouting.metrics.per_example`;
-        none where the example is not scored), and what else `Score.of_records` needs.
+        records with `id`, `question`, `answer_type`, `question_type` and `example_group` (where there are any),
+        `prediction`, `references`, `image` or `images` (paths), `cluster`, `score` and `scores` (see
+        `vlrouting.metrics.per_example`; none where the example is not scored), and what else `Score.of_records` needs.
     """
     fields = score.fields()
     return [
@@ -42,7 +42,7 @@ def prediction_records(score: Score, predictions: Mapping[Id, str], scores: Scor
 
 def _texts(example: Example) -> dict[str, str]:
     named = {"question": example.text, "answer_type": example.answer_type, "question_type": example.question_type}
-    return {name: text for name, text in named.items() if text}
+    return {name: text for name, text in {**named, "example_group": example.group}.items() if text}
 
 
 def _images(example: Example) -> dict[str, Any]:

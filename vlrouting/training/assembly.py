@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from vlrouting.backbones.load import Backbones, load_language
-from vlrouting.config import DATASETS, METRICS, TASKS, ExperimentConfig
+from vlrouting.config import METRICS, TASKS, ExperimentConfig
 from vlrouting.config.environment import as_written
 from vlrouting.config.training import TEST, VALIDATION
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
@@ -149,7 +149,7 @@ def _data_module(
 
 def _scores(config: ExperimentConfig, scored: Mapping[str, Sequence[Example]]) -> dict[str, Score]:
     """How the predictions of validation and test are scored."""
-    metric: type[Score] = METRICS.load(DATASETS.facts(config.data.name).metric)
+    metric: type[Score] = METRICS.load(config.metric)
     scores: dict[str, Score] = {}
     for name, examples in scored.items():
         try:

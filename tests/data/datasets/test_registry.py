@@ -35,11 +35,11 @@ def test_a_registered_dataset_is_known_everywhere() -> None:
     dataset = replace(DATASETS.load("nlvr2"), normalize_answer=str.upper)
     register_dataset("mine", dataset, MineScore, ["vqa_classification", "vqa_generation"])
     assert problems("vqa_classification") == problems("vqa_generation") == []
-    assert problems("captioning") == ["task, data.name: captioning is for coco, not for mine"]
+    assert problems("captioning") == ["task, data.name: captioning is for coco, jsonl, not for mine"]
     assert known_splits(DataConfig(name="mine")) == DATASETS.load("nlvr2").splits
     assert METRICS.load("mine") is MineScore and DATASETS.load("mine").normalize_answer("a") == "A"
     register_dataset("mine", dataset, MineScore, ["captioning"])  # a notebook cell that is run again
-    assert DATASETS.facts("mine").tasks == ("captioning",)
+    assert DATASETS.facts("mine").tasks == {"captioning": "mine"}
 
 
 def test_a_name_is_not_taken_twice() -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlrouting.config import SplitConfig
+from vlrouting.config import Problem, SplitConfig
 from vlrouting.data.example import Example
+
+
+def _no_problems(splits: Sequence[str]) -> list[Problem]:
+    return []
 
 
 @dataclass(frozen=True)
 class DatasetFormat:
     """One dataset's official files. Paths are below the data root, keys those of the configuration."""
 
-    read_split: Callable[[Path, str, SplitConfig], Sequence[Example]]
+    read_split: Callable[[Path, str, SplitConfig], Iterable[Example]]
     """Root, name of the split, its files -> its examples, checked. Raises DataError."""
     splits: Mapping[str, SplitConfig]
     """Splits that need no entry in `data.splits`: those of the official file names."""
@@ -24,5 +28,12 @@ class DatasetFormat:
     """Root, name of the split, its files -> path of each folder of images -> key. Raises DataError for a template."""
     normalize_answer: Callable[[str], str] = str
     """An answer -> what stands for it in a vocabulary that is built. Default: the answer itself."""
-    images: int = 1
-    """How many an example has."""
+    images: int | Callable[[], int] = 1
+    """How many an example has, or what finds it out from the files (1 where it cannot)."""
+    problems: Callable[[Sequence[str]], list[Problem]] = _no_problems
+    """Names of splits -> what is wrong with their files at a first look: quick, for `vlrouting validate`."""
+
+    @property
+    def images_per_example(self) -> int:
+        """How many images an example has."""
+        return self.images if isinstance(self.images, int) else self.images()

@@ -77,7 +77,7 @@ class ImageTemplate:
         folder = str(path.parent)
         links = self._links.get(folder)
         if links is None:
-            links = self._links[folder] = _links_out(folder, self._bases(root, path))
+            links = self._links[folder] = links_out(folder, self._bases(root, path))
         target = links.get(path.name) or links.get("")
         if target is not None:
             raise DataError(
@@ -113,7 +113,7 @@ class ImageTemplate:
         return dict.fromkeys(sorted(folders), self.key)
 
 
-def _links_out(folder: str, bases: tuple[str, ...]) -> dict[str, str]:
+def links_out(folder: str, bases: tuple[str, ...]) -> dict[str, str]:
     """Names in a folder -> targets, of links that lead out of all `bases`; under "" the folder itself."""
     real = os.path.realpath(folder)
     if not _inside(real, bases):

@@ -31,6 +31,7 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
     if data.name not in DATASETS:
         return []  # an error in the configuration, which `DataConfig.problems` names
     root, known, recipe = Path(data.root), known_splits(data), recipe_of(data)
+    names = chosen_splits(data) if splits is None else splits
     if recipe is not None and data.name not in recipe.SPLITS:
         makes = ", ".join(recipe.SPLITS)
         message = f"the recipe '{data.prepare}' makes files of {makes}, not of {data.name}"
@@ -39,7 +40,7 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
     if os.path.lexists(root) and problems:
         return problems
     wanted: dict[str, tuple[str, str]] = {}  # path -> its key, and the key that chose the first split with it
-    for name in chosen_splits(data) if splits is None else splits:
+    for name in names:
         chosen_by = next((f"data.{key}" for key in SPLIT_KEYS if getattr(data, key) == name), "data.splits")
         if name not in known:
             problems.append(_unknown_split(chosen_by, name, tuple(known)))
@@ -53,7 +54,8 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
         wanted.setdefault(data.answers, ("data.answers", "data.answers"))
     for path, (key, chosen_by) in wanted.items():
         problems += absent(data.name, root, {path: key}, ("data.root", *_FORMAT, chosen_by))
-    return problems
+    problems += format_of(data, images).problems(names) if recipe is None and not problems else []
+    return list(dict.fromkeys(problems))
 
 
 def _root_problems(root: Path) -> list[Problem]:

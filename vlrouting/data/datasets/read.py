@@ -31,5 +31,6 @@ def read_splits(
     root, recipe = Path(data.root), recipe_of(data)
     if recipe is not None:
         recipe.prepare(root)
-    known = known_splits(data)
-    return {name: format_of(data).read_split(root, name, known[name]) for name in names}
+    known, dataset = known_splits(data), format_of(data, images)
+    found = {name: dataset.read_split(root, name, known[name]) for name in names}
+    return {name: split if isinstance(split, Sequence) else list(split) for name, split in found.items()}

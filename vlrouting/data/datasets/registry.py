@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from vlrouting.config import DATASETS, METRICS, TASKS, DataConfig, DatasetFacts, Problem, SplitConfig
+from vlrouting.config import DATASETS, METRICS, TASKS, DataConfig, DatasetFacts, DefaultSplits, Problem, SplitConfig
 from vlrouting.data.datasets.format import DatasetFormat
 
 if TYPE_CHECKING:
@@ -31,7 +31,14 @@ RECIPES: dict[str, str] = {"easy_vqa": "vlrouting.data.datasets.easy_vqa", "shap
 """`data.prepare` -> module, a `Recipe`."""
 
 
-def register_dataset(name: str, dataset: DatasetFormat, score: type[Score], tasks: Sequence[str]) -> None:
+def register_dataset(
+    name: str,
+    dataset: DatasetFormat,
+    score: type[Score],
+    tasks: Sequence[str],
+    *,
+    splits: DefaultSplits = DatasetFacts.splits,
+) -> None:
     """Make `data.name: name` available. A module that calls this is named under an experiment's `plugins`.
 
     Args:
@@ -39,6 +46,7 @@ def register_dataset(name: str, dataset: DatasetFormat, score: type[Score], task
         dataset: its files.
         score: how its predictions are scored.
         tasks: what it can be used for: names that `task` may have.
+        splits: those of an experiment that names none.
 
     Raises:
         ValueError: the name is taken, or a task is not known.
@@ -47,17 +55,21 @@ def register_dataset(name: str, dataset: DatasetFormat, score: type[Score], task
     if unknown:
         raise ValueError(f"the dataset '{name}': '{unknown[0]}' is no task; known: {', '.join(TASKS)}")
     METRICS.register(name, None, score)
-    DATASETS.register(name, DatasetFacts(tuple(tasks), name), dataset)
+    DATASETS.register(name, DatasetFacts(dict.fromkeys(tasks, name), splits), dataset)
 
 
-def format_of(data: DataConfig) -> DatasetFormat:
-    """The format of `data.name`.
+def format_of(data: DataConfig, images: bool = True) -> DatasetFormat:
+    """The format of `data.name`; of a dataset whose files say how they are to be read, made for them.
+
+    Args:
+        data: the section of the experiment.
+        images: whether its images have to be there.
 
     Raises:
         UnknownName: no such dataset is registered.
     """
-    dataset: DatasetFormat = DATASETS.load(data.name)
-    return dataset
+    found: DatasetFormat | Callable[[DataConfig, bool], DatasetFormat] = DATASETS.load(data.name)
+    return found if isinstance(found, DatasetFormat) else found(data, images)
 
 
 def recipe_of(data: DataConfig) -> Recipe | None:

@@ -66,7 +66,7 @@ class AnswerVocabulary:
         path = answers_path(data)
         if path is not None:
             return cls.read(path)
-        return cls.build(training, data.min_answer_count, format_of(data).normalize_answer)
+        return cls.build(training, data.min_answer_count or 1, format_of(data).normalize_answer)
 
     @classmethod
     def read(cls, path: Path) -> AnswerVocabulary:

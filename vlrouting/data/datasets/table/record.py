@@ -1,0 +1,218 @@
+"""One row of a table, validated: every mistake in it is named, and nothing is guessed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from vlrouting.config.names import did_you_mean
+from vlrouting.data.datasets.captions import clean_caption
+from vlrouting.data.datasets.json_text import shown
+from vlrouting.data.datasets.table.columns import ANSWER, CAPTION, COLUMNS, IMAGE, SEPARATOR, near_misses
+from vlrouting.data.datasets.table.files import ALIASES
+from vlrouting.data.datasets.table.images import ImageFiles, WrongName
+from vlrouting.data.datasets.table.mistakes import Complain
+from vlrouting.data.datasets.table.rows import Record
+
+MOST_IMAGES = 2
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of surrogate pairs."""
+_ABSENT: tuple[Any, ...] = (None, "", [])
+_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+class Row(NamedTuple):
+    """A valid row."""
+
+    id: str
+    """Empty where the table has no ids."""
+    images: tuple[str, ...]
+    """Paths below the data root."""
+    text: str
+    """The question; empty for captions."""
+    answers: tuple[str, ...]
+    """Answers, or captions."""
+    split: str
+    """Empty where the row does not say."""
+    group: str
+
+
+def image_count(record: Record, typed: bool) -> int:
+    """How many images a record names, whether or not it is valid."""
+    several = record.get("images")
+    if several in _ABSENT:
+        return 1
+    return len(several if isinstance(several, list) else [several] if typed else str(several).split(SEPARATOR))
+
+
+class RowReader:
+    """Validates the rows of one file."""
+
+    def __init__(
+        self,
+        columns: Iterable[str],
+        *,
+        target: str,
+        typed: bool,
+        images: ImageFiles,
+        splits: Iterable[str],
+        complain: Complain,
+    ) -> None:
+        """
+        Args:
+            columns: of the file; of JSON Lines the keys of the first record.
+            target: `answer` or `caption`.
+            typed: whether values have types.
+            images: the pictures.
+            splits: names that the column `split` may have.
+            complain: takes the mistakes.
+        """
+        self.columns, self.target, self.typed = frozenset(columns), target, typed
+        self.images, self.complain = images, complain
+        self.splits = {**ALIASES, **{name: name for name in splits}}
+        self._harmless = set(COLUMNS)
+        self._valid = True
+
+    def read(self, number: int, record: Record, images_per_row: int | None) -> Row | None:
+        """The row; None where something is wrong with it.
+
+        Args:
+            number: of its line.
+            record: its values.
+            images_per_row: of the rows before.
+        """
+        self._valid = True
+        absent = self._misspelt(number, record) if self.typed else frozenset()
+        images = self._images(number, record, images_per_row, absent)
+        text = "" if self.target == "caption" else self._required(number, record, "question", absent)
+        names = CAPTION if self.target == "caption" else ANSWER
+        answers = self._several(number, record, names)
+        if self.target == "caption":
+            answers = tuple(map(clean_caption, answers))
+            if not answers and not absent & set(CAPTION):
+                self._wrong(number, "the caption is empty", "write it, or remove the row")
+        row = Row(
+            self._required(number, record, "id", absent)
+            if "id" in self.columns
+            else self._unexpected(number, record, "id"),
+            images,
+            text,
+            answers,
+            self._split(number, record),
+            self._text(number, record, "group", numbers=True),
+        )
+        return row if self._valid else None
+
+    def _wrong(self, number: int, what: str, remedy: str, value: str = "") -> None:
+        self._valid = False
+        self.complain(number, what, remedy, value)
+
+    def _misspelt(self, number: int, record: Record) -> frozenset[str]:
+        """Known names that a key of the record seems to stand for."""
+        unknown = record.keys() - self._harmless
+        if not unknown:
+            return frozenset()
+        near = near_misses(record)
+        self._harmless |= unknown - near.keys()
+        for name, known in near.items():
+            self._wrong(
+                number, f"the key '{name}' looks like '{known}'", f"rename it to '{known}', or to something else"
+            )
+        return frozenset(near.values())
+
+    def _images(
+        self, number: int, record: Record, images_per_row: int | None, absent: frozenset[str]
+    ) -> tuple[str, ...]:
+        names = self._several(number, record, IMAGE)
+        if not names:
+            if self._valid and not absent & set(IMAGE):
+                self._wrong(number, "the image is empty", "give the picture's path, or remove the row")
+            return ()
+        if len(names) > MOST_IMAGES:
+            self._wrong(number, f"there are more than {MOST_IMAGES} images", "give one or two", str(len(names)))
+        elif images_per_row is not None and len(names) != images_per_row:
+            what = f"the number of images is not that of the first row, {images_per_row}"
+            self._wrong(number, what, "give every row equally many", str(len(names)))
+        found = []
+        for name in names:
+            path = self.images.find(name)
+            if isinstance(path, WrongName):
+                self._wrong(number, *path)
+            else:
+                found.append(path)
+        return tuple(found)
+
+    def _split(self, number: int, record: Record) -> str:
+        if "split" not in self.columns:
+            return self._unexpected(number, record, "split")
+        given = self._text(number, record, "split")
+        if not given:
+            self._wrong(number, "the split is empty", "fill it in in every row, or remove the column")
+            return ""
+        split = self.splits.get(given) or self.splits.get(given.lower())
+        if split is None:
+            known = list(dict.fromkeys(self.splits.values()))
+            value = f"'{given}'.{did_you_mean(given, known)}".removesuffix(".")
+            remedy = f"write one of {', '.join(known)}, or describe it in data.splits"
+            self._wrong(number, "the split is not known", remedy, value)
+        return split or ""
+
+    def _unexpected(self, number: int, record: Record, name: str) -> str:
+        """Nothing, where a record has a value that the first one does not have."""
+        if record.get(name) not in _ABSENT:
+            self._wrong(
+                number, f"there is a value for '{name}', unlike in the first row", "give it in every row, or in none"
+            )
+        return ""
+
+    def _required(self, number: int, record: Record, name: str, absent: frozenset[str]) -> str:
+        valid, self._valid = self._valid, True
+        text = self._text(number, record, name, numbers=name == "id")
+        if not text and self._valid and name not in absent:
+            self._wrong(number, f"the {name} is empty", "write it, or remove the row")
+        self._valid = self._valid and valid
+        return text
+
+    def _text(self, number: int, record: Record, name: str, numbers: bool = False) -> str:
+        """The text in a column; empty where there is none, or a mistake."""
+        value = record.get(name)
+        if value is None:
+            return ""
+        if type(value) is int and numbers:
+            return str(value)
+        return self._checked(number, name, value)
+
+    def _checked(self, number: int, name: str, value: object) -> str:
+        """A value that has to be text, without space around it."""
+        if type(value) is not str:
+            kind = _KINDS.get(type(value), "no text")
+            remedy = f"use the column '{name}s'" if kind == "a list" else 'write it as text, in quotes: "3"'
+            self._wrong(number, f"the {name} is {kind}, not text", remedy, shown(value))
+            return ""
+        if not value.isprintable() and (found := _NO_TEXT.search(value)) is not None:
+            what = f"the {name} has a control character"
+            self._wrong(number, what, "remove it", f"U+{ord(found[0]):04X} at position {found.start() + 1}")
+            return ""
+        return value.strip()
+
+    def _several(self, number: int, record: Record, names: Sequence[str]) -> tuple[str, ...]:
+        """The texts in the column for one or in that for several; empty where there are none, or a mistake."""
+        one, several = names
+        single, listed = record.get(one), record.get(several)
+        if listed in _ABSENT:
+            text = self._text(number, record, one)
+            return (text,) if text else ()
+        if single not in _ABSENT:
+            self._wrong(number, f"both '{one}' and '{several}' are filled in", "leave one of them empty")
+            return ()
+        if not self.typed:
+            listed = str(listed).split(SEPARATOR)
+        if type(listed) is not list:
+            kind = _KINDS.get(type(listed), "text")
+            self._wrong(number, f"'{several}' is {kind}, not a list", 'write ["one", "two"]', shown(listed))
+            return ()
+        texts = tuple(self._checked(number, one, value) for value in listed)
+        if self._valid and not all(texts):
+            self._wrong(number, f"one of the {several} is empty", "write it, or remove it from the list")
+        return texts
