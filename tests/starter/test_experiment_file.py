@@ -33,7 +33,8 @@ KINDS: dict[str, tuple[Callable[[Path], None], Wishes]] = {
     "pairs": (write_pairs, Wishes()),
     "no validation split": (write_given_splits, Wishes()),
     "models of a hub": (write_questions, Wishes(language="roberta-base", vision="vit_base_patch16_224.orig_in21k")),
-    "a causal model of a hub": (write_captions, Wishes(language="gpt2")),
+    "captions by a model of a hub": (write_captions, Wishes(language="gpt2")),
+    "answers by a model of a hub": (write_questions, Wishes(task="vqa_generation", language="gpt2")),
 }
 
 

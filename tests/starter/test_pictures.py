@@ -16,7 +16,9 @@ def paths(*names: str) -> list[PurePosixPath]:
 
 def test_pictures_are_found_at_any_depth_and_nothing_else(tmp_path: Path) -> None:
     write_pictures(tmp_path, ["b.JPG", "images/a.png", "deep/er/c.webp"])
-    write_pictures(tmp_path, [".hidden/d.png", "._e.jpg", "features/f.png", "runs/x/panel.png", "extracted-images/g.png"])
+    write_pictures(
+        tmp_path, [".hidden/d.png", "._e.jpg", "features/f.png", "runs/x/panel.png", "extracted-images/g.png"]
+    )
     (tmp_path / "data.csv").touch()
     write_pictures(tmp_path, ["deep/features/h.png"])  # only below the root itself is it the project's own
     assert find_pictures(tmp_path) == paths("b.JPG", "deep/er/c.webp", "deep/features/h.png", "images/a.png")

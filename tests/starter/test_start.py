@@ -78,7 +78,11 @@ def test_captions_are_described_and_with_questions_besides_left_for_a_task(here:
 
 def test_pairs_of_pictures_in_json_lines(here: Path) -> None:
     records = [
-        {"images": [f"{n}-0.png", f"{n}-1.png"], "question": "Are they alike?", "answers": ["yes", "yes", "no"][n % 3 :]}
+        {
+            "images": [f"{n}-0.png", f"{n}-1.png"],
+            "question": "Are they alike?",
+            "answers": ["yes", "yes", "no"][n % 3 :],
+        }
         for n in range(40)
     ]
     write_pictures(here / "mine", {name for record in records for name in record["images"]})
@@ -89,7 +93,11 @@ def test_pairs_of_pictures_in_json_lines(here: Path) -> None:
 
 
 def test_given_splits(here: Path) -> None:
-    for column, validation, test in (("train val test", "val", "test"), ("train dev", None, "val"), ("train test", None, "test")):
+    for column, validation, test in (
+        ("train val test", "val", "test"),
+        ("train dev", None, "val"),
+        ("train test", None, "test"),
+    ):
         rows = [[f"{n}.png", "What?", "x", column.split()[n % len(column.split())]] for n in range(6)]
         write_table(here / "mine", ["image", "question", "answer", "split"], rows)
         assert init(here, "mine", "--force").returncode == 0
@@ -215,7 +223,9 @@ def test_folders_of_splits_and_classes(here: Path) -> None:
     assert experiment(here)["data"]["test"] == "val"
 
 
-@pytest.mark.parametrize("task, columns", [("vqa_generation", "image,question,answer"), ("captioning", "image,caption")])
+@pytest.mark.parametrize(
+    "task, columns", [("vqa_generation", "image,question,answer"), ("captioning", "image,caption")]
+)
 def test_a_table_to_fill_in(here: Path, task: str, columns: str) -> None:
     write_pictures(here / "mine", ["a.png", "images/b.png"])
     done = init(here, "mine", "--table", "--task", task)

@@ -18,7 +18,7 @@ _TASKS = {
     ),
     GENERATION: (
         "The answer is generated word by word ({reason}).",
-        "To choose it among those of the training split instead: vlrouting init {root} --task vqa_classification --force",
+        "To choose it among known answers instead: vlrouting init {root} --task vqa_classification --force",
     ),
     CAPTIONING: ("A caption is generated for each picture ({reason}).",),
 }
@@ -53,7 +53,9 @@ def experiment_text(table: Table, plan: Plan, command_name: str) -> str:
         about=_about(table, plan),
         kind_title="adapters" if generates else "LoRA",
         command_name=command_name,
-        task_comment=[line.format(reason=plan.reason, root=printable(shlex.quote(str(table.root)))) for line in _TASKS[plan.task]],
+        task_comment=[
+            line.format(reason=plan.reason, root=printable(shlex.quote(str(table.root)))) for line in _TASKS[plan.task]
+        ],
         root=table.root,
         validation=table.validation,
         test=table.test,
@@ -67,7 +69,8 @@ def experiment_text(table: Table, plan: Plan, command_name: str) -> str:
 
 def _about(table: Table, plan: Plan) -> str:
     pictures = "pairs of pictures" if table.findings.images_per_row > 1 else "pictures"
-    return f"{'Captions of' if plan.task == CAPTIONING else 'Questions about'} the {pictures} in {printable(str(table.root))}"
+    what = "Captions of" if plan.task == CAPTIONING else "Questions about"
+    return f"{what} the {pictures} in {printable(str(table.root))}"
 
 
 def _yaml(value: object) -> str:

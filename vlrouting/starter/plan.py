@@ -13,15 +13,17 @@ REPEATED = 0.8
 BATCH = 16
 """Examples of a step: what two cores do in a twentieth of a second with the built-in models."""
 MANY_PICTURES = 2000
-"""More are scaled down to 128 pixels, whose features take a quarter of the time: 12 ms each instead of 50 on one core."""
+"""More are scaled down to 128 pixels: features in a quarter of the time, on one core 12 ms instead of 50 each."""
 _PASSES = 10
 """Over the training split, within the bounds below."""
 _STEPS = {CLASSIFICATION: (200, 1000), GENERATION: (400, 1000), CAPTIONING: (400, 1000)}
 """Fewest and most steps. The small GPT-2 needs more than the encoder, which only has to choose."""
 BUILT_IN_POSITIONS = 64
 """Tokens that the built-in GPT-2 reads and generates together, images included."""
-_FEWEST_GENERATED = 16
-"""Of these, so many are kept for an answer however long the question is."""
+_LEAST_GENERATED = 16
+"""Of these, so many are left for an answer however long the question is."""
+_BYTES_PER_TOKEN = 1.2
+"""Of the built-in vocabulary: 1.2 to 2 in sentences that are not about shapes, 4.5 in those that are."""
 
 
 @dataclass(frozen=True)
@@ -99,20 +101,21 @@ def _tokens(found: Findings, task: str) -> tuple[int, int]:
 
 
 def _small_model_tokens(found: Findings, task: str) -> tuple[int, int]:
-    """Room in the built-in language model."""
+    """Room in the built-in language model, as far as it reaches."""
     room = BUILT_IN_POSITIONS - found.images_per_row
-    text = 0 if task == CAPTIONING else min(_rounded(_small_tokens(found.texts) + 12, 4), room - _FEWEST_GENERATED)
-    return text, room - max(text, 4)
+    least = 4  # for the token that captions begin with
+    text = 0 if task == CAPTIONING else min(_rounded(_small_tokens(found.texts) + 2, 4), room - _LEAST_GENERATED)
+    return text, min(_rounded(_small_tokens(found.targets) + 2, 4), room - max(text, least))
 
 
 def _small_tokens(length: TextLength) -> int:
-    """Tokens of a text in the built-in vocabulary of 458 pieces, about two letters each."""
-    return math.ceil(length.letters / 2)
+    """Tokens of a text in the built-in vocabulary of 458 pieces."""
+    return math.ceil(length.letters / _BYTES_PER_TOKEN)
 
 
 def _cut(found: Findings, text: int, target: int) -> str:
-    long = [("questions", found.texts, text), ("answers", found.targets, target)]
-    return ", ".join(name for name, length, room in long if room and _small_tokens(length) > room)
+    long = [("questions", found.texts, text), ("answers" if text else "captions", found.targets, target)]
+    return " and ".join(name for name, length, room in long if room and _small_tokens(length) > room)
 
 
 def _rounded(number: float, unit: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from vlrouting.config.names import counted, listed, nearest_names
+from vlrouting.config.names import counted, listed, nearest_names, printable
 from vlrouting.experiment import Experiment, ExperimentErrors, UserError, load, write_text_atomic
 from vlrouting.experiment.compose import EXPERIMENTS
 from vlrouting.starter.experiment_file import experiment_text
@@ -29,7 +29,13 @@ _ROWS = {
 
 
 def start(
-    folder: Path, wishes: Wishes, *, name: str | None = None, out: Path | None = None, table: bool = False, force: bool = False
+    folder: Path,
+    wishes: Wishes,
+    *,
+    name: str | None = None,
+    out: Path | None = None,
+    table: bool = False,
+    force: bool = False,
 ) -> list[str]:
     """Write an experiment for a folder; returns what to tell the user.
 
@@ -65,7 +71,9 @@ def start(
     unused = sum(folder / path not in found.findings.used for path in pictures)
     said += about_table(found, planned, unused)
     experiment, missing = _checked(file)
-    said.append(f"{file}: written, {counted(len(experiment.points), 'point')}: {listed(p.name for p in experiment.points)}")
+    said.append(
+        f"{file}: written, {counted(len(experiment.points), 'point')}: {listed(p.name for p in experiment.points)}"
+    )
     return [*said, *missing, *next_commands(found, planned, experiment, command_name(file))]
 
 
@@ -103,22 +111,19 @@ def command_name(file: Path) -> str:
 
 def _file_of(folder: Path, name: str | None, out: Path | None, force: bool) -> tuple[Path, list[str]]:
     """The file to write, and what to say of its name."""
-    if out is not None:
-        if name is not None:
-            raise UserError("--name and --out both name the experiment: leave one of them out")
-        if out.suffix != ".yaml" or safe_name(out.stem) != out.stem:
-            raise UserError(f"--out {out}: name a file such as {out.with_name(safe_name(out.stem) + '.yaml')}")
-        file, said = out, []
-    else:
-        given = name or folder.resolve().name
-        safe = safe_name(given)
-        file, said = EXPERIMENTS / f"{safe}.yaml", []
-        if safe != given:
-            said = [f"'{given}' has characters that no experiment's name may have; this one is called {safe}"]
+    if out is not None and name is not None:
+        raise UserError("--name and --out both name the experiment: leave one of them out")
+    given = out.stem if out is not None else name or folder.resolve().name
+    safe = safe_name(given)
+    if out is not None and (out.suffix != ".yaml" or safe != given):
+        raise UserError(f"--out {out}: name a file such as {out.with_name(f'{safe}.yaml')}")
+    file = out or EXPERIMENTS / f"{safe}.yaml"
     if file.exists() and not force:
         remedy = "--force replaces it" + (", --name gives the new one another name" if out is None else "")
         raise UserError(f"{file} is there already: {remedy}")
-    return file, said
+    if safe == given:
+        return file, []
+    return file, [f"'{printable(given)}' has characters that no experiment's name may have; this one is called {safe}"]
 
 
 def _what_is_needed(folder: Path, reason: str, pictures: list[PurePosixPath], captions: bool) -> str:

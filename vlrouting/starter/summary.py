@@ -31,7 +31,7 @@ def about_table(table: Table, plan: Plan, unused: int) -> Iterator[str]:
     if table.validation is None:
         yield "  there is no validation split, so no learning rate can be tuned"
     if plan.cut:
-        yield f"  {plan.cut} are longer than the built-in GPT-2 takes, and are cut: choose another by --language"
+        yield f"  the longest {plan.cut} are cut: the built-in GPT-2 takes few words; --language names another"
 
 
 def _targets(table: Table) -> str:
