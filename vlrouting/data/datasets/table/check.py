@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,14 +26,17 @@ class CheckedTable:
     """What is known of valid tables."""
 
     images: ImageFiles
-    made: MadeSplits | None = None
-    """None where the splits are given."""
     images_per_row: int | None = None
+    splits: list[str] = field(default_factory=list)
+    """Names of the splits, by number."""
+    numbers: list[array[int]] = field(default_factory=list)
+    """Of each file in its order: the number of each row's split."""
 
-    def split_of(self, row: Row, of_file: str | None) -> str:
-        """The split that a row is in."""
-        given = of_file or row.split
-        return given if given or self.made is None else self.made.split(row.images, row.group)
+    def number(self, split: str) -> int:
+        """The number of a split; gives it one."""
+        if split not in self.splits:
+            self.splits.append(split)
+        return self.splits.index(split)
 
 
 @lru_cache(maxsize=2)
@@ -43,13 +46,14 @@ def checked_table(source: TableSource) -> CheckedTable:
     Raises:
         DataError: something is wrong; a line for each kind of mistake.
     """
+    unprepared = [rows for rows in (source.rows(path) for path, _ in source.files) if not rows.is_prepared]
+    if unprepared:  # to extract their pictures takes long, so all else is looked at first
+        _Check(replace(source, images=False)).all_files()
+        for rows in unprepared:
+            rows.prepare()
     check = _Check(source)
-    for path, split in source.files:
-        check.file(path, split)
-    check.answers()
-    if not check.mistakes:
-        check.splits()
-    check.mistakes.raise_any()
+    check.all_files()
+    check.splits()
     check.warn()
     return check.table
 
@@ -76,8 +80,19 @@ class _Check:
         self.table = CheckedTable(ImageFiles(self.source.root, self.source.images))
         self.made = MadeSplits(self.source.seed, SplitShares(*self.source.shares))
 
-    def file(self, path: Path, split: str | None) -> None:
-        """Look at every row of one file."""
+    def all_files(self) -> None:
+        """Look at every row.
+
+        Raises:
+            DataError: something is wrong.
+        """
+        for path, split in self.source.files:
+            self.table.numbers.append(array("H"))
+            self._file(path, split)
+        self._answers()
+        self.mistakes.raise_any()
+
+    def _file(self, path: Path, split: str | None) -> None:
         rows = self.source.rows(path)
         complain = self.mistakes.of(path, rows.unit)
         columns = rows.columns(complain)
@@ -86,18 +101,18 @@ class _Check:
         if rows.fixed and not self.source.check_columns(columns, rows, split, complain):
             return
         log_ignored(path, columns)
-        reader = self.source.reader(columns, rows, self.table.images, complain)
+        reader = self.source.reader(columns, rows, self.table.images, self.table.images_per_row, complain)
         empty = True
         for number, record in rows.records(complain):
             empty = False
-            row = reader.read(number, record, self.table.images_per_row)
+            row = reader.read(number, record)
             if row is not None:
                 self._row(path, split, number, row, complain)
+        self.table.images_per_row = reader.images_per_row
         if empty and not self.mistakes:
             complain(None, "has no rows", "add some")
 
     def _row(self, path: Path, of_file: str | None, number: int, row: Row, complain: Complain) -> None:
-        self.table.images_per_row = self.table.images_per_row or len(row.images)
         if of_file is not None and row.split not in ("", of_file):
             what = f"the row's split is not that of its file, '{of_file}'"
             complain(number, what, "move the row, or remove the column", f"'{row.split}'")
@@ -108,6 +123,7 @@ class _Check:
             self._given(split, row)
         else:
             self.nodes.append(self.made.add(row.images, row.group))
+        self.table.numbers[-1].append(self.table.number(split))
         if row.answers:
             self.answered[split] += 1
         else:
@@ -127,7 +143,7 @@ class _Check:
             if other != split:
                 self.shared.setdefault((other, split), []).append(image)
 
-    def answers(self) -> None:
+    def _answers(self) -> None:
         """Mistakes for rows without an answer, unless the whole split has none and need not."""
         for (split, path), numbers in self.unanswered.items():
             if self.answered[split] or self.source.needs_answers(split or None):
@@ -136,12 +152,18 @@ class _Check:
                     complain(number, "the answer is empty", "write it, or remove the row")
 
     def splits(self) -> None:
-        """Mistakes for chosen splits without rows."""
+        """See that every chosen split has rows, and make the splits where none are given.
+
+        Raises:
+            DataError: one has none.
+        """
         found = Counter(self.answered) + Counter({split: len(n) for (split, _), n in self.unanswered.items()})
         if self.nodes:
-            self.table.made = self.made
             sets = {self.made.root_of(node) for node in self.nodes}
             found = Counter(map(self.made.split_of, sets))
+            made = iter(self.nodes)
+            for numbers in self.table.numbers:  # of one table, whose rows all have a node
+                numbers[:] = array("H", (self.table.number(self.made.split_of(next(made))) for _ in numbers))
         for split, role in self.source.roles:
             if found[split] or any(split == of_file for _, of_file in self.source.files):
                 continue
@@ -154,6 +176,7 @@ class _Check:
             else:
                 remedy = f"mark some, or set data.{role} to one of {listed(found)}"
                 complain(None, f"no row has the split '{split}'", remedy + (" or null" if role == "validation" else ""))
+        self.mistakes.raise_any()
 
     def warn(self) -> None:
         """Tell which given splits share images."""

@@ -48,24 +48,29 @@ def check_columns(found: Sequence[str], target: str, complain: Complain, *, need
     for name, known in near.items():
         complain(line, f"the column '{name}' looks like '{known}'", f"rename it to '{known}', or to something else")
     complete = True
+    others = {other for names in _OTHER_NAMES.values() for other in names}
+    if found and not near and not {*COLUMNS, *others} & {name.strip().lower() for name in found}:
+        what = f"none of the columns has a known name: {_shown(found)}"
+        complain(line, what, "rename them" if typed else "name the columns in the first line")
+        return False
     for names in NEEDED[target]:
         if any(name in found for name in names) or any(name in near.values() for name in names):
             continue
         if names in (ANSWER, CAPTION) and not needs_answers:
             continue
         complete = False
-        has = f"the columns are {listed(map(repr, found), most=12)}" if found else "it has no columns"
-        complain(line, f"there is no column '{names[0]}': {has}", _remedy(names[0], found, typed))
+        has = f"the columns are {_shown(found)}" if found else "it has no columns"
+        complain(line, f"there is no column '{names[0]}': {has}", _remedy(names[0], found))
     return complete and not twice and not near
 
 
-def _remedy(name: str, found: Sequence[str], typed: bool) -> str:
+def _shown(found: Sequence[str]) -> str:
+    return listed((f"'{name:.40}'" for name in found), most=12)
+
+
+def _remedy(name: str, found: Sequence[str]) -> str:
     other = next((each for each in found if each.lower().strip() in _OTHER_NAMES.get(name, ())), None)
-    if other is not None:
-        return f"rename the column '{other}' to '{name}', if that is what it has"
-    if not typed and not set(found) & set(COLUMNS):
-        return "name the columns in the first line"
-    return "add it"
+    return "add it" if other is None else f"rename the column '{other}' to '{name}', if that is what it has"
 
 
 def near_misses(found: Iterable[str]) -> dict[str, str]:

@@ -22,8 +22,8 @@ _OTHER_FILES = (
     (b"%PDF", "is a PDF", "save the table as CSV in UTF-8"),
 )
 """First bytes -> what the file is, and what to do."""
-_SINGLE_BYTE = ("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1256")
-_GUESSES = [*_SINGLE_BYTE, "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
+_GUESSES = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
+"""Encodings that spreadsheets and editors still write, the most common first."""
 
 
 def not_text(path: Path) -> tuple[str, str] | None:
@@ -88,4 +88,8 @@ def _guess(sample: bytes) -> str | None:
     from charset_normalizer import from_bytes  # imported here, because it is rarely needed
 
     best = from_bytes(sample, cp_isolation=_GUESSES).best()
-    return best.encoding.upper().replace("_", "-") if best is not None else None
+    if best is None:
+        return None
+    # Several encodings may give the same text: the most common one is meant.
+    encoding = next((name for name in _GUESSES if name in best.could_be_from_charset), best.encoding)
+    return encoding.upper().replace("_", "-")

@@ -10,7 +10,7 @@ from vlrouting.data.datasets.table.check import checked_table
 from vlrouting.data.datasets.table.mistakes import Mistakes
 from vlrouting.data.datasets.table.record import Row
 from vlrouting.data.datasets.table.source import TableSource
-from vlrouting.data.example import Example
+from vlrouting.data.example import DataError, Example
 from vlrouting.metrics.answer_accuracy import accuracy_of_matches
 from vlrouting.metrics.vqa_accuracy import normalize_answer
 
@@ -37,16 +37,23 @@ def read_examples(source: TableSource, split: str) -> Iterator[Example]:
 
 def _rows(source: TableSource, split: str) -> Iterator[Numbered]:
     table, mistakes = checked_table(source), Mistakes()
-    for path, of_file in source.files:
+    wanted = table.number(split)
+    for (path, of_file), numbers in zip(source.files, table.numbers, strict=True):
         if of_file not in (None, split):
             continue
         rows, complain = source.rows(path), mistakes.of(path)
-        reader = source.reader(rows.columns(complain) or (), rows, table.images, complain)
+        columns = rows.columns(complain) or ()
+        reader = source.reader(columns, rows, table.images, table.images_per_row, complain)
+        of_row = iter(numbers)
         for number, record in rows.records(complain):
-            row = reader.read(number, record, table.images_per_row)
-            if row is not None and table.split_of(row, of_file) == split:
+            of_this = next(of_row, None)
+            if of_this != wanted:
+                continue
+            row = reader.read(number, record)
+            if row is not None:
                 yield row.id or source.id_of(path, number), row
-    mistakes.raise_any()  # the file was changed after it was checked
+        if mistakes or next(of_row, None) is not None:
+            raise DataError(f"{path}: was changed while it was read; start again")
 
 
 def _asked(rows: Iterable[Numbered], root: Path) -> Iterator[Example]:

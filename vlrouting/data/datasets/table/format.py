@@ -58,7 +58,8 @@ def _split_files(data: DataConfig, name: str, split: SplitConfig) -> dict[str, s
         )
     tables = find_tables(data)
     if tables.of_split is None:
-        return {_below(root, path): "data.root" for path in tables.whole}
+        named = (f"data.splits.{other}.questions" for other, files in data.splits.items() if files.questions)
+        return dict.fromkeys((_below(root, path) for path in tables.whole), next(named, "data.root"))
     if name not in tables.of_split:
         role = next((key for key in ("train", "validation", "test") if getattr(data, key) == name), "splits")
         found = listed(_below(root, path) for path, _ in tables.files)

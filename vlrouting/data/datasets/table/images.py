@@ -12,15 +12,12 @@ from pathlib import Path
 from posixpath import normpath
 from typing import NamedTuple
 
-from vlrouting.config.names import nearest_names
 from vlrouting.data.datasets.image_paths import links_out
 
 FOLDER = "images"
 """Below the data root, where pictures may lie without being named so in the table."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PUT_BELOW = "put the pictures below the data root (or link their folder there), and give their paths from there"
-_MOST_NEAR = 10_000
-"""Names of a folder among which a similar one is looked for."""
 
 
 class WrongName(NamedTuple):
@@ -43,7 +40,7 @@ class ImageFiles:
         self.root, self.required = root, required
         self._folders: dict[str, frozenset[str] | None] = {}
         self._links: dict[str, dict[str, str]] = {}
-        self._hinted: set[str] = set()
+        self._lower: dict[str, dict[str, str]] = {}
         self.find = lru_cache(1 << 14)(self._find)  # the rows of a picture often follow each other
         """Name in the table -> path below the root, or what is wrong with it."""
 
@@ -93,14 +90,15 @@ class ImageFiles:
 
     def _missing(self, name: str, path: str) -> WrongName:
         folder, _, file = path.rpartition("/")
-        names = self._names(folder) or self._names(f"{FOLDER}/{folder}".rstrip("/"))
-        value = repr(name)
-        if folder not in self._hinted and names:  # one is enough to see what is meant
-            self._hinted.add(folder)
-            near = nearest_names(file, sorted(names)[:_MOST_NEAR], cutoff=0.8)
-            value += f"; there is '{near[0]}'" if near else ""
+        for place in (folder, f"{FOLDER}/{folder}".rstrip("/")):
+            if place not in self._lower:
+                self._lower[place] = {known.lower(): known for known in self._names(place) or ()}
+            known = self._lower[place].get(file.lower())
+            if known is not None:
+                value = f"'{name}', and the file is '{known}'"
+                return WrongName("the image's name has other capital letters", "write it as the file is called", value)
         where = f"neither below {self.root} nor below {self.root / FOLDER}"
-        return WrongName(f"the image is missing, {where}", "correct its path, or add the file", value)
+        return WrongName(f"the image is missing, {where}", "correct its path, or add the file", repr(name))
 
 
 def _form_problem(name: str) -> WrongName | None:

@@ -46,6 +46,14 @@ def image_count(record: Record, typed: bool) -> int:
     return len(several if isinstance(several, list) else [several] if typed else str(several).split(SEPARATOR))
 
 
+def _as_text(name: str, value: object) -> str:
+    """What to do with a value that is no text."""
+    if isinstance(value, list):
+        several = name in ("image", "answer", "caption")
+        return f"use the column '{name}s'" if several else f"write a row for each {name}"
+    return "write the text alone" if isinstance(value, dict) else 'write it as text, in quotes: "3"'
+
+
 class RowReader:
     """Validates the rows of one file."""
 
@@ -57,6 +65,7 @@ class RowReader:
         typed: bool,
         images: ImageFiles,
         splits: Iterable[str],
+        images_per_row: int | None,
         complain: Complain,
     ) -> None:
         """
@@ -66,25 +75,25 @@ class RowReader:
             typed: whether values have types.
             images: the pictures.
             splits: names that the column `split` may have.
+            images_per_row: of the rows of other files; None where this is the first.
             complain: takes the mistakes.
         """
         self.columns, self.target, self.typed = frozenset(columns), target, typed
-        self.images, self.complain = images, complain
+        self.images, self.images_per_row, self.complain = images, images_per_row, complain
         self.splits = {**ALIASES, **{name: name for name in splits}}
         self._harmless = set(COLUMNS)
         self._valid = True
 
-    def read(self, number: int, record: Record, images_per_row: int | None) -> Row | None:
+    def read(self, number: int, record: Record) -> Row | None:
         """The row; None where something is wrong with it.
 
         Args:
             number: of its line.
             record: its values.
-            images_per_row: of the rows before.
         """
         self._valid = True
         absent = self._misspelt(number, record) if self.typed else frozenset()
-        images = self._images(number, record, images_per_row, absent)
+        images = self._images(number, record, absent)
         text = "" if self.target == "caption" else self._required(number, record, "question", absent)
         names = CAPTION if self.target == "caption" else ANSWER
         answers = self._several(number, record, names)
@@ -121,9 +130,7 @@ class RowReader:
             )
         return frozenset(near.values())
 
-    def _images(
-        self, number: int, record: Record, images_per_row: int | None, absent: frozenset[str]
-    ) -> tuple[str, ...]:
+    def _images(self, number: int, record: Record, absent: frozenset[str]) -> tuple[str, ...]:
         names = self._several(number, record, IMAGE)
         if not names:
             if self._valid and not absent & set(IMAGE):
@@ -131,9 +138,11 @@ class RowReader:
             return ()
         if len(names) > MOST_IMAGES:
             self._wrong(number, f"there are more than {MOST_IMAGES} images", "give one or two", str(len(names)))
-        elif images_per_row is not None and len(names) != images_per_row:
-            what = f"the number of images is not that of the first row, {images_per_row}"
+        elif len(names) != (self.images_per_row or len(names)):
+            what = f"the number of images is not that of the first row, {self.images_per_row}"
             self._wrong(number, what, "give every row equally many", str(len(names)))
+        else:
+            self.images_per_row = len(names)
         found = []
         for name in names:
             path = self.images.find(name)
@@ -187,12 +196,12 @@ class RowReader:
         """A value that has to be text, without space around it."""
         if type(value) is not str:
             kind = _KINDS.get(type(value), "no text")
-            remedy = f"use the column '{name}s'" if kind == "a list" else 'write it as text, in quotes: "3"'
-            self._wrong(number, f"the {name} is {kind}, not text", remedy, shown(value))
+            self._wrong(number, f"the {name} is {kind}, not text", _as_text(name, value), shown(value))
             return ""
         if not value.isprintable() and (found := _NO_TEXT.search(value)) is not None:
-            what = f"the {name} has a control character"
-            self._wrong(number, what, "remove it", f"U+{ord(found[0]):04X} at position {found.start() + 1}")
+            kind = "half of a surrogate pair" if found[0] >= "\ud800" else "a control character"
+            position = f"U+{ord(found[0]):04X} at position {found.start() + 1}"
+            self._wrong(number, f"the {name} has {kind}", "remove it, or make the table again", position)
             return ""
         return value.strip()
 

@@ -36,6 +36,15 @@ class Rows(ABC):
     def records(self, complain: Complain) -> Iterator[tuple[int, Record]]:
         """Number and values of each record that can be read; a mistake for each of the others."""
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the pictures in the file, if any, are files too."""
+        return True
+
+    def prepare(self) -> None:
+        """Write the pictures in the file to files. Raises DataError."""
+        return
+
 
 def open_rows(path: Path, images: Path) -> Rows:
     """The reader of a file, by its name's end.
@@ -44,10 +53,11 @@ def open_rows(path: Path, images: Path) -> Rows:
         path: of a table (`files.EXTENSIONS`).
         images: folder that pictures inside of the file are written to.
     """
+    from vlrouting.data.datasets.table.arrow_rows import ArrowRows
     from vlrouting.data.datasets.table.delimited import DelimitedRows
     from vlrouting.data.datasets.table.json_rows import JSONRows
 
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         return DelimitedRows(path, "," if suffix == ".csv" else "\t")
-    return JSONRows(path)
+    return ArrowRows(path, images) if suffix in (".parquet", ".arrow") else JSONRows(path)

@@ -83,8 +83,16 @@ class TableSource:
         """The reader of one of the files."""
         return open_rows(path, self.root / EXTRACTED)
 
-    def reader(self, columns: Iterable[str], rows: Rows, images: ImageFiles, complain: Complain) -> RowReader:
+    def reader(
+        self, columns: Iterable[str], rows: Rows, images: ImageFiles, images_per_row: int | None, complain: Complain
+    ) -> RowReader:
         """What validates the rows of one of the files."""
         return RowReader(
-            columns, target=self.target, typed=rows.typed, images=images, splits=self.known, complain=complain
+            columns,
+            target=self.target,
+            typed=rows.typed,
+            images=images,
+            splits=self.known,
+            images_per_row=images_per_row,
+            complain=complain,
         )
