@@ -15,7 +15,7 @@ SWEEP = $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER
 	$(if $(GPUS),--gpus $(GPUS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help install list train sweep status cancel evaluate analyse compare report validate doctor tensorboard test test-floor \
+.PHONY: help install data list train sweep status cancel evaluate analyse compare report validate doctor tensorboard test test-floor \
 	test-gpu test-slurm test-documents lint format clean
 
 help:  ## list the targets
@@ -37,6 +37,8 @@ $(FLOOR)/pins.txt: pyproject.toml
 	mv $(FLOOR)/wanted.txt $@
 
 install: $(READY)  ## make .venv with everything in it
+data: $(READY)  ## download DATASET=coco|vqav2|gqa|nlvr2 to data/, or to ROOT
+	$(RUN) data fetch $(or $(DATASET),"") $(if $(ROOT),--root "$(ROOT)") $(ARGS)
 list: $(READY)  ## the experiments; `make train` without EXP names them too
 	$(RUN) list
 train: $(READY)  ## train every point of EXP that is not complete, several at once, and compare

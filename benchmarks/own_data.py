@@ -40,7 +40,9 @@ def main() -> None:
             took = time.monotonic() - start
             total += took if program == "vlrouting" else 0.0
             print(f"{took:6.1f} s on the clock, {_cpu() - before:6.1f} s of CPU  {text.strip()}", flush=True)
-    print(f"{total:6.1f} s on the clock, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}: the commands of vlrouting")
+    print(
+        f"{total:6.1f} s on the clock, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}: the commands of vlrouting"
+    )
 
 
 def _cpu() -> float:

@@ -48,7 +48,12 @@ def test_the_papers_experiment_without_its_data_says_what_to_fetch() -> None:
     done = vlrouting("train", "vqav2_roberta_routing", "data.root=data/not_there")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    for needed in ("v2_Questions_Train_mscoco.zip", "train2014.zip", "trainval_label2ans.json", "curl"):
+    for needed in (
+        "v2_OpenEnded_mscoco_train2014_questions.json",
+        "train2014 is missing",
+        "trainval_label2ans.json",
+        "data fetch",
+    ):
         assert needed in done.stderr
 
 

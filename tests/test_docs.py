@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import multiprocessing
 import os
@@ -237,17 +236,3 @@ def test_every_test_that_the_page_on_reliability_names_is_there() -> None:
         assert (REPOSITORY / file).exists(), file
         if test:
             assert f"def {test}(" in (REPOSITORY / file).read_text(encoding="utf-8"), f"{file}::{test}"
-
-
-def test_the_commands_of_the_page_on_experiments() -> None:
-    """Training is replaced by validation."""
-    page = (REPOSITORY / "docs" / "experiments.md").read_text(encoding="utf-8")
-    lines = [line for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
-    commands = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("vlrouting")]
-    assert len(commands) >= 7
-    for command in commands:
-        if command[0] == "train":
-            command = ["validate", *itertools.takewhile(lambda word: word != "-p", command[1:])]
-        if "--install-completion" not in command:  # writes to the user's shell files
-            done = vlrouting(*command)
-            assert done.returncode == 0, done.stderr

@@ -56,7 +56,7 @@ def write_captions(root: Path, images: int) -> None:
     (root / "dataset_coco.json").write_text(json.dumps({"images": records, "dataset": "tiny"}))
 
 
-_SECTIONS: dict[str, Any] = {
+SECTIONS: dict[str, Any] = {
     "seed": 3,
     "vision": {"name": "vit_tiny_patch16_224", "weights": "random", "image_size": 32},
     "bottleneck": {"kind": "lora", "rank": 4, "routing": "mul", "dropout": 0.1},
@@ -74,7 +74,7 @@ def write_experiment(folder: Path, images: int = 24, **sections: object) -> Path
         write_colors(folder / "data", subtype, images)
     save_tiny_roberta(folder / "roberta")
     data = {"root": str(folder / "data"), "min_answer_count": 2, "validation": "val2014"}
-    return _write(folder, {**_SECTIONS, "data": data, "language": {"name": str(folder / "roberta")}}, sections)
+    return _write(folder, {**SECTIONS, "data": data, "language": {"name": str(folder / "roberta")}}, sections)
 
 
 def write_tuned_experiment(folder: Path, **sections: Any) -> Path:
@@ -103,7 +103,7 @@ def write_caption_experiment(folder: Path, images: int = 16, **sections: object)
         "language": {"name": str(folder / "gpt2")},
         "generate": {"beams": 2, "max_new_tokens": 6},
     }
-    return _write(folder, {**_SECTIONS, **captioning}, sections)
+    return _write(folder, {**SECTIONS, **captioning}, sections)
 
 
 def write_written_answers(folder: Path, **sections: object) -> Path:
@@ -116,7 +116,7 @@ def write_written_answers(folder: Path, **sections: object) -> Path:
         "language": {"name": str(folder / "gpt2")},
         "generate": {"max_new_tokens": 8},
     }
-    return _write(folder, {**_SECTIONS, **writing}, sections)
+    return _write(folder, {**SECTIONS, **writing}, sections)
 
 
 def _write(folder: Path, experiment: dict[str, Any], sections: dict[str, object]) -> Path:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vlrouting.config import SplitConfig
 from vlrouting.data.content_hash import content_hash
-from vlrouting.data.datasets import gqa
 from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
-from vlrouting.data.datasets.packed import CodedStrings, PackedStrings
+from vlrouting.data.datasets.stored_examples import StoredExamples, pack
 from vlrouting.data.example import Example, image_name
 
 ROOT = Path("data/vqa")
@@ -66,28 +62,9 @@ def test_the_name_of_an_image(path: str, root: str, name: str) -> None:
     assert image_name(Path(path), Path(root)) == name
 
 
-def gqa_hash(root: Path, image: str = "images/{image_id}.jpg", **changed: object) -> str:
-    root.mkdir()
-    record = {"question": "Is it a dog?", "imageId": "7", "isBalanced": True, "answer": "yes"}
-    (root / "q.json").write_text(json.dumps({"01": record, "02": {**record, **changed}}))
-    return content_hash(gqa.read_split(root, "val", SplitConfig("q.json", images=image)), root)
-
-
-def test_lazily_read_questions_are_hashed_as_they_are_stored(tmp_path: Path) -> None:
-    first = gqa_hash(tmp_path / "a")
-    assert gqa_hash(tmp_path / "b") == first
-    changes: list[dict[str, object]] = [{"question": "Is it a cat?"}, {"answer": "no"}, {"imageId": "8"}]
-    others = [gqa_hash(tmp_path / str(number), **changed) for number, changed in enumerate(changes)]  # type: ignore[arg-type]
-    assert len({first, *others, gqa_hash(tmp_path / "c", image="other/{image_id}.jpg")}) == 5
-
-
-@pytest.mark.parametrize("kind", [PackedStrings, CodedStrings])
-def test_stored_strings_are_hashed_with_their_ends_and_their_order(kind: type[PackedStrings | CodedStrings]) -> None:
-    found = set()
-    for strings in (["ab", "c", "ab"], ["a", "bc", "ab"], ["ab", "c", "c"], ["ab", "c"], ["c", "ab", "ab"]):
-        stored, digest = kind(), hashlib.sha256()
-        for string in strings:
-            stored.append(string)
-        stored.update_digest(digest)
-        found.add(digest.hexdigest())
-    assert len(found) == 5
+def test_stored_examples_have_the_digest_of_a_list(tmp_path: Path) -> None:
+    examples = [replace(EXAMPLE, id=number, text=f"is it {number}?") for number in range(2001)]
+    stored = StoredExamples(pack(examples, ROOT), ROOT)
+    assert content_hash(stored, ROOT) == content_hash(examples, ROOT)
+    assert content_hash(EvenlySpaced(stored, 7), ROOT) == content_hash(EvenlySpaced(examples, 7), ROOT)
+    assert content_hash(StoredExamples(pack([], ROOT), ROOT), ROOT) == content_hash([], ROOT)

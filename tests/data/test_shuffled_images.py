@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from vlrouting.data.datasets.stored_examples import StoredExamples, pack
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.shuffled_images import ShuffledImages, shuffled_images
 
@@ -25,6 +26,14 @@ def test_every_image_is_replaced_by_another_of_its_split() -> None:
     assert all(image != other for image, other in found.items())
     for images in ("abcd", "efg"):
         assert {str(found[Path(image)]) for image in images} == set(images)
+
+
+def test_stored_examples_get_the_same() -> None:
+    stored = {
+        name: StoredExamples(pack(iter(split), Path("data")), Path("data"))
+        for name, split in (("train", TRAIN), ("test", TEST))
+    }
+    assert shuffled_images(stored, seed=3) == shuffled_images({"train": TRAIN, "test": TEST}, seed=3)
 
 
 def test_the_seed_decides() -> None:

@@ -25,7 +25,9 @@ def test_faults_come_first_with_their_remedy(tiny: Path) -> None:
     assert done.exit_code == 2, done.output
     lines = done.output.splitlines()
     assert lines[1].startswith("fault   data: ") and "val2014_annotations.json is missing" in lines[1]
-    assert lines[2].startswith("        → fetch it: curl")
+    assert lines[2].startswith(
+        f"        → fetch it: vlrouting data fetch vqav2 --root {tiny / 'data'} --only annotations"
+    )
     assert lines[3].startswith("warning devices: ") and lines[4].startswith("        → ")
     assert lines[5].startswith("ok ") and lines[-1].startswith("1 fault, 1 warning, ")
 

@@ -20,12 +20,12 @@ QUESTIONS = "v2_OpenEnded_mscoco_train2014_questions.json"
 
 def test_a_file_is_missing(tiny: Path) -> None:
     (tiny / "data" / ANNOTATIONS).unlink()
-    only_problem(findings_of(tiny), "fault", "data", ANNOTATIONS, "is missing", "curl")
+    only_problem(findings_of(tiny), "fault", "data", ANNOTATIONS, "is missing", "data fetch vqav2")
 
 
 def test_an_image_folder_is_missing(tiny: Path) -> None:
     shutil.rmtree(tiny / "data" / "val2014")
-    only_problem(findings_of(tiny), "fault", "data", "val2014", "val2014.zip")
+    only_problem(findings_of(tiny), "fault", "data", "val2014", "data fetch vqav2")
     assert problems(findings_of(tiny, "model.visual_input=none", "bottleneck.routing=none")) == []
 
 

@@ -20,7 +20,7 @@ def test_a_valid_node(tiny: Path) -> None:
 def test_a_node_without_the_data(tiny: Path) -> None:
     config = experiment_in(tiny).points[0].config
     shutil.rmtree(tiny / "data" / "train2014")
-    only_problem(node_findings(config, tiny, {}), "fault", "data", "train2014", "curl")
+    only_problem(node_findings(config, tiny, {}), "fault", "data", "train2014", "vlrouting data fetch vqav2")
 
 
 def test_a_node_that_cannot_write(tiny: Path) -> None:

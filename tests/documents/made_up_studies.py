@@ -15,6 +15,9 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from tests.made_up_runs import make_run, make_variant
 from vlrouting.config.routings import ROUTINGS
+from vlrouting.data.example import Example
+from vlrouting.data.inspection.data_file import DataRecord, write_data_record
+from vlrouting.data.inspection.description import describe, shown_examples
 from vlrouting.experiment import RunDirectory, write_json_atomic
 
 HOSTILE = "<script>alert(1)</script> \"' & </script><img src=x onerror=alert(2)> ${7*7} {{7*7}} \u2028"
@@ -66,6 +69,7 @@ def write_vqa_study(runs: Path, variants: Sequence[str] = ("none", "add", "mul")
                 for (text, answer, kind, path), is_right in zip(questions, right[seed], strict=True)
             ]
             run = _run(folder, name, seed, 100.0 * right[seed], examples, place)
+            write_data(run, "vqav2", [(text, (answer,) * 9 + ("maybe",), path) for text, answer, _, path in questions])
             write_curves(run, seed, place)
             write_json_atomic(run.path / "analysis.json", _analysis(place))
         _write_trials(folder, name, place)
@@ -91,6 +95,8 @@ def write_caption_study(runs: Path) -> Path:
         examples[0] |= {"prediction": HOSTILE, "references": [HOSTILE]}
         scores = np.linspace(20, 120, len(pictures)) + 5 * place
         make_variant(folder, f"routing={name}", scores[None], examples=examples, settings={"task": "captioning"})
+        captions = [("", tuple(example["references"]), Path(example["image"])) for example in examples]
+        write_data(RunDirectory(folder / f"routing={name},seed=0"), "coco", captions)
     return folder
 
 
@@ -141,6 +147,17 @@ def _write_trials(folder: Path, name: str, place: int) -> None:
         )
         if not diverged:
             write_json_atomic(trial.metrics, {"validation/vqa_accuracy": 90.0 - abs(index - place % 3) * 4})
+
+
+def write_data(run: RunDirectory, dataset: str, texts: Sequence[tuple[str, tuple[str, ...], Path]]) -> None:
+    """data.json: question, references and image of each training example; the test split is the first half."""
+    examples = [
+        Example(number, (path,), question, {references[0]: 1.0} if question else {}, references, answer=references[0])
+        for number, (question, references, path) in enumerate(texts)
+    ]
+    half = examples[: len(examples) // 2]
+    splits = (describe("train", examples, ["train"]), describe("test", half, ["test"]))
+    write_data_record(run.data, DataRecord(dataset, splits, tuple(shown_examples(examples, 12))))
 
 
 def write_curves(run: RunDirectory, seed: int, place: int) -> None:

@@ -58,7 +58,7 @@ def cards(page: Any) -> list[str]:
     """The ids of the examples on all pages, in order; every page's images are checked."""
     found: list[str] = []
     while True:
-        found += [text.split(" · ")[0].removeprefix("id ") for text in page.locator(".card .id").all_inner_texts()]
+        found += [text.split(" · ")[0].removeprefix("id ") for text in page.locator("#cards .id").all_inner_texts()]
         images_are_loaded(page)
         if page.locator("#next").is_disabled():
             break
@@ -73,7 +73,7 @@ def choose(page: Any, label: str, option: str) -> None:
 def images_are_loaded(page: Any) -> None:
     page.wait_for_function("[...document.images].every(image => image.complete)")
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
-    assert page.locator(".card .pictures > *").count() == page.evaluate("document.images.length")
+    assert page.locator(".pictures > *").count() == page.evaluate("document.images.length")
 
 
 @pytest.mark.parametrize("kind", ["vqa", "captions", "pairs", *STUDIES])
@@ -155,7 +155,7 @@ def test_every_filter_of_answers(reports: dict[str, Path], open_file: Open) -> N
     assert set(cards(page)) == {str(r["id"]) for r in of["add"] if "square" in r["question"]}
     assert page.locator("#count").inner_text().startswith("20 of 60")
     page.get_by_label("Text", exact=True).fill("nothing has this")
-    assert page.locator(".card").count() == 0 and page.locator("#count").inner_text().startswith("0 of 60")
+    assert page.locator("#cards .card").count() == 0 and page.locator("#count").inner_text().startswith("0 of 60")
 
 
 def test_order_and_disagreement_of_captions(reports: dict[str, Path], open_file: Open) -> None:
@@ -175,7 +175,7 @@ def test_order_and_disagreement_of_captions(reports: dict[str, Path], open_file:
 def test_texts_of_others_stay_texts(reports: dict[str, Path], open_file: Open, kind: str) -> None:
     opened = open_file(reports[kind])
     opened.page.get_by_label("Text", exact=True).fill("<script>alert(1)")
-    card = opened.page.locator(".card")
+    card = opened.page.locator("#cards .card")
     assert card.count() == 1
     shown = card.locator(".question" if kind == "vqa" else ".references li").inner_text()
     assert shown.split() == HOSTILE.split()

@@ -88,12 +88,12 @@ def test_missing_data_files_are_told_once_and_at_the_folder(experiments: Path) -
     found = error_lines(missing=missing_data)
     assert [line.partition(" ")[0] for line in found] == ["base/data.yaml:2:"] * 7 + ["base/data.yaml:3:"]
     questions = "nowhere/v2_OpenEnded_mscoco_train2014_questions.json"
-    expected = f"base/data.yaml:2: data.root: {questions} is missing (data.splits.train2014.questions); fetch it: curl "
+    expected = f"base/data.yaml:2: data.root: {questions} is missing (data.splits.train2014.questions); fetch it: "
     assert found[0].startswith("base/data.yaml:2: data.root: there is no folder nowhere; ")
     assert found[1].startswith(expected)
     assert found[-1].startswith("base/data.yaml:3: data.answers: nowhere/answers.json is missing; check the path")
     images = next(line for line in found if "train2014.images" in line)  # the blind point needs none
-    assert images.endswith(" -d nowhere")  # a command to copy, whichever points need it
+    assert images.endswith(" --root nowhere")  # a command to copy, whichever points need it
 
 
 def test_missing_data_files_of_a_swept_folder(experiments: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,12 +26,12 @@ class Split(list[Any]):
             SimpleNamespace(id=qid, answer=answer, answers=(answer,) if answer else ())
             for qid, answer in ((qid, record.get("answer", "")) for qid, record in questions.items())
         )
-        self.questions, self.given = questions, choices
+        self.questions, self.given, self.official = questions, choices, self
 
     def records(self) -> dict[str, dict[str, Any]]:
         return self.questions
 
-    def choices(self) -> dict[str, Any] | None:
+    def choices(self, question_ids: Container[str]) -> dict[str, Any] | None:
         return self.given
 
 

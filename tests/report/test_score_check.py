@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,12 @@ class Questions(list[Example]):
             )
             for qid, record in records.items()
         )
-        self._records, self._choices = records, choices
+        self._records, self._choices, self.official = records, choices, self
 
     def records(self) -> dict[str, dict[str, Any]]:
         return self._records
 
-    def choices(self) -> dict[str, Any] | None:
+    def choices(self, question_ids: Container[str]) -> dict[str, Any] | None:
         return self._choices
 
 

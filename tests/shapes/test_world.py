@@ -90,7 +90,7 @@ def test_held_out_combinations_only_in_test(scenes: dict[str, Scene]) -> None:
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_vqav2_reader(root: Path, scenes: dict[str, Scene], split: str) -> None:
-    examples = vqav2.read_split(root, split, SPLITS["vqav2"][split])
+    examples = list(vqav2.read_split(root, split, SPLITS["vqav2"][split]))
     assert len(examples) == 4 * SIZES[split]
     for example in examples:
         assert len(example.answers) == 10 and max(example.labels, key=lambda word: example.labels[word])
@@ -102,7 +102,7 @@ def test_vqav2_reader(root: Path, scenes: dict[str, Scene], split: str) -> None:
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_coco_reader(root: Path, scenes: dict[str, Scene], split: str) -> None:
-    examples = coco.read_split(root, split, SPLITS["coco"][split])
+    examples = list(coco.read_split(root, split, SPLITS["coco"][split]))
     assert len(examples) == SIZES[split]
     for example in examples:
         assert len(example.answers) == 5
@@ -140,12 +140,14 @@ def test_official_captions_agree_with_karpathys(root: Path) -> None:
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_gqa_reader(root: Path, scenes: dict[str, Scene], split: str) -> None:
-    balanced = gqa.read_split(root, split, SPLITS["gqa"][split])
-    every = gqa.read_split(root, f"{split}_all", SPLITS["gqa"][f"{split}_all"])
+    balanced = list(gqa.read_split(root, split, SPLITS["gqa"][split]))
+    every = list(gqa.read_split(root, f"{split}_all", SPLITS["gqa"][f"{split}_all"]))
     assert len(balanced) == 5 * SIZES[split] < len(every)
     for example in every:
         assert answer_is_true(example.text, example.answer, scenes[_path(root, example.images[0])])
-    records, choices = every.records(), every.choices()
+    official = gqa.official_records(root, f"{split}_all", SPLITS["gqa"][f"{split}_all"])
+    records = official.records()
+    choices = official.choices(records.keys())
     assert choices is not None and choices.keys() == records.keys()
     assert {key for key, record in records.items() if record["isBalanced"]} == {example.id for example in balanced}
     assert all(set(record.get("entailed", ())) <= records.keys() for record in records.values())
@@ -153,7 +155,9 @@ def test_gqa_reader(root: Path, scenes: dict[str, Scene], split: str) -> None:
 
 def test_correct_answers_score_100_percent_in_gqa(root: Path) -> None:
     every = gqa.read_split(root, "test_all", SPLITS["gqa"]["test_all"])
-    scores = evaluate(every.records(), {str(example.id): example.answer for example in every}, every.choices())
+    official = gqa.official_records(root, "test_all", SPLITS["gqa"]["test_all"])
+    answers = {str(example.id): example.answer for example in every}
+    scores = evaluate(official.records(), answers, official.choices(answers.keys()))
     assert {scores[name] for name in ("accuracy", "binary", "open", "consistency", "validity", "plausibility")} == {100}
 
 
@@ -167,7 +171,7 @@ def test_gqa_ids_keep_leading_zeros(root: Path) -> None:
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_nlvr2_reader(root: Path, scenes: dict[str, Scene], split: str) -> None:
-    examples = nlvr2.read_split(root, split, SPLITS["nlvr2"][split])
+    examples = list(nlvr2.read_split(root, split, SPLITS["nlvr2"][split]))
     assert len(examples) == {"train": 16, "val": 16, "test": 32}[split]
     assert Counter(example.answer for example in examples) == {"true": len(examples) / 2, "false": len(examples) / 2}
     for example in examples:

@@ -234,7 +234,7 @@ def test_tensorboard_has_curves_hparams_and_a_panel(experiment: Make, run: Run) 
     events.Reload()
     tags = events.Tags()
     assert {"train/loss", "train/lr", "validation/vqa_accuracy", "test/vqa_accuracy"} <= set(tags["scalars"])
-    assert tags["images"] == ["test/panel"]
+    assert tags["images"] == ["data/train", "test/panel"]
     final = events.Scalars("final/vqa_accuracy")
     assert final[-1].value == pytest.approx(done.read_metrics()["test/vqa_accuracy"], abs=1e-4)
     assert "_hparams_/session_start_info" in events.summary_metadata

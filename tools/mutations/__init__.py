@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tools.mutations import analysis, data, experiment, launch, metrics, models, page, report, shapes, training
+from tools.mutations import (
+    analysis,
+    data,
+    experiment,
+    fetch,
+    inspection,
+    launch,
+    metrics,
+    models,
+    own_table,
+    page,
+    report,
+    shapes,
+    training,
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,21 @@ class Mutation:
 
 MUTATIONS = [
     Mutation(path, *change)
-    for module in (models, data, metrics, training, analysis, experiment, launch, report, page, shapes)
+    for module in (
+        models,
+        data,
+        fetch,
+        inspection,
+        own_table,
+        metrics,
+        training,
+        analysis,
+        experiment,
+        launch,
+        report,
+        page,
+        shapes,
+    )
     for path, changes in module.CHANGES.items()
     for change in changes
 ]

@@ -125,7 +125,7 @@ CHANGES = {
         ),
     ],
     "vlrouting/config/data.py": [
-        ("min_answer_count: Count = 9", "min_answer_count: Count = 1", "another default vocabulary"),
+        ("min_answer_count: int = 9", "min_answer_count: int = 1", "another default vocabulary"),
         ("if wrong or re.search(", "if re.search(", "a template with another placeholder passes"),
     ],
     "vlrouting/config/registry.py": [
@@ -330,6 +330,22 @@ CHANGES = {
             "return shown(image) if isinstance(image, Image.Image)",
             "return image if isinstance(image, Image.Image)",
             "an opened image is another than its file",
+        ),
+    ],
+    "vlrouting/experiment/choice.py": [
+        ("best = max(results, key", "best = min(results, key", "the worst trial is chosen"),
+        (
+            "if config.tuned is None or config.tuned.trial is not None:\n        return config\n    return choose(",
+            "if config.tuned is None:\n        return config\n    return choose(",
+            "a choice is made again",
+        ),
+        ("    if unfinished:\n", "    if False:\n", "a trial that has not ended is compared"),
+        ("if not run.has_diverged()}", "}", "a trial that diverged holds its variant up"),
+        ("len(numbers) > 1 and", "len(numbers) > 9 and", "a choice at the edge of the grid is not marked"),
+        (
+            "best.get(key) in (min(numbers), max(numbers))",
+            "best.get(key) == min(numbers)",
+            "the upper edge of a grid is none",
         ),
     ],
 }

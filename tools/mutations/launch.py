@@ -219,4 +219,11 @@ CHANGES = {
         ("max(0.0, seconds - (now - read))", "seconds", "the estimate stands still"),
         ('if progress.phase == "training" and left is not None:', "if left is not None:", "preparing is training"),
     ],
+    "vlrouting/launch/phases.py": [
+        ("        _require_scores(trials)\n", "", "trials are trained that nothing can choose among"),
+        ("if trial.variant in variants]", "]", "trials of other variants run too"),
+        ("if point.name not in busy]", "]", "a point that runs is decided anew"),
+        ("            set_aside(experiment, [point], runs)\n", "", "a run with an older choice stays"),
+        ("    set_aside(experiment.tuning, trials_of(experiment, points), runs)\n", "", "--again keeps the trials"),
+    ],
 }

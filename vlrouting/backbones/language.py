@@ -52,15 +52,8 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
     Raises:
         BackboneError: the model cannot be loaded, or is of the other kind.
     """
-    source = str(resolve_package_path(config.name)) if config.name.startswith(PACKAGE) else config.name
+    source, where = _source(config)
     kind = AutoModelForCausalLM if causal else AutoModel
-    # Without the second, transformers asks at the terminal whether to run the code that comes with a model.
-    where: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
-    if config.gguf_file is not None:
-        problems = gguf_problems(config.gguf_file)
-        if problems:
-            raise BackboneError(str(problems[0]))
-        where["gguf_file"] = config.gguf_file
     options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
     if config.attention != "auto":
         options["attn_implementation"] = config.attention
@@ -86,6 +79,37 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
     model.config._name_or_path = config.name  # the name that the user knows, not a path of this machine
     revision = package_version(config.name) if config.name.startswith(PACKAGE) else _hub_commit(config)
     return LanguageModel(model, tokenizer, revision or f"weights {fingerprint(model)}")
+
+
+def load_tokenizer(config: LanguageConfig) -> Any:
+    """The tokenizer of the configuration alone, without the model.
+
+    Raises:
+        BackboneError: it cannot be loaded.
+    """
+    source, where = _source(config)
+    try:
+        with _QuietLoading():
+            return AutoTokenizer.from_pretrained(source, **where)
+    except (OSError, ValueError) as error:
+        raise BackboneError(_why(config.name, error)) from None
+
+
+def _source(config: LanguageConfig) -> tuple[str, dict[str, Any]]:
+    """Where transformers finds the model, and which of its files.
+
+    Raises:
+        BackboneError: there is no such package, or the GGUF file cannot be read.
+    """
+    source = str(resolve_package_path(config.name)) if config.name.startswith(PACKAGE) else config.name
+    # Without the second, transformers asks at the terminal whether to run the code that comes with a model.
+    where: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
+    if config.gguf_file is not None:
+        problems = gguf_problems(config.gguf_file)
+        if problems:
+            raise BackboneError(str(problems[0]))
+        where["gguf_file"] = config.gguf_file
+    return source, where
 
 
 def _hub_commit(config: LanguageConfig) -> str | None:

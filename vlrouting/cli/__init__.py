@@ -6,8 +6,16 @@ import signal
 import tempfile
 from pathlib import Path
 
-# They add their commands to `app`.
-from vlrouting.cli import artifacts, datasets, experiments, explore, init, reports  # noqa: F401
+from vlrouting.cli import (  # noqa: F401 - they add their commands to `app`
+    artifacts,
+    data_check,
+    data_fetch,
+    datasets,
+    experiments,
+    explore,
+    init,
+    reports,
+)
 from vlrouting.cli.app import app, fail
 
 __all__ = ["app", "main"]

@@ -12,6 +12,14 @@ def experiments(incomplete: str) -> list[tuple[str, str]]:
     return [(name, text) for name, text in catalog().items() if name.startswith(incomplete)]
 
 
+def datasets_and_experiments(incomplete: str) -> list[tuple[str, str]]:
+    """What `vlrouting data check` takes."""
+    from vlrouting.config import DATASETS
+
+    named = [(name, "dataset") for name in DATASETS if name.startswith(incomplete)]
+    return [*named, *experiments(incomplete)]
+
+
 def points(ctx: typer.Context, incomplete: str) -> list[str]:
     """Points of the experiment that was typed before."""
     from vlrouting.experiment import UserError, load

@@ -9,7 +9,7 @@ import typer
 
 from vlrouting.cli.app import app, fail
 
-data = typer.Typer(no_args_is_help=True, help="Make datasets.", rich_markup_mode=None)
+data = typer.Typer(no_args_is_help=True, help="Fetch, make, check and show datasets.", rich_markup_mode=None)
 app.add_typer(data, name="data")
 
 

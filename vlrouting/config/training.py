@@ -192,7 +192,8 @@ class EvaluateConfig:
     spice: bool = False
     """Captions: also SPICE, which needs Java 8 or 11 and two jars that pycocoevalcap does not ship."""
     panel: Annotated[int, Range(least=0, most=10_000)] = 16
-    """Test images shown with what was predicted and what is true, in TensorBoard and as panel.png."""
+    """Test images shown with what was predicted and what is true, in TensorBoard and as panel.png. When the training
+    starts, TensorBoard also gets as many training examples, at most 8."""
     limit: Annotated[int, Range(least=1, most=1_000_000_000)] | None = None
     """Score only so many examples of the validation and of the test split, evenly spaced; the metric's name says so."""
 

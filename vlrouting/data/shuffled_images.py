@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from vlrouting.data.datasets.lazy_examples import images_of
 from vlrouting.data.derangement import partners
 from vlrouting.data.example import DataError, Example
 
@@ -43,7 +44,7 @@ def shuffled_images(examples: Mapping[str, Sequence[Example]], seed: int) -> dic
     """
     instead_of: dict[Path, Path] = {}
     for split, of_split in examples.items():
-        images = {path for example in of_split for path in example.images} - instead_of.keys()
+        images = images_of(of_split) - instead_of.keys()
         if len(images) == 1:
             raise DataError.about("model.visual_input", f"the split '{split}' has one image, so there is no other")
         instead_of |= partners(sorted(images), seed)

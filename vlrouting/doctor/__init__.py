@@ -4,8 +4,8 @@ Every check is a small function that gives `Finding`s; `examine.CHECKS` lists th
 nothing heavy: each check imports what it needs.
 """
 
+from vlrouting.config.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.examine import examine, node_findings
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.show import show
 from vlrouting.doctor.subject import LAUNCHERS, RunContext
 

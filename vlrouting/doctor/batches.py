@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vlrouting.config import TASKS, ExperimentConfig
+from vlrouting.config.finding import FAULT, OK, WARNING, Finding
 from vlrouting.data.datasets.registry import chosen_splits
 from vlrouting.data.example import DataError
 from vlrouting.doctor.data import reading, vocabulary_of
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.sizes import Misfit, NotKnown, model_size
 from vlrouting.doctor.subject import RunContext
 

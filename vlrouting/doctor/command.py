@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from vlrouting.config.finding import FAULT
 from vlrouting.config.names import counted
 from vlrouting.doctor.examine import examine
-from vlrouting.doctor.finding import FAULT
 from vlrouting.doctor.show import show
 from vlrouting.doctor.subject import LAUNCHERS, RunContext
 from vlrouting.experiment import UserError, load

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlrouting.config import TASKS, DataConfig, ExperimentConfig, Problem
+from vlrouting.config.finding import FAULT, OK, Finding, fault
 from vlrouting.data.datasets.presence import answers_path, missing_files
+from vlrouting.data.datasets.recipe_folder import holds_files
 from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
 from vlrouting.data.example import DataError, Example
-from vlrouting.doctor.finding import FAULT, OK, Finding, fault
+from vlrouting.data.inspection.images import image_problem
 from vlrouting.doctor.folders import spelled_bytes, write_problem
 from vlrouting.doctor.subject import RunContext
 
@@ -55,7 +57,7 @@ def recipe(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     root = Path(config.data.root)
     if not _to_be_made(config.data):
         return
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if holds_files(root):
         yield Finding(
             FAULT,
             PLACE,
@@ -80,7 +82,8 @@ def content(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
         counts = ", ".join(f"{name} {len(examples):,}" for name, examples in found.examples.items())
         yield Finding(OK, PLACE, f"read through, examples: {counts}")
     elif found.why_not:
-        yield Finding(OK, PLACE, f"{len(json)} JSON files begin and end as they should; {found.why_not}")
+        looked = f"{len(json)} JSON files begin and end as they should; " if json else ""
+        yield Finding(OK, PLACE, f"{looked}{found.why_not}")
 
 
 def images(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
@@ -89,7 +92,7 @@ def images(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     if examples is None:
         return
     paths = [path for split in examples.values() for example in _sample(split) for path in example.images]
-    broken = context.once(("images", tuple(paths)), lambda: [p for path in paths if (p := _image_problem(path))])
+    broken = context.once(("images", tuple(paths)), lambda: [p for path in paths if (p := image_problem(path))])
     yield from (Finding(FAULT, "images", problem, _CORRECT) for problem in broken)
     if not broken:
         yield Finding(OK, "images", f"a sample of {len(set(paths))} opens")
@@ -178,16 +181,6 @@ def _to_be_made(data: DataConfig) -> bool:
 
 def _sample(split: Sequence[Example]) -> list[Example]:
     return [split[position] for position in range(0, len(split), max(1, len(split) // SAMPLED_IMAGES))]
-
-
-def _image_problem(path: Path) -> str | None:
-    from vlrouting.data.images import load_image
-
-    try:
-        load_image(path)
-    except DataError as error:
-        return str(error)
-    return None
 
 
 def vocabulary_size(config: ExperimentConfig, context: RunContext) -> int | None:

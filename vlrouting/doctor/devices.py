@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vlrouting.config import ExperimentConfig
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
+from vlrouting.config.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.subject import RunContext
 from vlrouting.training.machine import cores
 

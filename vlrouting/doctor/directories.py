@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
+from vlrouting.config.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.subject import PlannedSweep
 from vlrouting.experiment import Point, RunDirectory, UserError, to_yaml
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.config.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.features import bytes_to_compute, cache_folder
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.folders import disk_of, free_bytes, spelled_bytes, write_problem
 from vlrouting.doctor.sizes import Misfit, NotKnown, model_size
 from vlrouting.doctor.subject import PlannedSweep, RunContext

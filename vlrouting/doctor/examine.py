@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.config.finding import FAULT, WARNING, Finding
 from vlrouting.doctor import batches, data, devices, directories, disk, features, measure, memory, network, slurm
 from vlrouting.doctor import scores as scores_
 from vlrouting.doctor import weights as weights_
-from vlrouting.doctor.finding import FAULT, WARNING, Finding
 from vlrouting.doctor.subject import PlannedSweep, PointCheck, RunContext, SweepCheck, for_each_point
 from vlrouting.experiment import Point, UserError, import_plugins
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.config.finding import FAULT, OK, Finding
 from vlrouting.doctor.data import reading
-from vlrouting.doctor.finding import FAULT, OK, Finding
 from vlrouting.doctor.folders import spelled_bytes, write_problem
 from vlrouting.doctor.sizes import vision_size
 from vlrouting.doctor.subject import RunContext

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vlrouting.config import ExperimentConfig
-from vlrouting.doctor.finding import FAULT, WARNING, Finding
+from vlrouting.config.finding import FAULT, WARNING, Finding
 from vlrouting.doctor.folders import spelled_bytes
 from vlrouting.doctor.memory import PLACE, capacity, compared
 from vlrouting.doctor.sizes import Misfit, ModelSize, NotKnown, build, model_size

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.config.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.devices import free_memory, gpus_for
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.folders import spelled_bytes
 from vlrouting.doctor.sizes import Misfit, ModelSize, NotKnown, model_size
 from vlrouting.doctor.subject import PlannedSweep, RunContext

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator, Mapping
 
 from vlrouting.config import ExperimentConfig
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
+from vlrouting.config.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.subject import RunContext
 
 PLACE = "network"

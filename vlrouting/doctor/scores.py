@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vlrouting.config import METRICS, ExperimentConfig
-from vlrouting.doctor.finding import OK, WARNING, Finding
+from vlrouting.config.finding import OK, WARNING, Finding
 from vlrouting.doctor.subject import RunContext
 
 PLACE = "scores"

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from vlrouting.config.names import listed
-from vlrouting.doctor.finding import FAULT, LEVELS, OK, WARNING, Finding
-
-_STYLES = {FAULT: "bold red", WARNING: "yellow", OK: "green"}
+from vlrouting.config.finding import FAULT, LEVELS, OK, WARNING, Finding
+from vlrouting.config.names import counted
+from vlrouting.data.inspection.finding_text import finding_text
 
 
 def show(findings: Sequence[Finding], title: str, console: Console | None = None) -> None:
@@ -20,19 +19,6 @@ def show(findings: Sequence[Finding], title: str, console: Console | None = None
     for level in LEVELS:
         for finding in findings:
             if finding.level == level:
-                console.print(_lines(finding))
+                console.print(finding_text(finding))
     counts = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
-    console.print(Text(f"{_count(counts[FAULT], 'fault')}, {_count(counts[WARNING], 'warning')}, {counts[OK]} ok"))
-
-
-def _lines(finding: Finding) -> Text:
-    text = Text.assemble((f"{finding.level:<8}", _STYLES[finding.level]), f"{finding.looked_at}: {finding.found}")
-    if finding.points and finding.level != OK:
-        text.append(f"  [{listed(finding.points)}]", style="dim")
-    if finding.remedy:
-        text.append(f"\n{'':<8}→ {finding.remedy}")
-    return text
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    console.print(Text(f"{counted(counts[FAULT], 'fault')}, {counted(counts[WARNING], 'warning')}, {counts[OK]} ok"))

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Iterator
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.config.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.devices import gpus_for
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding
 from vlrouting.doctor.subject import PlannedSweep, RunContext
 
 PLACE = "SLURM"

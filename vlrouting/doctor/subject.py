@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vlrouting.config import ExperimentConfig
-from vlrouting.doctor.finding import Finding
+from vlrouting.config.finding import Finding
 from vlrouting.experiment import Point, RunDirectory
 from vlrouting.experiment.trials import TUNING
 

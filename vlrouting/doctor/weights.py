@@ -9,8 +9,8 @@ from pathlib import Path
 
 from vlrouting.backbones.location import PACKAGE, BackboneError, missing_backbones, resolve_package_path
 from vlrouting.config import ExperimentConfig, LanguageConfig
+from vlrouting.config.finding import FAULT, OK, WARNING, Finding, fault
 from vlrouting.config.names import nearest_names
-from vlrouting.doctor.finding import FAULT, OK, WARNING, Finding, fault
 from vlrouting.doctor.subject import RunContext
 
 PLACE = "weights"

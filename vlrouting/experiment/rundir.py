@@ -92,6 +92,8 @@ class RunDirectory:
         """A line per test example, sorted by id (see `vlrouting.tasks.prediction_records`)."""
         self.panel = self.path / "panel.png"
         """Test images with what was predicted."""
+        self.data = self.path / "data.json"
+        """What the data are like (see `vlrouting.data.inspection.data_file`); runs of older versions have none."""
         self.analysis = self.path / "analysis.json"
         """What routing does, as `vlrouting analyse` measures it."""
         self.artifact = self.path / "artifact"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,9 +31,9 @@ TITLES = {
 class GQAScore(Score):
     """Accuracy in percent, and every other number of `gqa_evaluation.evaluate` whose files are there.
 
-    Besides being a sequence, `examples` (or the split that they are a part of, their `whole`) gives the official
-    `records()` by question id, and the `choices()`, None without a file of them. Both are read again for every
-    evaluation: kept in memory, they would be copied by every process that loads data.
+    Besides being a sequence, `examples` (or the split that they are a part of, their `whole`) has `official`, with the
+    official `records()` by question id, and the `choices(ids)`, None without a file of them. Both are read again for
+    every evaluation: kept in memory, they would be copied by every process that loads data.
     """
 
     main = "accuracy"
@@ -60,12 +60,13 @@ class GQAScore(Score):
 
     def evaluate(self, predictions: Mapping[Any, str]) -> Scores:
         """See `Score`. Balanced questions alone are scored, and have a number of their own."""
-        return self._evaluate_with(self._split.choices(), predictions)
+        choices = self._split.official.choices({example.id for example in self._split})
+        return self._evaluate_with(choices, predictions)
 
     def _evaluate_with(self, choices: Records | None, predictions: Mapping[Any, str]) -> Scores:
         records = {
             question_id: record
-            for question_id, record in self._split.records().items()
+            for question_id, record in self._split.official.records().items()
             if question_id in predictions or not record["isBalanced"]
         }
         values = evaluate(records, predictions, choices)
@@ -91,7 +92,7 @@ class GQAScore(Score):
         group, the questions that it entails, and `common` where it asks what two objects have in common. The choices
         are left out: they would be many times as long as all the rest."""
         scored = {example.id for example in self.examples if example.answers}
-        return {key: _recorded(record, key) for key, record in self._split.records().items() if key in scored}
+        return {key: _recorded(record, key) for key, record in self._split.official.records().items() if key in scored}
 
     @classmethod
     def of_records(
@@ -103,7 +104,7 @@ class GQAScore(Score):
         """See `Score`."""
         split = _RecordedSplit(records)
         if read_split is not None:
-            split.choices = read_split().choices  # type: ignore[attr-defined, method-assign]
+            split.official.choices = read_split().official.choices  # type: ignore[attr-defined, method-assign]
         return cls(split, config)
 
     def titles(self, scores: Scores) -> dict[str, str]:
@@ -133,12 +134,21 @@ class _RecordedSplit(list[RecordedExample]):
 
     def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(map(RecordedExample.of, records))
-        self._records = {example.id: _official(record) for example, record in zip(self, records, strict=True)}
+        self.official = _Recorded(
+            {example.id: _official(record) for example, record in zip(self, records, strict=True)}
+        )
+
+
+class _Recorded:
+    """What predictions.jsonl has of the official files."""
+
+    def __init__(self, records: dict[Any, dict[str, Any]]) -> None:
+        self._records = records
 
     def records(self) -> dict[Any, dict[str, Any]]:
         return self._records
 
-    def choices(self) -> Records | None:
+    def choices(self, question_ids: Container[str]) -> Records | None:
         return None
 
 

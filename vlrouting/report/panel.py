@@ -6,6 +6,7 @@ import random
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,6 +14,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vlrouting.config.names import printable
+from vlrouting.data.example import DataError
+from vlrouting.data.images import load_image
 
 COLUMNS = 4
 CORRECT, WRONG, NEUTRAL = "#1a7f37", "#cf222e", "#333333"
@@ -48,11 +51,13 @@ def panel(records: Sequence[Mapping[str, Any]], count: int) -> Figure:
 
 
 def _picture(paths: Sequence[str]) -> Image.Image:
-    """The image, or all images side by side."""
+    """The image, or all images side by side; gray for one that is not there, as a text-only baseline needs none."""
     images = []
     for path in paths:
-        with Image.open(path) as image:
-            images.append(image.convert("RGB"))
+        try:
+            images.append(load_image(Path(path)))
+        except DataError:
+            images.append(Image.new("RGB", (64, 64), "lightgray"))
     height = max(image.height for image in images)
     sheet = Image.new("RGB", (sum(image.width + _GAP for image in images) - _GAP, height), "white")
     left = 0

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vlrouting.config import DATASETS, METRICS, TASKS, ExperimentConfig
-from vlrouting.data.datasets.registry import format_of, known_splits
+from vlrouting.data.datasets.read import stored_split
+from vlrouting.data.datasets.registry import known_splits
 from vlrouting.data.example import DataError, Example, image_name
 from vlrouting.experiment import RunDirectory, UserError, config_from_dict, import_plugins, require_trust
 from vlrouting.experiment.safe_yaml import Unreadable, load_mapping
@@ -175,8 +176,7 @@ def _read_split(config: ExperimentConfig, split: str) -> Sequence[Example]:
     known = known_splits(data)
     if name not in known:
         raise DataError(f"the split '{name}' is not known")
-    found = format_of(data).read_split(Path(data.root), name, known[name])
-    return found if isinstance(found, Sequence) else list(found)
+    return stored_split(data, name)
 
 
 def _differing_examples(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from vlrouting.config import DataConfig
-from vlrouting.data.datasets.captions import training_pairs
+from vlrouting.data.datasets.captions import TrainingPairs
+from vlrouting.data.datasets.with_answer import with_answer
 from vlrouting.data.example import Example
 from vlrouting.data.loading.batch import Batch
 from vlrouting.data.loading.text_batch import TextCollate
@@ -41,7 +42,7 @@ class VQAGeneration(Task):
 
     def training_examples(self, examples: Sequence[Example]) -> Sequence[Example]:
         """Those that have an answer."""
-        return [example for example in examples if example.answer]
+        return with_answer(examples)
 
     def longest_row(self, data: DataConfig) -> int:
         """Prompt and target."""
@@ -58,7 +59,7 @@ class Captioning(VQAGeneration):
 
     def training_examples(self, examples: Sequence[Example]) -> Sequence[Example]:
         """Every caption of an image by itself."""
-        return training_pairs(examples)
+        return TrainingPairs(examples)
 
     def longest_row(self, data: DataConfig) -> int:
         """Prompt and target; the prompt is the same for all images."""

@@ -12,7 +12,8 @@ from vlrouting.backbones.load import Backbones, load_language
 from vlrouting.config import METRICS, TASKS, ExperimentConfig
 from vlrouting.config.environment import as_written
 from vlrouting.config.training import TEST, VALIDATION
-from vlrouting.data.datasets.evenly_spaced import EvenlySpaced
+from vlrouting.data.datasets.evenly_spaced import evenly_spaced
+from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
 from vlrouting.experiment import UserError
@@ -125,13 +126,6 @@ def _scored_examples(
     return {name: evenly_spaced(examples[split], limit) for name, split in splits.items() if split is not None}
 
 
-def evenly_spaced(examples: Sequence[Example], limit: int | None) -> Sequence[Example]:
-    """At most `limit` of the examples, in their order."""
-    if limit is None or limit >= len(examples):
-        return examples
-    return EvenlySpaced(examples, limit)
-
-
 def _data_module(
     task: Task, parts: TaskInputs, training: Sequence[Example], scored: Mapping[str, Sequence[Example]]
 ) -> VisionLanguageDataModule:
@@ -144,6 +138,7 @@ def _data_module(
         training_examples=training,
         validation_examples=scored.get(VALIDATION),
         test_examples=scored[parts.config.evaluate.split],
+        missing_files=partial(missing_files, parts.config.data, images=parts.config.uses_image),
     )
 
 

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -44,6 +46,10 @@ class EventLogger(TensorBoardLogger):
     def save(self) -> None:
         """Flush everything that was logged to the disk."""
         self.experiment.flush()
+
+    def log_picture(self, name: str, pixels: NDArray[np.uint8], step: int) -> None:
+        """Log a picture (height, width, 3)."""
+        self.experiment.add_image(name, pixels, global_step=step, dataformats="HWC")
 
     def log_results(
         self,

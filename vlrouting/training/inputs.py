@@ -16,12 +16,15 @@ from vlrouting.backbones.vision import VisionEncoder
 from vlrouting.bottleneck.fingerprint import weight_fingerprint
 from vlrouting.config import TASKS, DataConfig, ExperimentConfig
 from vlrouting.data.content_hash import content_hash
+from vlrouting.data.datasets.lazy_examples import images_of
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
+from vlrouting.data.inspection.data_file import DataRecord
 from vlrouting.data.loading.batch import VisualSource
 from vlrouting.data.shuffled_images import ShuffledImages, shuffled_images
 from vlrouting.progress_bar import say
+from vlrouting.training.data_record import data_record
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,14 @@ class SharedInputs:
         found: str = self._once(("hash", repr(config.data), key), lambda: content_hash(examples, root))
         return found
 
+    def data_record(
+        self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]], tokenizer: Any
+    ) -> DataRecord:
+        """What the data are like."""
+        key = ("data record", repr(config.data), config.task, repr(config.language))
+        found: DataRecord = self._once(key, lambda: data_record(config, examples, tokenizer))
+        return found
+
     def visual(self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]) -> Visual:
         """Features computed once, or pixels, as the configuration says.
 
@@ -104,7 +115,7 @@ class SharedInputs:
         record["fingerprint"] = self._once(key, lambda: weight_fingerprint(encoder.model))
         statistics = None
         if config.model.standardize_visual:
-            statistics = cache.statistics(path for example in examples[config.data.train] for path in example.images)
+            statistics = cache.statistics(images_of(examples[config.data.train]))
         visual_tokens, width = cache.shape
         source = self._source(config, examples, cache)
         return Visual(source, (images * visual_tokens, width), None, record, statistics)
@@ -133,7 +144,7 @@ class SharedInputs:
         folder = Path(config.vision.cache_dir or Path(config.data.root) / "features")
 
         def make() -> FeatureCache:
-            images = {path for split in examples.values() for example in split for path in example.images}
+            images: set[Path] = set().union(*map(images_of, examples.values()))
             return build_feature_cache(
                 encoder, images, folder, load_image, config.evaluate.batch_size, config.train.workers, self.device
             )

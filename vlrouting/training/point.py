@@ -28,6 +28,7 @@ from vlrouting.experiment.progress import Progress, last_training_step, write_pr
 from vlrouting.models.not_finite import NotFinite
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.checkpoints import RunCheckpoints
+from vlrouting.training.data_record import record_data
 from vlrouting.training.device import device_kind, device_name, peak_memory, reset_peak_memory
 from vlrouting.training.event_files import keep_until
 from vlrouting.training.finite import Diverged
@@ -140,6 +141,8 @@ class PointRun:
             keep_until(run.tensorboard, resume.steps_done)
         built.task.scores = dict(resume.scores)
         trainer = self._trainer(built, resume)
+        if self.rank.is_first:
+            self._record_data(built, trainer, starts=resume.steps_done == 0)
         reset_peak_memory(self.inputs.device)
         batches = built.task.total_steps * config.train.accumulate
         if resume.batches_done < batches and resume.stopped_early is None:
@@ -159,6 +162,12 @@ class PointRun:
             self._write_results(built, trainer, resume)
             resume.keep_only(run)
         trainer.strategy.barrier("results")
+
+    def _record_data(self, built: Built, trainer: lightning.Trainer, starts: bool) -> None:
+        config = self.point.config
+        examples = self.inputs.examples(config.data, images=config.uses_image)
+        record = self.inputs.data_record(config, examples, built.task.task_model.inputs.tokenizer)
+        record_data(self.run, config, record, trainer.loggers, starts=starts)
 
     def _trainer(self, built: Built, resume: Resume) -> lightning.Trainer:
         config, run = self.point.config, self.run

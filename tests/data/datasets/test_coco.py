@@ -11,7 +11,7 @@ import pytest
 from tests.data.datasets.official_files import edit_json, missing_sentences, write_json
 from vlrouting.config import DataConfig, SplitConfig
 from vlrouting.data.datasets import karpathy
-from vlrouting.data.datasets.captions import clean_caption, training_pairs
+from vlrouting.data.datasets.captions import TrainingPairs, clean_caption
 from vlrouting.data.datasets.coco import DEFAULT_SPLITS, image_folders, read_split
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError, Example
@@ -79,7 +79,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def read(root: Path, name: str, split: SplitConfig | None = None) -> list[Example]:
-    return read_split(root, name, split or DEFAULT_SPLITS[name])
+    return list(read_split(root, name, split or DEFAULT_SPLITS[name]))
 
 
 def test_karpathy_splits(root: Path) -> None:
@@ -145,10 +145,10 @@ def test_captions_are_cleaned_of_line_breaks_only() -> None:
 
 def test_training_pairs(root: Path) -> None:
     (example,) = read(root, "test")
-    first, second = training_pairs([example])
+    first, second = TrainingPairs([example])
     assert (first.id, first.answer, first.answers) == ("391895#0", "A man with a red helmet.", ())
     assert (second.id, second.answer, second.images) == ("391895#1", "Man riding a motor bike.", example.images)
-    pairs = training_pairs(read(root, "train"))
+    pairs = TrainingPairs(read(root, "train"))
     assert len(pairs) == 10 and len({pair.id for pair in pairs}) == 10
 
 
@@ -161,13 +161,13 @@ def test_through_the_configuration(root: Path) -> None:
 def test_a_missing_file_is_reported_with_its_command(tmp_path: Path) -> None:
     data = DataConfig(name="coco", root=str(tmp_path), train="train", test="test")
     captions, *images = missing_sentences(data)
-    assert captions.startswith(f"{tmp_path / KARPATHY} is missing") and "caption_datasets.zip" in captions
+    assert captions.startswith(f"{tmp_path / KARPATHY} is missing") and "data fetch coco" in captions
     assert [Path(sentence.partition(" is missing")[0]).name for sentence in images] == ["train2014", "val2014"]
     official = DataConfig(name="coco", root=str(tmp_path), train="train2017", test="val2014")
     names = ("captions_train2017.json", "train2017", "captions_val2014.json", "val2014")
     found = [Path(sentence.partition(" is missing")[0]).name for sentence in missing_sentences(official)]
     assert sorted(found) == sorted(names)
-    with pytest.raises(DataError, match="annotations_trainval2014"):
+    with pytest.raises(DataError, match="--split val2014 --only annotations"):
         read(tmp_path, "val2014")
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from tests.data.datasets.official_files import edit_json, missing_sentences, write_json
 from vlrouting.config import DataConfig, SplitConfig
-from vlrouting.data.datasets.gqa import DEFAULT_SPLITS, read_records, read_split
-from vlrouting.data.datasets.gqa_examples import GQAExamples
+from vlrouting.data.datasets.gqa import DEFAULT_SPLITS, read_split
 from vlrouting.data.datasets.read import read_splits
+from vlrouting.data.datasets.stored_examples import StoredExamples
 from vlrouting.data.example import DataError, Example
 from vlrouting.metrics.gqa_evaluation import evaluate
 
@@ -60,8 +60,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(root: Path, name: str = "val_balanced", split: SplitConfig | None = None) -> GQAExamples:
-    return read_split(root, name, split or DEFAULT_SPLITS[name])
+def read(root: Path, name: str = "val_balanced", split: SplitConfig | None = None) -> StoredExamples:
+    splits = {} if split is None else {name: split}
+    (examples,) = read_splits(DataConfig("gqa", str(root), splits=splits), [name], images=False).values()
+    assert isinstance(examples, StoredExamples)
+    return examples
 
 
 def test_official_file(root: Path) -> None:
@@ -119,8 +122,7 @@ def test_template_of_the_images(root: Path) -> None:
 
 
 def test_records_for_the_metric(root: Path) -> None:
-    records = read_records(root, DEFAULT_SPLITS["val_balanced"])
-    assert records == read(root).records()
+    records = read(root).official.records()
     assert list(records) == list(content())
     assert records["02930160"] == {"isBalanced": False, "answer": "no"}
     predictions = {question_id: "yes" for question_id in records}
@@ -132,14 +134,14 @@ def test_choices_for_the_metric(root: Path) -> None:
     choices = {question_id: {"valid": ["yes", "no"], "plausible": ["no"]} for question_id in [*content(), "9"]}
     write_json(root / "val_choices.json", choices)
     examples = read(root, "mine", SplitConfig(VAL, "val_choices.json"))
-    found = examples.choices()
+    found = examples.official.choices(content().keys())
     assert found == {question_id: choices[question_id] for question_id in content()}
-    result = evaluate(examples.records(), {question_id: "yes" for question_id in choices}, found)
+    result = evaluate(examples.official.records(), {question_id: "yes" for question_id in choices}, found)
     assert (result["validity"], result["plausibility"]) == (100.0, 0.0)
-    assert read(root).choices() is None
+    assert read(root).official.choices(content().keys()) is None
     edit_json(root / "val_choices.json", lambda content: content[SKY].pop("plausible"))
     with pytest.raises(DataError, match=rf"val_choices\.json: question {SKY}: has no key 'plausible'.*compare"):
-        examples.choices()
+        examples.official.choices(content().keys())
 
 
 def test_through_the_configuration(root: Path) -> None:
@@ -150,7 +152,10 @@ def test_through_the_configuration(root: Path) -> None:
     (sentence,) = missing_sentences(
         DataConfig(name="gqa", root=str(root), train="mine", test="mine", splits={"mine": own})
     )
-    assert "val_choices.json is missing (data.splits.mine.annotations)" in sentence and "eval.zip" in sentence
+    assert (
+        "val_choices.json is missing (data.splits.mine.annotations)" in sentence
+        and "--file val_choices.json" in sentence
+    )
 
 
 def test_a_missing_file_is_reported_with_its_command(tmp_path: Path) -> None:
@@ -158,14 +163,14 @@ def test_a_missing_file_is_reported_with_its_command(tmp_path: Path) -> None:
     sentences = missing_sentences(data)
     names = [Path(sentence.partition(" is missing")[0]).name for sentence in sentences]
     assert names == ["train_all_questions", "images", "testdev_balanced_questions.json"]
-    assert "questions1.2.zip" in sentences[0] and "images.zip" in sentences[1]
-    with pytest.raises(DataError, match=r"val_balanced_questions\.json is missing .*questions1\.2\.zip"):
-        read(tmp_path)
+    assert sentences[0].endswith("--only annotations") and sentences[1].endswith(f"data fetch gqa --root {tmp_path}")
+    with pytest.raises(DataError, match=r"val_balanced_questions\.json is missing .*data fetch gqa"):
+        next(read_split(tmp_path, "val_balanced", DEFAULT_SPLITS["val_balanced"]))
     with pytest.raises(DataError, match=r"data\.splits\.mine\.questions: is empty"):
-        read(tmp_path, "mine", SplitConfig())
+        next(read_split(tmp_path, "mine", SplitConfig()))
 
 
-def count_right(examples: GQAExamples) -> int:
+def count_right(examples: StoredExamples) -> int:
     """Reads every example, like a worker."""
     return sum(example.labels == {example.answer: 1.0} for example in examples)
 
@@ -243,7 +248,7 @@ def test_invalid_file(root: Path, case: str) -> None:
 def test_records_say_whether_they_are_balanced(root: Path) -> None:
     edit_json(root / VAL, on_sky(lambda record: record.pop("isBalanced")))
     with pytest.raises(DataError, match=rf"{VAL}: question {SKY}: has no key 'isBalanced'.*compare"):
-        read(root).records()
+        read(root).official.records()
 
 
 def test_a_duplicate_question(root: Path) -> None:

@@ -49,7 +49,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def read(root: Path, name: str = "dev", split: SplitConfig | None = None) -> list[Example]:
-    return read_split(root, name, split or DEFAULT_SPLITS[name])
+    return list(read_split(root, name, split or DEFAULT_SPLITS[name]))
 
 
 def test_official_file(root: Path) -> None:
@@ -118,9 +118,9 @@ def test_a_missing_file_is_reported_with_its_command(tmp_path: Path) -> None:
     sentences = missing_sentences(DataConfig(name="nlvr2", root=str(tmp_path), train="train", test="test1"))
     missing = [sentence.partition(" is missing")[0] for sentence in sentences]
     assert missing == [str(tmp_path / path) for path in ("train.json", "images/train", "test1.json", "test1")]
-    assert "nlvr2/data/train.json" in sentences[0] and "curl" in sentences[0]
-    assert "take it from" in sentences[1] and "nlvr2#direct-image-download" in sentences[1]
-    with pytest.raises(DataError, match=r"dev\.json is missing .*curl"):
+    assert sentences[0].endswith(f"vlrouting data fetch nlvr2 --root {tmp_path} --only annotations")
+    assert "ask for train_img.zip" in sentences[1] and "nlvr2#direct-image-download" in sentences[1]
+    with pytest.raises(DataError, match=r"dev\.json is missing .*data fetch"):
         read(tmp_path)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from vlrouting.data import INDEX_FOLDER
 from vlrouting.data.datasets.recipe_folder import folder_problems, is_made, make_once
 from vlrouting.data.example import DataError
 
@@ -42,6 +43,13 @@ def test_a_folder_made_in_another_way_is_kept(tmp_path: Path) -> None:
     (root / "prepared.json").write_text("[1]")
     (problem,) = map(str, folder_problems(root, STAMP, []))
     assert "made with recipe None instead of test" in problem and "remove the folder" in problem
+
+
+def test_an_index_of_files_that_are_gone_is_removed(tmp_path: Path) -> None:
+    root = tmp_path / "test"
+    (root / INDEX_FOLDER).mkdir(parents=True)
+    make_once(root, STAMP, make)
+    assert is_made(root, STAMP) and not (root / INDEX_FOLDER).exists()
 
 
 def test_missing_parts_are_named(tmp_path: Path) -> None:

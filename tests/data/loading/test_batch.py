@@ -72,7 +72,7 @@ def test_remembered_texts_are_tokenised_once() -> None:
 
     tokenizer = Counting()
     collate = Collate(tokenizer, DATA, None, None)
-    assert collate.lengths([example(1, "a"), example(2, "bb"), example(3, "a")]) == [3, 3, 3]
+    assert collate.lengths([example(1, "a"), example(2, "bb"), example(3, "a")]).tolist() == [3, 3, 3]
     collate.lengths([example(1, "bb"), example(2, "ccc")])
     remembered = collate([example(1, "a"), example(2, "ccc")])
     assert tokenizer.seen == ["a", "bb", "ccc"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from tests.data.datasets.official_files import ANSWERS, COLORS, write_world
 from tests.data.loading.test_batch import Source
 from tests.data.loading.tiny_tokenizer import tiny_tokenizer
 from vlrouting.config import DataConfig, TrainConfig
+from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.datasets.read import read_splits
 from vlrouting.data.example import DataError
 from vlrouting.data.images import load_image
@@ -58,6 +60,7 @@ def module(data: DataConfig, visual: Any = None, workers: int = 0, batch_size: i
         training_examples=examples[data.train],
         validation_examples=None if data.validation is None else examples[data.validation],
         test_examples=examples[data.test],
+        missing_files=partial(missing_files, data),
     )
 
 
@@ -80,7 +83,7 @@ def test_from_files_to_batches(data: DataConfig) -> None:
     )
     assert [ids(batch) for batch in found.test_dataloader()] == [ids(batch) for batch in tested]
     assert found.validation_examples is not None
-    assert found.collate.lengths(found.validation_examples)[:4] == [6, 12, 7, 8]
+    assert found.collate.lengths(found.validation_examples)[:4].tolist() == [6, 12, 7, 8]
 
 
 def test_workers_give_the_same_batches_and_leave_the_global_state_alone(data: DataConfig) -> None:
@@ -224,3 +227,12 @@ def test_lightning_gets_the_planned_run(data: DataConfig, tmp_path: Path) -> Non
     assert recorder.trained == [[found.training_examples[i].id for i in part] for part in [*plan(0), *plan(1)][:8]]
     assert len(recorder.validated) == len(set(recorder.validated)) == 16
     assert len(recorder.tested) == len(set(recorder.tested)) == 16
+
+
+def test_prepare_data_checks_and_downloads_nothing(data: DataConfig, tmp_path: Path) -> None:
+    made = module(data)
+    made.prepare_data()
+    (tmp_path / "val2014").rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"val2014 is missing .*vlrouting data fetch vqav2"):
+        made.prepare_data()
+    assert not (tmp_path / ".fetch").exists()

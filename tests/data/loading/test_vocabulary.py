@@ -10,6 +10,7 @@ import torch
 
 from tests.data.datasets.official_files import ANSWERS, write_json, write_world
 from vlrouting.config import DATASETS
+from vlrouting.data.datasets.stored_examples import StoredExamples, pack
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.vocabulary import AnswerVocabulary
 
@@ -51,6 +52,17 @@ def test_a_question_counts_once_and_only_with_labels() -> None:
     unlabelled = [Example(number, (), "?", {}) for number in range(9)]
     with pytest.raises(DataError, match=r"2 questions .* \(the most common one: 1\); lower data.min_answer_count"):
         AnswerVocabulary.build(once * 5 + unlabelled, 2, str.lower)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_stored_examples_have_the_vocabulary_of_a_list(twice: bool) -> None:
+    examples = asked(*["red"] * 3, *["Two"] * 2, "two", *["yes"] * 4, "rare", *["no"] * 3)
+    examples += [Example(100 + number, (), "?", {}, answer="unlabelled") for number in range(5)]
+    examples += examples[:3] * twice
+    stored = StoredExamples(pack(iter(examples), Path("data")), Path("data"))
+    for least in (1, 2, 3, 4):
+        built = AnswerVocabulary.build(stored, least, str.lower)
+        assert built == AnswerVocabulary.build(examples, least, str.lower)
 
 
 def test_an_answer_may_be_normalised_to_nothing() -> None:

@@ -1,11 +1,12 @@
 """COCO captions, from Karpathy's file or an official captions file; the content tells which.
 
-An example is one image with all its captions. Formats and download: https://cocodataset.org, `data/README.md`.
+An example is one image with all its captions. Formats and download: https://cocodataset.org, `docs/data.md`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def image_folders(root: Path, split_name: str, split: SplitConfig) -> dict[str, 
     return template.folders("subtype", lambda: _subtypes(root / (split.annotations or ""), split_name))
 
 
-def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]:
+def read_split(root: Path, split_name: str, split: SplitConfig) -> Iterator[Example]:
     """Read and validate one split: one example per image, in the order of the file. Images are not opened.
 
     Raises:
@@ -60,8 +61,9 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
             f"{root / file}: has no list 'images'; name Karpathy's dataset_coco.json or an official captions file"
         )
     if "annotations" in content:
-        return _official_examples(content, root / file, root, template)
-    return karpathy_examples(content, root / file, root, split_name, template)
+        yield from _official_examples(content, root / file, root, template)
+    else:
+        yield from karpathy_examples(content, root / file, root, split_name, template)
 
 
 def _caption_text(record: dict[str, Any]) -> Any:
@@ -70,7 +72,7 @@ def _caption_text(record: dict[str, Any]) -> Any:
     return usable_text(raw) if isinstance(raw, str) else record
 
 
-def _official_examples(content: dict[str, Any], path: Path, root: Path, template: ImageTemplate) -> list[Example]:
+def _official_examples(content: dict[str, Any], path: Path, root: Path, template: ImageTemplate) -> Iterator[Example]:
     captions: dict[int, list[str]] = {}
     paths: dict[int, Path] = {}
     for number, record in enumerate(content["images"], start=1):
@@ -92,9 +94,8 @@ def _official_examples(content: dict[str, Any], path: Path, root: Path, template
         else:
             unknown[image_id] = None
     _check_ids(captions, unknown, path)
-    return [
-        captioned(image_id, paths[image_id], texts, f"{path}: image {image_id}") for image_id, texts in captions.items()
-    ]
+    for image_id, texts in captions.items():
+        yield captioned(image_id, paths[image_id], texts, f"{path}: image {image_id}")
 
 
 def _check_ids(captions: dict[int, list[str]], unknown: dict[int, None], path: Path) -> None:
@@ -128,4 +129,4 @@ def _subtypes(path: Path, split_name: str) -> list[str]:
     return folders if folders is not None else sorted(set(_SUBTYPE.findall(head)))
 
 
-FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders)
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders, indexed=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vlrouting.data.datasets.lazy_examples import LazyExamples
+from vlrouting.data.datasets.lazy_examples import LazyExamples, identity_of
 from vlrouting.data.example import Example
 
 
@@ -18,6 +18,8 @@ class EvenlySpaced(LazyExamples):
     def __init__(self, whole: Sequence[Example], count: int) -> None:
         """`count`: at most `len(whole)`."""
         self.whole, self._count = whole, count
+        identity = identity_of(whole)
+        self.identity = None if identity is None else identity.part(f"{count} evenly spaced")
 
     def __len__(self) -> int:
         return self._count
@@ -25,3 +27,10 @@ class EvenlySpaced(LazyExamples):
     def example(self, index: int) -> Example:
         """See `LazyExamples`."""
         return self.whole[index * len(self.whole) // len(self)]
+
+
+def evenly_spaced(examples: Sequence[Example], limit: int | None) -> Sequence[Example]:
+    """At most `limit` of the examples, in their order."""
+    if limit is None or limit >= len(examples):
+        return examples
+    return EvenlySpaced(examples, limit)

@@ -1,21 +1,23 @@
 """GQA: official question files, balanced or all, with or without answers.
 
-Formats and download: https://cs.stanford.edu/people/dorarad/gqa/download.html, `data/README.md`.
+Formats and download: https://cs.stanford.edu/people/dorarad/gqa/download.html, `docs/data.md`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vlrouting.config import SplitConfig
 from vlrouting.data.datasets.format import DatasetFormat
-from vlrouting.data.datasets.gqa_examples import GQAExamples
-from vlrouting.data.datasets.gqa_records import scored_records
+from vlrouting.data.datasets.gqa_examples import question_examples
+from vlrouting.data.datasets.gqa_records import choices_of, scored_records
 from vlrouting.data.datasets.image_paths import ImageTemplate, Placeholders
 from vlrouting.data.datasets.split_files import require_files, split_files
-from vlrouting.data.example import DataError
+from vlrouting.data.example import DataError, Example
 
 DEFAULT_SPLITS: dict[str, SplitConfig] = {
     **{
@@ -39,25 +41,46 @@ def image_folders(root: Path, split_name: str, split: SplitConfig) -> dict[str, 
     return {template.folder(): template.key}
 
 
-def read_split(root: Path, split_name: str, split: SplitConfig) -> GQAExamples:
+def read_split(root: Path, split_name: str, split: SplitConfig) -> Iterator[Example]:
     """Read and validate one split, in the order of its files. Images are not opened.
 
     Raises:
         DataError: files are missing (with the commands that fetch them) or invalid (with file, question and remedy).
     """
     require_files("gqa", root, _files(split_name, split))
-    template = ImageTemplate(split_name, split, PLACEHOLDERS)
-    choices = root / split.annotations if split.annotations else None
-    return GQAExamples(_chunks(root / split.questions), choices, root, template)
+    yield from question_examples(_chunks(root / split.questions), root, ImageTemplate(split_name, split, PLACEHOLDERS))
 
 
-def read_records(root: Path, split: SplitConfig) -> dict[str, dict[str, Any]]:
-    """The split's official records by question id, with the keys that the metric reads.
+@dataclass(frozen=True)
+class OfficialRecords:
+    """What the metric reads of a split's files beside the examples. They are read anew each time: kept in memory, they
+    would be copied by every process that loads data."""
 
-    Raises:
-        DataError: names file, question and remedy.
-    """
-    return scored_records(_chunks(root / split.questions))
+    root: Path
+    split: SplitConfig
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """The official records by question id, with the keys that the metric reads.
+
+        Raises:
+            DataError: names file, question and remedy.
+        """
+        return scored_records(_chunks(self.root / self.split.questions))
+
+    def choices(self, question_ids: Container[str]) -> dict[str, dict[str, list[str]]] | None:
+        """Valid and plausible answers of these questions, by id; None without a choices file.
+
+        Raises:
+            DataError: names file, question and remedy.
+        """
+        if not self.split.annotations:
+            return None
+        return choices_of(self.root / self.split.annotations, question_ids)
+
+
+def official_records(root: Path, split_name: str, split: SplitConfig) -> OfficialRecords:
+    """See `DatasetFormat`."""
+    return OfficialRecords(root, split)
 
 
 def _chunks(questions: Path) -> list[Path]:
@@ -70,4 +93,4 @@ def _chunks(questions: Path) -> list[Path]:
     return files
 
 
-FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders)
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders, official=official_records, indexed=True)

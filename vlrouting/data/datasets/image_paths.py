@@ -77,7 +77,7 @@ class ImageTemplate:
         folder = str(path.parent)
         links = self._links.get(folder)
         if links is None:
-            links = self._links[folder] = links_out(folder, self._bases(root, path))
+            links = self._links[folder] = links_out(folder, _bases(root, path, self.folder()))
         target = links.get(path.name) or links.get("")
         if target is not None:
             raise DataError(
@@ -86,21 +86,9 @@ class ImageTemplate:
             )
         return path
 
-    def _bases(self, root: Path, path: Path) -> tuple[str, ...]:
-        """Real paths of the folders that links may lead to: the root, and the folder below it, which a user may have
-        linked to where the images lie (data/README.md); and the folder that the template names."""
-        top = path.relative_to(root).parts[:-1][:1] if path.is_relative_to(root) else ()
-        return tuple({os.path.realpath(base) for base in (root, root.joinpath(*top), root / self.folder())})
-
     def folder(self, **known: int | str) -> str:
         """The parent folder of all images with these placeholder values: `train2014`, or `.` for the root."""
-        parts: list[str] = []
-        for part in self.template.split("/")[:-1]:
-            if not _used(part) <= known.keys():
-                break
-            parts.append(part.format(**known))
-        absolute = self.template.startswith("/")
-        return str(PurePosixPath("/" if absolute else ".", *parts))
+        return _folder(self.template, **known)
 
     def folders(self, placeholder: str, values: Callable[[], Iterable[str]]) -> dict[str, str]:
         """All image folders of the split: path below the data root -> configuration key.
@@ -111,6 +99,40 @@ class ImageTemplate:
         if len(folders) > 1:
             folders = {self.folder(**{placeholder: value}) for value in values()}
         return dict.fromkeys(sorted(folders), self.key)
+
+
+def leads_out(images: Iterable[str], root: Path, split: SplitConfig) -> bool:
+    """Whether one of these paths, which an earlier start has stored, is none that `ImageTemplate.path` gives now."""
+    named = _folder(split.images)
+    prefix = f"{root / named}".rstrip("/") + "/" if (root / named).parts else ""
+    names: dict[str, set[str]] = {}
+    for image in images:
+        if not image.startswith(prefix) or _LEADS_OUT.search(image.removeprefix(prefix)):
+            return True
+        folder, _, name = image.rpartition("/")
+        names.setdefault(folder, set()).add(name)
+    for folder, files in names.items():
+        links = links_out(folder or ".", _bases(root, Path(folder, "image"), named))
+        if "" in links or links.keys() & files:
+            return True
+    return False
+
+
+def _folder(template: str, **known: int | str) -> str:
+    """See `ImageTemplate.folder`."""
+    parts: list[str] = []
+    for part in template.split("/")[:-1]:
+        if not _used(part) <= known.keys():
+            break
+        parts.append(part.format(**known))
+    return str(PurePosixPath("/" if template.startswith("/") else ".", *parts))
+
+
+def _bases(root: Path, path: Path, named: str) -> tuple[str, ...]:
+    """Real paths of the folders that links may lead to: the root, and the folder below it, which a user may have linked
+    to where the images lie (docs/data.md); and the folder that the template names."""
+    top = path.relative_to(root).parts[:-1][:1] if path.is_relative_to(root) else ()
+    return tuple({os.path.realpath(base) for base in (root, root.joinpath(*top), root / named)})
 
 
 def links_out(folder: str, bases: tuple[str, ...]) -> dict[str, str]:

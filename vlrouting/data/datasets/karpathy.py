@@ -7,6 +7,7 @@ Source: https://cs.stanford.edu/people/karpathy/deepimagesent (CVPR 2015). The n
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ _SPLIT_OR_FOLDER = re.compile(r'"(filepath|split)"\s*:\s*"([^"]*)"')
 
 def karpathy_examples(
     content: dict[str, Any], path: Path, root: Path, split_name: str, template: ImageTemplate
-) -> list[Example]:
+) -> Iterator[Example]:
     """One example per image of a split, in the order of the file.
 
     Raises:
@@ -43,7 +44,7 @@ def karpathy_examples(
     parts = PARTS.get(split_name, (split_name,))
     splits: set[str] = set()
     seen: set[int] = set()
-    examples: list[Example] = []
+    found = 0
     for number, record in enumerate(images, start=1):
         part = take(record, "split", (str,), path, number)
         if part not in SPLITS and part != split_name:
@@ -57,11 +58,11 @@ def karpathy_examples(
             raise DataError(f"{path}: cocoid {cocoid} occurs twice; remove one of the two records")
         seen.add(cocoid)
         if part in parts:
-            examples.append(_example(record, cocoid, path, number, root, template))
-    if not examples:
+            found += 1
+            yield _example(record, cocoid, path, number, root, template)
+    if not found:
         raise DataError(_no_such_split(path, split_name, splits))
-    _check_size(content, len(images), path, split_name, len(examples))
-    return examples
+    _check_size(content, len(images), path, split_name, found)
 
 
 def _example(

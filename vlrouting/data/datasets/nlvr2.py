@@ -1,11 +1,12 @@
 """NLVR2: statements about pairs of photographs, one JSON record per line.
 
-Formats and download: https://github.com/lil-lab/nlvr/tree/master/nlvr2, `data/README.md`.
+Formats and download: https://github.com/lil-lab/nlvr/tree/master/nlvr2, `docs/data.md`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def image_folders(root: Path, split_name: str, split: SplitConfig) -> dict[str, 
     return ImageTemplate(split_name, split, PLACEHOLDERS).folders("split", values)
 
 
-def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]:
+def read_split(root: Path, split_name: str, split: SplitConfig) -> Iterator[Example]:
     """Read and validate one split, in the order of its file. Images are not opened.
 
     Raises:
@@ -56,7 +57,7 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
     require_files("nlvr2", root, _files(split_name, split))
     template = ImageTemplate(split_name, split, PLACEHOLDERS)
     path = root / split.questions
-    examples: list[Example] = []
+    answered: bool | None = None
     seen: set[str] = set()
     for number, record in read_json_lines(path):
         place = f"line {number}"
@@ -65,14 +66,14 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
             raise DataError(f"{path}: {place}: identifier {identifier} occurs twice; remove one of the two lines")
         seen.add(identifier)
         answer = _answer(record, path, place)
-        if examples and bool(answer) != bool(examples[0].answer):
+        answered = bool(answer) if answered is None else answered
+        if bool(answer) != answered:
             raise DataError(
                 f"{path}: {place}: has {'a' if answer else 'no'} 'label', unlike the lines before it; give every line "
                 "one, or none for a test set"
             )
         images = _images(record, identifier, root, template, path, place)
-        examples.append(_example(identifier, images, take(record, "sentence", (str,), path, place), answer))
-    return examples
+        yield _example(identifier, images, take(record, "sentence", (str,), path, place), answer)
 
 
 def _example(identifier: str, images: tuple[Path, ...], text: str, answer: str) -> Example:
@@ -108,4 +109,4 @@ def _images(
     return tuple(template.path(root, f"{path}: {place}", side=side, **values) for side in (0, 1))
 
 
-FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders, images=2)
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders, images=2, indexed=True)

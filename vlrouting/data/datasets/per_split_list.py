@@ -7,6 +7,7 @@ A record: `{"question_id": 458752000, "img_id": "COCO_train2014_000000458752", "
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -20,7 +21,9 @@ from vlrouting.data.example import DataError, Example
 _NUMBER = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)
 
 
-def list_examples(records: list[Any], path: Path, images: ImagePaths, annotations: Annotations | None) -> list[Example]:
+def list_examples(
+    records: list[Any], path: Path, images: ImagePaths, annotations: Annotations | None
+) -> Iterator[Example]:
     """Examples of a list. Scores come from `label`; answers and types come from `annotations`, if given.
 
     A list may be a part of the official annotations, so annotations of further questions are allowed.
@@ -31,11 +34,12 @@ def list_examples(records: list[Any], path: Path, images: ImagePaths, annotation
     if not records:
         raise DataError(f"{path}: the list is empty; fetch the file again, or choose another split")
     labelled = isinstance(records[0], dict) and "label" in records[0]
-    examples: list[Example] = []
+    kind: type[int] | type[str] | None = None
     seen: set[int | str] = set()
     for number, record in enumerate(records, start=1):
         question_id = take(record, "question_id", (int, str), path, number)
-        if examples and type(question_id) is not type(examples[0].id):
+        kind = kind or type(question_id)
+        if type(question_id) is not kind:
             raise DataError(
                 f"{name_record(path, record, number)} is a {type(question_id).__name__}, unlike those before it; make "
                 "every question_id an integer, or every one a string"
@@ -52,8 +56,7 @@ def list_examples(records: list[Any], path: Path, images: ImagePaths, annotation
                 f"{name_record(path, record, number)} is no number, as the evaluation server's file has them; repair it"
             )
         seen.add(question_id)
-        examples.append(_example(record, question_id, path, number, images, annotations))
-    return examples
+        yield _example(record, question_id, path, number, images, annotations)
 
 
 def _example(

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from vlrouting.config import DATASETS, DataConfig, Problem
-from vlrouting.data.datasets.manifest import absent
 from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
 from vlrouting.data.example import DataError
+from vlrouting.data.fetch.missing import absent
 
 SPLIT_KEYS = ("train", "validation", "test")
 """Keys of `data` that choose a split."""
@@ -36,9 +36,9 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
         makes = ", ".join(recipe.SPLITS)
         message = f"the recipe '{data.prepare}' makes files of {makes}, not of {data.name}"
         return [Problem(("data.name", "data.prepare"), message)]
-    problems = _root_problems(root) if recipe is None else []
-    if os.path.lexists(root) and problems:
-        return problems
+    if recipe is None and os.path.lexists(root) and not root.is_dir():
+        return [_no_folder(root)]
+    problems: list[Problem] = []
     wanted: dict[str, tuple[str, str]] = {}  # path -> its key, and the key that chose the first split with it
     for name in names:
         chosen_by = next((f"data.{key}" for key in SPLIT_KEYS if getattr(data, key) == name), "data.splits")
@@ -50,6 +50,8 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
             problems += broken
     if recipe is not None:
         problems += recipe.problems(root)
+    if recipe is None and not os.path.lexists(root):
+        problems.insert(0, _missing_folder(root, more=bool(wanted)))
     if data.answers is not None:
         wanted.setdefault(data.answers, ("data.answers", "data.answers"))
     for path, (key, chosen_by) in wanted.items():
@@ -58,15 +60,16 @@ def missing_files(data: DataConfig, splits: Sequence[str] | None = None, images:
     return list(dict.fromkeys(problems))
 
 
-def _root_problems(root: Path) -> list[Problem]:
-    """What is wrong with the folder of all files."""
-    if root.is_dir():
-        return []
-    if not os.path.lexists(root):  # of no key of its own: what is said of each file, with its command, holds too
-        message, remedy = f"there is no folder {root}", f"{_NAME_ROOT}, or fetch them, as is said of each below"
-        return [Problem((), message, remedy, depends_on=("data.root", *_FORMAT))]
+def _missing_folder(root: Path, more: bool) -> Problem:
+    """The folder of all files is not there; `more`: what is said of each file, with its command, holds too."""
+    remedy = f"{_NAME_ROOT}, or fetch them, as is said of each below" if more else _NAME_ROOT
+    return Problem((), f"there is no folder {root}", remedy, depends_on=("data.root", *_FORMAT))
+
+
+def _no_folder(root: Path) -> Problem:
+    """Something else is in the place of the folder of all files."""
     what = "is a link to a folder that does not exist" if root.is_symlink() else "is a file, not a folder"
-    return [Problem(("data.root",), f"{root} {what}", _NAME_ROOT, depends_on=_FORMAT)]
+    return Problem(("data.root",), f"{root} {what}", _NAME_ROOT, depends_on=_FORMAT)
 
 
 def answers_path(data: DataConfig) -> Path | None:

@@ -1,13 +1,17 @@
-"""From the configuration to examples: run the recipe, check that all files exist, read them."""
+"""From the configuration to examples: run the recipe, check that all files exist, read them or open their index."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from vlrouting.config import DataConfig
+from vlrouting.data.datasets.example_index import indexed
 from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.datasets.registry import chosen_splits, format_of, known_splits, recipe_of
+from vlrouting.data.datasets.stored_examples import StoredExamples, pack
 from vlrouting.data.example import DataError, Example
 
 
@@ -31,6 +35,27 @@ def read_splits(
     root, recipe = Path(data.root), recipe_of(data)
     if recipe is not None:
         recipe.prepare(root)
-    known, dataset = known_splits(data), format_of(data, images)
-    found = {name: dataset.read_split(root, name, known[name]) for name in names}
-    return {name: split if isinstance(split, Sequence) else list(split) for name, split in found.items()}
+    return {name: stored_split(data, name, images) for name in names}
+
+
+def stored_split(data: DataConfig, name: str, images: bool = True) -> Sequence[Example]:
+    """The examples of a split whose files are there: packed, unless the reader gives a sequence of its own.
+
+    Raises:
+        DataError: the first invalid record.
+    """
+    root, dataset, split = Path(data.root), format_of(data, images), known_splits(data)[name]
+
+    def read() -> Iterable[Example]:
+        return dataset.read_split(root, name, split)
+
+    title, settings = f"{data.name}-{name}", json.dumps([data.name, name, asdict(split), *dataset.settings])
+    official = dataset.official(root, name, split) if dataset.official is not None else None
+    if dataset.indexed:
+        files = list(dataset.split_files(name, split))
+        stored = indexed(read, root, title, settings, split=split, files=files)
+        return StoredExamples(stored, root, official, (title, settings))
+    found = read()
+    if isinstance(found, Sequence):
+        return found
+    return StoredExamples(pack(found, root), root, official, (title, settings))

@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from vlrouting.config import Problem
+from vlrouting.data import INDEX_FOLDER
 from vlrouting.data.datasets.json_records import read_json
 from vlrouting.data.example import DataError
 from vlrouting.experiment.atomic import named_errors
@@ -61,10 +62,11 @@ def make_once(root: Path, wanted: Stamp, make: Callable[[Path], Stamp]) -> None:
     with FileLock(f"{root}.lock"):
         if is_made(root, wanted):
             return
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        if holds_files(root):
             raise DataError(
                 f"{root}: holds files that this recipe did not make; move them away, or choose another root"
             )
+        shutil.rmtree(root / INDEX_FOLDER, ignore_errors=True)
         unfinished = root.with_name(f"{root.name}.unfinished")
         if unfinished.exists():
             shutil.rmtree(unfinished)
@@ -76,6 +78,11 @@ def make_once(root: Path, wanted: Stamp, make: Callable[[Path], Stamp]) -> None:
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)  # on a full disk, nobody should have to
             raise
+
+
+def holds_files(root: Path) -> bool:
+    """Whether something is there that a recipe would overwrite. An index of files that are gone is nothing."""
+    return root.exists() and (not root.is_dir() or any(path.name != INDEX_FOLDER for path in root.iterdir()))
 
 
 def folder_problems(root: Path, wanted: Stamp, paths: Iterable[str]) -> list[Problem]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vlrouting.config import SplitConfig
-from vlrouting.data.datasets.manifest import absent
 from vlrouting.data.example import DataError
+from vlrouting.data.fetch.missing import absent
 
 
 def split_files(

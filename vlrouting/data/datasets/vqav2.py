@@ -1,10 +1,11 @@
 """VQAv2, from official questions and annotations files or from a per-split list; the content tells which.
 
-Formats and download: https://visualqa.org/download.html, `data/README.md`.
+Formats and download: https://visualqa.org/download.html, `docs/data.md`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Set
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def normalize_answer(answer: str) -> str:
     return vqa_text.normalize_answer(answer).replace(",", "")
 
 
-def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]:
+def read_split(root: Path, split_name: str, split: SplitConfig) -> Iterator[Example]:
     """Read and validate one split, in the order of its questions file. Images are not opened.
 
     Raises:
@@ -67,23 +68,20 @@ def read_split(root: Path, split_name: str, split: SplitConfig) -> list[Example]
     annotations = read_annotations(root / split.annotations) if split.annotations else None
     content = read_json(path, object_hook=answer_text)
     if isinstance(content, list):
-        return list_examples(content, path, images, annotations)
+        yield from list_examples(content, path, images, annotations)
+        return
     subtype = check_header(content, path, "questions")
     if annotations is not None and annotations.data_subtype != subtype:
         raise DataError(
             f"{annotations.path}: data_subtype is '{annotations.data_subtype}', but '{subtype}' in {path}; name files "
             f"of the same split under data.splits.{split_name}"
         )
-    examples = _official_examples(content["questions"], path, subtype, images, annotations)
-    if annotations is not None:
-        _check_ids(examples, path, annotations)
-    return examples
+    yield from _official_examples(content["questions"], path, subtype, images, annotations)
 
 
 def _official_examples(
     records: list[Any], path: Path, subtype: str, images: ImagePaths, annotations: Annotations | None
-) -> list[Example]:
-    examples: list[Example] = []
+) -> Iterator[Example]:
     seen: set[int] = set()
     for number, record in enumerate(records, start=1):
         question_id = take(record, "question_id", (int,), path, number)
@@ -95,20 +93,21 @@ def _official_examples(
         image = images.by_number(subtype, image_id, name_record(path, record, number))
         found = annotations.by_question.get(question_id) if annotations is not None else None
         if annotations is None or found is None:
-            examples.append(Example(question_id, image, text, {}))
+            yield Example(question_id, image, text, {})
             continue
         if found.image_id != image_id:
             raise DataError(
                 f"{name_record(path, record, number)} is about image_id {image_id}, but about {found.image_id} in "
                 f"{annotations.path}; the files do not belong together: fetch both again"
             )
-        examples.append(answered(question_id, image, text, soft_scores(found.answers), found))
-    return examples
+        yield answered(question_id, image, text, soft_scores(found.answers), found)
+    if annotations is not None:
+        _check_ids(seen, path, annotations)
 
 
-def _check_ids(examples: list[Example], path: Path, annotations: Annotations) -> None:
+def _check_ids(questions: Set[int], path: Path, annotations: Annotations) -> None:
     """Check that questions and annotations have the same ids."""
-    questions, annotated = {example.id for example in examples}, annotations.by_question
+    annotated = annotations.by_question
     extra: dict[str, list[Any]] = {
         f"{annotations.path}: annotation without its question in {path}": [i for i in annotated if i not in questions],
         f"{path}: question without its annotation in {annotations.path}": [i for i in questions if i not in annotated],
@@ -119,4 +118,4 @@ def _check_ids(examples: list[Example], path: Path, annotations: Annotations) ->
         raise DataError("\n".join([*problems, remedy]))
 
 
-FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders, normalize_answer)
+FORMAT = DatasetFormat(read_split, DEFAULT_SPLITS, _files, image_folders, normalize_answer, indexed=True)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vlrouting.config import DataConfig
+from vlrouting.data.datasets.lazy_examples import texts_of
 from vlrouting.data.example import Example
 from vlrouting.data.loading.tokens import Tokenizer, Tokens
 from vlrouting.data.loading.vocabulary import AnswerVocabulary
@@ -81,11 +83,11 @@ class CollateFunction(Protocol):
         """Examples to a batch."""
         ...
 
-    def lengths(self, examples: Sequence[Example]) -> list[int]:
-        """Number of tokens of every example, padding not counted."""
+    def lengths(self, examples: Sequence[Example]) -> np.ndarray:
+        """Number of tokens of every example, padding not counted: (N,) int64."""
         ...
 
-    def target_tokens(self, examples: Sequence[Example]) -> list[int] | None:
+    def target_tokens(self, examples: Sequence[Example]) -> np.ndarray | None:
         """Number of labels of every example; None where the loss is no mean over tokens."""
         ...
 
@@ -108,29 +110,30 @@ class Collate:
             vocabulary: gives the targets; None for none.
         """
         self.data, self.visual, self.vocabulary = data, visual, vocabulary
-        self.tokens = Tokens(tokenizer, data.max_text_tokens)
+        self.tokens = Tokens(tokenizer, data.max_text_tokens, root=Path(data.root))
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """
         Raises:
             DataError: an image is missing or broken.
         """
-        rows = [self.tokens.of(self._text(example)) for example in examples]
+        rows = [self.tokens.of(self._prompt(example.text)) for example in examples]
         tensors = self.tokens.padded(rows) | load_images(examples, self.visual)
         if self.vocabulary is not None:
             targets = [self.vocabulary.encode(example.labels) for example in examples]
             tensors["targets"] = torch.stack(targets)  # (B, A)
         return Batch(list(examples), tensors, self.data.name)
 
-    def lengths(self, examples: Sequence[Example]) -> list[int]:
+    def lengths(self, examples: Sequence[Example]) -> np.ndarray:
         """Number of tokens of every question, special ones included, after the cut; they are kept for the batches."""
-        return self.tokens.lengths(map(self._text, examples))
+        texts = map(self._prompt, texts_of(examples))
+        return self.tokens.lengths(texts, examples, f"text in {self.data.prompt}")
 
     def target_tokens(self, examples: Sequence[Example]) -> None:
         """The loss is a mean over examples."""
 
-    def _text(self, example: Example) -> str:
-        return self.data.prompt.format(text=example.text)
+    def _prompt(self, text: str) -> str:
+        return self.data.prompt.format(text=text)
 
 
 def load_images(examples: Sequence[Example], visual: VisualSource | None) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vlrouting.backbones.loading_workers import WorkerLoader, lost_workers_as
-from vlrouting.config import TrainConfig
+from vlrouting.config import Problem, TrainConfig
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.batch import Batch, CollateFunction
 from vlrouting.data.loading.run_sampler import MicroBatch, RunBatchSampler
@@ -37,6 +37,7 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
         training_examples: Sequence[Example],
         validation_examples: Sequence[Example] | None,
         test_examples: Sequence[Example],
+        missing_files: Callable[[], Sequence[Problem]] = tuple,
     ) -> None:
         """
         Args:
@@ -48,14 +49,25 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
             training_examples: what an epoch goes through.
             validation_examples: None where nothing is validated.
             test_examples: what is reported.
+            missing_files: finds out which files are not there.
         """
         super().__init__()
         self.config, self.evaluation_batch_size, self.seed = train, evaluation_batch_size, seed
         self.collate, self.evaluation_collate = collate, evaluation_collate
         self.training_examples, self.test_examples = training_examples, test_examples
-        self.validation_examples = validation_examples
+        self.validation_examples, self._missing_files = validation_examples, missing_files
         self.run_batches, self._batches_done = self.steps_per_epoch * train.accumulate, 0
         self._loaders: list[WorkerLoader[Batch]] = []
+
+    def prepare_data(self) -> None:
+        """Check that the files are there. Nothing is downloaded here: `vlrouting data fetch` does that.
+
+        Raises:
+            DataError: has a line for each file that is missing, with its remedy.
+        """
+        missing = self._missing_files()
+        if missing:
+            raise DataError.of_missing(missing)
 
     def plan_run(self, batches: int, done: int = 0) -> None:
         """Make `train_dataloader` give a whole run: `batches` micro-batches over as many epochs as it takes, without

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from torch.utils.data import Sampler
 
 from vlrouting.data.loading.sampler import LengthGroupedBatches
@@ -27,7 +28,11 @@ class RunBatchSampler(Sampler[MicroBatch]):
     """
 
     def __init__(
-        self, batches: LengthGroupedBatches, total: int, start: int = 0, target_tokens: Sequence[int] | None = None
+        self,
+        batches: LengthGroupedBatches,
+        total: int,
+        start: int = 0,
+        target_tokens: Sequence[int] | np.ndarray | None = None,
     ) -> None:
         """
         Args:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
@@ -31,7 +32,7 @@ class LengthGroupedBatches:
 
     def __init__(
         self,
-        lengths: Sequence[int],
+        lengths: Sequence[int] | np.ndarray,
         batch_size: int,
         seed: int,
         *,
@@ -108,7 +109,9 @@ class EvaluationBatchSampler(Sampler[list[int]]):
     Sorted by length, the longest first, so that a batch that does not fit into memory is found at once.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self, lengths: Sequence[int] | np.ndarray, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> None:
         """
         Args:
             lengths: number of tokens of every example.
@@ -121,8 +124,8 @@ class EvaluationBatchSampler(Sampler[list[int]]):
         """
         if len(lengths) < world_size:
             raise DataError(f"{len(lengths)} examples cannot be evaluated on {world_size} device(s); use fewer devices")
-        order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-        share = order[rank::world_size]
+        order = np.argsort(-np.asarray(lengths, np.int64), kind="stable")
+        share = order[rank::world_size].tolist()
         largest = -(-len(lengths) // world_size)
         count = -(-largest // batch_size)
         self._batches = [share[number * batch_size : (number + 1) * batch_size] for number in range(count)]

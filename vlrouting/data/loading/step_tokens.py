@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from vlrouting.data.loading.sampler import LengthGroupedBatches
@@ -12,7 +13,7 @@ from vlrouting.data.loading.sampler import LengthGroupedBatches
 class StepTokens:
     """Counts by step. Every process knows all of them, so that no process has to ask the others."""
 
-    def __init__(self, batches: LengthGroupedBatches, counts: Sequence[int]) -> None:
+    def __init__(self, batches: LengthGroupedBatches, counts: Sequence[int] | np.ndarray) -> None:
         """
         Args:
             batches: say which examples share a step.

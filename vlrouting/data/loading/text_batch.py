@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from vlrouting.config import DataConfig
+from vlrouting.data.datasets.lazy_examples import answers_of, texts_of
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.batch import IGNORED, Batch, VisualSource, load_images
 from vlrouting.data.loading.tokens import Tokenizer, Tokens
@@ -57,18 +59,19 @@ class TextCollate:
             raise DataError("language.name: its tokenizer has no end token, without which no text ends; choose another")
         self.data, self.visual, self.targets, self.end = data, visual, targets, end
         start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else end
-        self._start = array("i", [] if prefixed else [start])
-        self.prompts = Tokens(tokenizer, data.max_text_tokens, special=False)
-        self.texts = Tokens(tokenizer, data.max_target_tokens - 1, special=False)  # and the end token
+        self._start: list[int] = [] if prefixed else [start]
+        root = Path(data.root)
+        self.prompts = Tokens(tokenizer, data.max_text_tokens, special=False, root=root)
+        self.texts = Tokens(tokenizer, data.max_target_tokens - 1, special=False, root=root)  # and the end token
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """
         Raises:
             DataError: an image is missing or broken.
         """
-        prompts = [self._prompt_tokens(example) for example in examples]
+        prompts = [self._prompt_tokens(self._prompt(example.text)) for example in examples]
         if self.targets:
-            texts = [[*self.texts.of(self._target(example)), self.end] for example in examples]
+            texts = [[*self.texts.of(self._target(each.text, each.answer)), self.end] for each in examples]
             tensors = self.prompts.padded([[*prompt, *text] for prompt, text in zip(prompts, texts, strict=True)])
             labels = torch.full_like(tensors["input_ids"], IGNORED)
             for row, prompt, text in zip(labels, prompts, texts, strict=True):
@@ -78,26 +81,23 @@ class TextCollate:
             tensors = self.prompts.padded(prompts, side="left")
         return Batch(list(examples), tensors | load_images(examples, self.visual), self.data.name)
 
-    def lengths(self, examples: Sequence[Example]) -> list[int]:
+    def lengths(self, examples: Sequence[Example]) -> np.ndarray:
         """Number of tokens of every row; they are kept for the batches."""
-        self.prompts.remember(self._prompt(example) for example in examples)
-        prompts = [len(self._prompt_tokens(example)) for example in examples]
-        if not self.targets:
-            return prompts
-        return [prompt + text for prompt, text in zip(prompts, self.target_tokens(examples), strict=True)]
+        texts = map(self._prompt, texts_of(examples))
+        prompts = self.prompts.lengths(texts, examples, f"text in {self.data.prompt}", empty=len(self._start))
+        return prompts + self.target_tokens(examples) if self.targets else prompts
 
-    def target_tokens(self, examples: Sequence[Example]) -> list[int]:
+    def target_tokens(self, examples: Sequence[Example]) -> np.ndarray:
         """Number of labels that each example has in training; the texts are kept for the batches."""
-        self.texts.remember(self._target(example) for example in examples)
-        return [len(self.texts.of(self._target(example))) + 1 for example in examples]
+        targets = map(self._target, texts_of(examples), answers_of(examples))
+        return self.texts.lengths(targets, examples, f"answer after {self.data.prompt}") + 1
 
-    def _prompt(self, example: Example) -> str:
-        return self.data.prompt.format(text=example.text)
+    def _prompt(self, text: str) -> str:
+        return self.data.prompt.format(text=text)
 
-    def _prompt_tokens(self, example: Example) -> array[int]:
-        prompt = self._prompt(example)
+    def _prompt_tokens(self, prompt: str) -> list[int]:
         return self.prompts.of(prompt) if prompt else self._start
 
-    def _target(self, example: Example) -> str:
+    def _target(self, text: str, answer: str) -> str:
         # After a prompt the text continues with a space, which most tokenizers make a part of the word.
-        return f" {example.answer}" if self._prompt(example) else example.answer
+        return f" {answer}" if self._prompt(text) else answer

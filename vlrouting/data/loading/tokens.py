@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-_BLOCK = 10_000
-"""Texts that are tokenised together."""
+from vlrouting.data.datasets.lazy_examples import identity_of
+from vlrouting.data.example import Example
+from vlrouting.data.index_folder import IndexName, opened_or_made
+from vlrouting.data.loading.token_table import TokenTable, digest, tokenised
+from vlrouting.data.loading.tokenizer_fingerprint import tokenizer_fingerprint
+
+LEAST_KEPT = 20_000
+"""Examples whose tokens are kept in a file; fewer are tokenised in a second."""
+_COMPARED = 100
+"""Texts of a block that are tokenised in both ways."""
 
 
 class Tokenizer(Protocol):
@@ -29,68 +35,90 @@ class Tokenizer(Protocol):
 class Tokens:
     """The tokens of texts.
 
-    Texts given to `remember` are tokenised once, in this process: the sampler needs their lengths anyway, and the
-    workers that are forked later find the tokens in shared memory. They are four buffers, however many texts there are:
-    a Python object per text would be copied into every worker that looks at it (see `packed`).
+    The texts of all examples are tokenised once: the sampler needs their lengths anyway, and the workers find the
+    tokens in shared memory. Those of many examples are kept in an index file, which later starts, other ranks and other
+    points of a sweep open.
     """
 
-    def __init__(self, tokenizer: Tokenizer, most: int, special: bool = True) -> None:
+    def __init__(self, tokenizer: Tokenizer, most: int, special: bool = True, root: Path | None = None) -> None:
         """
         Args:
             tokenizer: of the language model.
             most: longer texts are cut to this, special tokens included and kept.
             special: let the tokenizer add its special tokens.
+            root: the data root; None keeps no files.
         """
-        self.tokenizer, self.most, self.special = tokenizer, most, special
-        self._tokens, self._ends = array("i"), array("Q", [0])
-        """The tokens of all known texts, one after the other, and where each text's end."""
-        self._digests, self._numbers = array("Q"), array("I")
-        """The digests of all known texts, sorted, and the text's number for each."""
+        self.tokenizer, self.most, self.special, self.root = tokenizer, most, special, root
+        self._tables: dict[object, TokenTable] = {}
 
-    def remember(self, texts: Iterable[str]) -> None:
-        """Tokenise these texts now, each distinct one once."""
-        for block in _blocks(texts):
-            self._add(dict(zip(map(_digest, block), block, strict=True)))
+    def lengths(
+        self, texts: Iterable[str], examples: Sequence[Example] = (), made: str = "", empty: int | None = None
+    ) -> np.ndarray:
+        """Number of tokens of every text, (N,) int64; the tokens are kept for `of`.
 
-    def lengths(self, texts: Iterable[str]) -> list[int]:
-        """Number of tokens of every text; remembers them."""
-        lengths: list[int] = []
-        for block in _blocks(texts):
-            digests = list(map(_digest, block))
-            self._add(dict(zip(digests, block, strict=True)))
-            lengths += [stop - start for start, stop in map(self._place, digests)]
+        Args:
+            texts: in the order of the examples.
+            examples: that the texts are made of; where they are stored ones, and many, so are the tokens.
+            made: how a text is made of its example.
+            empty: the number for an empty text. Default: that of its tokens.
+        """
+        name = self._name(examples, made)
+        if name is None:
+            return self._remembered(list(texts), empty)
+        table = self._tables.get(name.file)
+        if table is None:
+            assert self.root is not None
+            arrays = opened_or_made(self.root, name, lambda: tokenised(texts, self._quickly))
+            table = self._tables[name.file] = TokenTable(arrays)
+        return table.row_lengths(empty)
+
+    def of(self, text: str) -> list[int]:
+        """The tokens of a text."""
+        known = digest(text)
+        found = (table.tokens(known) for table in self._tables.values())
+        tokens = next((row for row in found if row is not None), None)
+        return self._tokenize([text])[0] if tokens is None else tokens
+
+    @cached_property
+    def _fingerprint(self) -> str | None:
+        return tokenizer_fingerprint(self.tokenizer)
+
+    def _name(self, examples: Sequence[Example], made: str) -> IndexName | None:
+        """The file of these examples' tokens; None where there is none."""
+        identity = identity_of(examples)
+        if identity is None or self.root is None or len(examples) < LEAST_KEPT:
+            return None
+        if self._fingerprint is None:
+            return None
+        subject = f"{identity.subject}|{made}|{self._fingerprint}|{self.most}|{self.special}"
+        return IndexName(identity.title, "tokens", subject, identity.content)
+
+    def _remembered(self, texts: list[str], empty: int | None) -> np.ndarray:
+        """Lengths of texts, of which those that no table has are tokenised and get one."""
+        digests = np.fromiter(map(digest, texts), np.uint64, len(texts))
+        new = np.flatnonzero(self._known_lengths(digests) < 0).tolist()
+        if new:
+            table = TokenTable(tokenised((texts[number] for number in new), self._quickly))
+            self._tables[len(self._tables)] = table
+        lengths = self._known_lengths(digests)
+        if empty is not None:
+            lengths[digests == np.uint64(digest(""))] = empty
         return lengths
 
-    def of(self, text: str) -> array[int]:
-        """The tokens of a text."""
-        digest = _digest(text)
-        if self._knows(digest):
-            start, stop = self._place(digest)
-            return self._tokens[start:stop]
-        return array("i", self._tokenize([text])[0])
+    def _known_lengths(self, digests: np.ndarray) -> np.ndarray:
+        lengths = np.full(len(digests), -1, np.int64)
+        for table in self._tables.values():
+            lengths = np.maximum(lengths, table.lengths(digests))
+        return lengths
 
-    def _add(self, texts: dict[int, str]) -> None:
-        """Tokenise texts by digest, those that are not known yet."""
-        new = {digest: text for digest, text in texts.items() if not self._knows(digest)}
-        if not new:
-            return
-        first = len(self._digests)
-        for row in self._tokenize(list(new.values())):
-            self._tokens.extend(row)
-            self._ends.append(len(self._tokens))
-        digests = np.concatenate([self._digests, np.fromiter(new, np.uint64)])
-        numbers = np.concatenate([self._numbers, np.arange(first, first + len(new), dtype=np.uint32)])
-        order = np.argsort(digests, kind="stable")
-        self._digests, self._numbers = array("Q", digests[order].tobytes()), array("I", numbers[order].tobytes())
-
-    def _knows(self, digest: int) -> bool:
-        place = bisect_left(self._digests, digest)
-        return place < len(self._digests) and self._digests[place] == digest
-
-    def _place(self, digest: int) -> tuple[int, int]:
-        """Where the tokens of a known text begin and end."""
-        number = self._numbers[bisect_left(self._digests, digest)]
-        return self._ends[number], self._ends[number + 1]
+    def _quickly(self, texts: list[str]) -> list[list[int]]:
+        """As `_tokenize`, of many texts: without what a transformers tokenizer adds to each, half of the time."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        first = self._tokenize(texts[:_COMPARED])  # and this sets the backend's options
+        if backend is None or len(texts) <= _COMPARED:
+            return first + (self._tokenize(texts[_COMPARED:]) if len(texts) > _COMPARED else [])
+        rows = [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=self.special)]
+        return rows if rows[:_COMPARED] == first else self._tokenize(texts)
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         encoded = self.tokenizer(
@@ -116,16 +144,3 @@ class Tokens:
             input_ids[number, place] = torch.tensor(list(row), dtype=torch.int64)
             attention_mask[number, place] = 1
         return {"input_ids": input_ids, "attention_mask": attention_mask}
-
-
-def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in parts: of a million at once, a tokenizer would make gigabytes of objects."""
-    remaining = iter(texts)
-    while block := list(islice(remaining, _BLOCK)):
-        yield block
-
-
-def _digest(text: str) -> int:
-    """64 bits of a text. That two of a million texts share them has a probability of 3 in 10^8."""
-    # JSON may hold half a surrogate pair, which is no character.
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

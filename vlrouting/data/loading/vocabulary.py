@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from vlrouting.config import DataConfig
 from vlrouting.config.names import listed
 from vlrouting.data.datasets.json_records import read_json
 from vlrouting.data.datasets.json_text import shown, usable_text
+from vlrouting.data.datasets.lazy_examples import LazyExamples
 from vlrouting.data.datasets.presence import answers_path
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.data.example import DataError, Example
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class AnswerVocabulary:
 
     def encode(self, labels: Mapping[str, float]) -> Tensor:
         """Soft targets (A,) float32: the score of each label that is known; the others are lost."""
+        import torch  # not needed to look at a vocabulary, and slow to import
+
         targets = torch.zeros(len(self.answers))
         for answer, score in labels.items():
             index = self._indices.get(answer)
@@ -91,9 +96,7 @@ class AnswerVocabulary:
 
     @classmethod
     def build(cls, examples: Iterable[Example], min_count: int, normalize: Callable[[str], str]) -> AnswerVocabulary:
-        """Answers of at least `min_count` questions: of each question the most common answer, normalised.
-
-        The order is commonest first, then by the alphabet.
+        """The answers of at least `min_count` questions: of each question the most common answer, normalised.
 
         Args:
             examples: of one or several splits; those without labels are passed over.
@@ -103,22 +106,46 @@ class AnswerVocabulary:
         Raises:
             DataError: no answer is common enough.
         """
-        normalized: dict[str, str] = {}
-        questions: dict[str, set[int | str]] = {}
-        for example in examples:
-            if not example.labels:
-                continue
-            if example.answer not in normalized:
-                normalized[example.answer] = normalize(example.answer)
-            questions.setdefault(normalized[example.answer], set()).add(example.id)
-        kept = sorted((-len(ids), answer) for answer, ids in questions.items() if len(ids) >= min_count)
+        return cls.common(_questions_by_answer(examples, normalize), min_count)
+
+    @classmethod
+    def common(cls, questions: Mapping[str, int], min_count: int) -> AnswerVocabulary:
+        """The answers of at least `min_count` questions: the commonest first, then by the alphabet.
+
+        Args:
+            questions: normalised answer -> number of questions.
+            min_count: that an answer needs.
+
+        Raises:
+            DataError: no answer is common enough.
+        """
+        kept = sorted((-count, answer) for answer, count in questions.items() if count >= min_count)
         if not kept:
-            most = max(map(len, questions.values()), default=0)
+            most = max(questions.values(), default=0)
             raise DataError(
                 f"no answer belongs to {min_count} questions of the training split (the most common one: {most}); "
                 "lower data.min_answer_count, or give data.answers"
             )
         return cls(tuple(answer for _, answer in kept))
+
+
+def _questions_by_answer(examples: Iterable[Example], normalize: Callable[[str], str]) -> dict[str, int]:
+    """Normalised answer -> distinct question ids that have it as their most common one."""
+    counts = examples.answer_counts() if isinstance(examples, LazyExamples) else None
+    if counts is not None:
+        questions: Counter[str] = Counter()
+        for answer, count in counts.items():
+            questions[normalize(answer)] += count
+        return questions
+    normalized: dict[str, str] = {}
+    ids: dict[str, set[int | str]] = {}
+    for example in examples:
+        if not example.labels:
+            continue
+        if example.answer not in normalized:
+            normalized[example.answer] = normalize(example.answer)
+        ids.setdefault(normalized[example.answer], set()).add(example.id)
+    return {answer: len(of_answer) for answer, of_answer in ids.items()}
 
 
 def _by_index(indices: Mapping[str, object], path: Path) -> list[str]:

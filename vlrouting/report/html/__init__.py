@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vlrouting.report.compare import destination
 from vlrouting.report.comparison import compare_runs
+from vlrouting.report.html.data import data_uses
 from vlrouting.report.html.page import EXAMPLES, FILE, write_page
 from vlrouting.report.plots import draw, write
 from vlrouting.report.trials import tuning_of
@@ -42,6 +43,7 @@ def report_runs(
     beside = destination(experiments)
     tunings = {variant.label: tuning for variant in found.variants if (tuning := tuning_of(variant))}
     plots = draw(found, tunings)
+    data, notes = data_uses(found.variants)
     page = out or beside / FILE
-    write_page(found, page, plots=plots, tunings=tunings, examples=examples)
-    return [page, *write(plots, beside)]
+    write_page(found, page, plots=plots, tunings=tunings, data=data, data_notes=notes, examples=examples)
+    return [page, *write([*plots, *(plot for use in data for plot in use.plots)], beside)]

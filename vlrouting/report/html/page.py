@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from vlrouting.experiment.atomic import write_text_atomic
 from vlrouting.report.comparison import Comparison
+from vlrouting.report.html.data import DataUse
 from vlrouting.report.html.examples import browser
 from vlrouting.report.html.figures import inline_svg
 from vlrouting.report.html.routing import NUMBERS, routing_analyses
@@ -47,6 +48,8 @@ def write_page(
     *,
     plots: Sequence[Plot],
     tunings: Mapping[str, Tuning],
+    data: Sequence[DataUse] = (),
+    data_notes: Sequence[str] = (),
     examples: int = EXAMPLES,
 ) -> None:
     """Write the HTML file.
@@ -56,6 +59,8 @@ def write_page(
         path: of the file.
         plots: of the comparison.
         tunings: variant's label -> its tuning runs.
+        data: that the runs have used.
+        data_notes: what could not be read of them.
         examples: most test examples in its browser.
 
     Raises:
@@ -80,6 +85,8 @@ def write_page(
         unfinished=[row for variant in comparison.variants for row in variant.unfinished],
         figures=_figures(plots),
         tunings=tunings,
+        data=[(use, _figures(use.plots)) for use in data],
+        data_notes=data_notes,
         settings=settings(comparison.variants),
         environment=environment(comparison.variants),
         analyses=analyses,

@@ -19,7 +19,7 @@ from vlrouting.report.plots.style import DPI, styled
 from vlrouting.report.plots.variants import variants
 from vlrouting.report.trials import Tuning
 
-__all__ = ["Plot", "draw", "write", "write_variants"]
+__all__ = ["Plot", "arranged", "draw", "write", "write_variants"]
 
 FOLDER = "plots"
 """Of the files, beside the runs."""
@@ -36,17 +36,17 @@ def draw(comparison: Comparison, tunings: Mapping[str, Tuning]) -> list[Plot]:
     found = learning_curves(comparison.variants, tags)
     with styled():
         first = [variants(comparison), differences(comparison), learning_rate(tunings)]
-        return list(map(_arranged, [*first, *curves(found), *cost(comparison)]))
+        return list(map(arranged, [*first, *curves(found), *cost(comparison)]))
 
 
 def write_variants(comparison: Comparison, beside: Path) -> list[Path]:
     """Draw and write the first plot alone, which takes a second and not ten."""
     with styled():
-        plot = _arranged(variants(comparison))
+        plot = arranged(variants(comparison))
     return write([plot], beside)
 
 
-def _arranged(plot: Plot) -> Plot:
+def arranged(plot: Plot) -> Plot:
     """Place everything in the figure now, not for each format again, which takes most of the time."""
     if plot.figure is not None:
         for _ in range(2):  # the space for names beside the axes depends on the size of the axes

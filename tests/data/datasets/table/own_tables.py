@@ -65,9 +65,9 @@ def own(root: Path, **fields: Any) -> DataConfig:
     return DataConfig(name="jsonl", root=str(root), **fields)
 
 
-def read(root: Path, **fields: Any) -> dict[str, Sequence[Example]]:
+def read(root: Path, **fields: Any) -> dict[str, list[Example]]:
     """All splits of a folder."""
-    return read_splits(own(root, **fields))
+    return {name: list(examples) for name, examples in read_splits(own(root, **fields)).items()}
 
 
 def names(examples: Sequence[Example], root: Path) -> set[str]:

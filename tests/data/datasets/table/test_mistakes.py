@@ -148,10 +148,31 @@ def test_mistakes_of_types_in_json_lines(folder: Path) -> None:
         ("t.jsonl: line 19", "both 'answer' and 'answers' are filled in"),
         ("t.jsonl: line 20", "the answer is empty"),
         ("t.jsonl: line 21", "is not JSON (column 36: Expecting ',' delimiter)"),
-        ("t.jsonl: line 23", "the image is no text, not text"),
+        ("t.jsonl: line 23", "the image is no text (NaN)"),
     ]
     found = mistakes(folder)
     check([line for line in found if "line 23: the question" not in line], expected)
+
+
+def test_mistakes_in_captions(folder: Path) -> None:
+    rows = [
+        {"id": "1", "image": "a.jpg", "captions": ["a cat"]},
+        {"id": "1", "image": "a.jpg", "caption": "another"},
+        {"id": "1", "image": "b.jpg", "caption": "a dog"},
+        {"id": "2", "image": "b.jpg", "caption": " "},
+        {"id": "3", "image": "b.jpg", "captoin": "a dog"},
+        {"id": "4", "image": "b.jpg", "captions": ["a dog", "\n"]},
+        {"id": "5", "image": "b.jpg", "caption": "x", "captions": ["y"]},
+    ]
+    write_jsonl(folder / "t.jsonl", rows)
+    expected = [
+        ("t.jsonl: line 3", "the id is that of a row before with another image ('1')"),
+        ("t.jsonl: line 4", "the caption is empty"),
+        ("t.jsonl: line 5", "the key 'captoin' looks like 'caption'"),
+        ("t.jsonl: line 6", "one of the captions is empty"),
+        ("t.jsonl: line 7", "both 'caption' and 'captions' are filled in"),
+    ]
+    check(mistakes(folder, target="caption"), expected)
 
 
 FILES: dict[str, tuple[dict[str, bytes], str]] = {
@@ -242,13 +263,15 @@ def test_validation_finds_it_in_the_first_lines(folder: Path, name: str) -> None
 def test_validation_reads_no_rows(folder: Path) -> None:
     write_csv(folder / "t.csv", [{"image": "nowhere.jpg", "question": "", "answer": ""}])
     assert missing_files(own(folder)) == []
-    assert "there is no folder" in missing_files(own(folder / "elsewhere"))[0].message
+    (problem,) = missing_files(own(folder / "elsewhere"))
+    assert problem.sentence == f"there is no folder {folder}/elsewhere; name the folder of the dataset's files"
     (problem,) = missing_files(own(folder, splits={"train": SplitConfig("gone.csv")}))
     assert problem.message == f"{folder}/gone.csv is missing" and problem.keys == ("data.splits.train.questions",)
     (problem,) = missing_files(own(folder, splits={"train": SplitConfig("data/*.parquet")}))
     assert "fits 'data/*.parquet'" in problem.message
-    (problem,) = missing_files(own(folder, splits={"train": SplitConfig("t.csv", annotations="t.csv")}))
-    assert problem.keys == ("data.splits.train.annotations",)
+    for key in ("annotations", "images"):
+        (problem,) = missing_files(own(folder, splits={"train": SplitConfig("t.csv", **{key: "t.csv"})}))
+        assert problem.keys == (f"data.splits.train.{key}",)
 
 
 def test_mistakes_of_all_files_come_at_once(folder: Path) -> None:
@@ -281,6 +304,10 @@ def test_many_mistakes_are_cut_and_grouped() -> None:
 def test_columns_that_are_no_misspelling(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     more = {"question_id": "7", "image_id": "8", "answer_type": "x", "idx": "1", "image1": "?", "questions": "?"}
     write_csv(folder / "t.csv", [{"image": "a.jpg", "question": "?", "answer": "x", **more}])
+    described = {"image": "a.jpg", "caption": "a cat", "question_id": "7", "answer_type": "x"}
+    touch(folder / "other", ["a.jpg"])
+    write_csv(folder / "other" / "t.csv", [described])
+    assert len(read(folder / "other", target="caption", **ALL)["train"]) == 1
     with caplog.at_level("INFO"):
         assert len(read(folder, **ALL)["train"]) == 1
     assert caplog.messages == [

@@ -162,6 +162,9 @@ def test_a_changed_file_is_extracted_again(tmp_path: Path) -> None:
     assert len(read(tmp_path, **ALL)["train"]) == 2
     save(table(["blue"]), path)
     assert colors_of(read(tmp_path, **ALL)["train"]) == [("blue", COLORS["blue"])]
+    os.utime(path, (1, 1))
+    read(tmp_path, **ALL)
+    assert len(list((tmp_path / "extracted-images").glob("*.json"))) == 3
 
 
 def test_an_extraction_that_is_cut_off_leaves_nothing_that_is_taken_for_complete(

@@ -112,6 +112,13 @@ def test_further_images_and_rows_of_a_group_move_nothing(
         assert before.split([str(image)], group) == after.split([str(image)], group)
 
 
+def test_spellings_of_a_name_are_one_image() -> None:
+    made = MadeSplits(0, SplitShares())
+    for number in range(60):
+        spelled = [f"é{number}.jpg", f"e\u0301{number}.jpg", f"É{number}.JPG", f"images/é{number}.jpg"]
+        assert len({made.split([name], "") for name in spelled}) == 1
+
+
 def test_the_shares_are_those_of_many_images() -> None:
     made = MadeSplits(3, SplitShares())
     found = [made.split([f"{number}.jpg"], "") for number in range(20_000)]
@@ -124,6 +131,12 @@ def test_files_named_after_splits(folder: Path) -> None:
     write_jsonl(folder / "valid.jsonl", rows[10:15])
     write_csv(folder / "data" / "TEST.tsv", rows[15:30], delimiter="\t")
     assert {name: len(examples) for name, examples in read(folder).items()} == {"train": 10, "val": 5, "test": 15}
+
+
+def test_hidden_files_are_no_tables(folder: Path) -> None:
+    write_csv(folder / "table.csv", questions(60))
+    touch(folder, [".table.csv", "._table.csv", "~$table.csv", "cache-0123.arrow", "data/.x.csv", "features/t.csv"])
+    assert sum(map(len, read(folder).values())) == 120
 
 
 def test_a_table_for_training_alone_is_divided(folder: Path) -> None:
@@ -167,9 +180,16 @@ def test_an_image_in_two_given_splits_is_a_warning(folder: Path, caplog: pytest.
 
 def test_a_split_without_rows_is_an_error(folder: Path) -> None:
     write_csv(folder / "table.csv", questions(2))
-    with pytest.raises(DataError, match="none of 2 sets of rows that share an image or group is in 'val'") as error:
+    with pytest.raises(
+        DataError, match="none of 2 sets of rows that share an image or group is in 'val'; add"
+    ) as error:
         read(folder, split_shares=SplitShares(1.0, 0.0, 0.0))
     assert len(str(error.value).splitlines()) == 2
+    write_csv(folder / "table.csv", questions(5))
+    with pytest.raises(DataError, match=r"set data.split_seed: \d+, or add rows") as error:
+        read(folder)
+    seed = int(str(error.value).partition("split_seed: ")[2].partition(",")[0])
+    assert all(read(folder, split_seed=seed).values())
     write_csv(folder / "table.csv", [{**row, "split": "train"} for row in questions(2)])
     with pytest.raises(DataError, match=r"no row has the split 'val'; .* data.validation to one of train or null"):
         read(folder)

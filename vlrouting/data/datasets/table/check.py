@@ -170,9 +170,9 @@ class _Check:
             complain = self.mistakes.of(self.source.files[0][0])
             if self.nodes:
                 what = f"none of {counted(len(sets), 'set')} of rows that share an image or group is in '{split}'"
-                complain(
-                    None, what, "add rows, or a column 'split', or set data.split_shares or another data.split_seed"
-                )
+                seed = self.made.other_seed(sets, dict(self.source.roles))
+                other = f"set data.split_seed: {seed}, or " if seed is not None else ""
+                complain(None, what, f"{other}add rows, or a column 'split', or change data.split_shares")
             else:
                 remedy = f"mark some, or set data.{role} to one of {listed(found)}"
                 complain(None, f"no row has the split '{split}'", remedy + (" or null" if role == "validation" else ""))

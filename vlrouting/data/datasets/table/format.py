@@ -35,7 +35,15 @@ def table_format(data: DataConfig, images: bool = True) -> DatasetFormat:
         vocabulary_answer,
         partial(_images_per_example, data),
         partial(_problems, data),
+        indexed=True,
+        settings=_settings(data, images),
     )
+
+
+def _settings(data: DataConfig, images: bool) -> list[object]:
+    """What the examples of a split depend on, beside its files."""
+    chosen, shares = [data.train, data.validation, data.test], data.split_shares
+    return [data.target, chosen, list(data.splits), data.split_seed, [shares.train, shares.val, shares.test], images]
 
 
 def _read_split(data: DataConfig, images: bool, root: Path, name: str, split: SplitConfig) -> Iterator[Example]:
@@ -52,10 +60,11 @@ def _split_files(data: DataConfig, name: str, split: SplitConfig) -> dict[str, s
     root = Path(data.root)
     if not root.is_dir():
         return {}  # which is a problem of its own
+    key, message = f"data.splits.{name}", "has no meaning for a table"
     if split.annotations:
-        raise DataError.about(
-            f"data.splits.{name}.annotations", "has no meaning for a table", "name it under questions"
-        )
+        raise DataError.about(f"{key}.annotations", message, "name the table under questions")
+    if split.images != SplitConfig().images:
+        raise DataError.about(f"{key}.images", message, "take it out: the table has the paths")
     tables = find_tables(data)
     if tables.of_split is None:
         named = (f"data.splits.{other}.questions" for other, files in data.splits.items() if files.questions)

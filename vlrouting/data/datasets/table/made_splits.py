@@ -14,12 +14,18 @@ from vlrouting.config import SplitShares
 
 _ONE = 1 << 63
 """Nodes of groups are below it, those of images above: the smallest of a set is that of a group if there is one."""
+_TRIED = 100
+"""Seeds that are tried where one leaves a split empty."""
 
 
 def image_key(path: str) -> str:
     """What an image is called for the splits: the same for names that some file systems take for the same, and whether
     or not the folder `images` is named."""
     return unicodedata.normalize("NFC", path).casefold().removeprefix("images/")
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") % _ONE
 
 
 class MadeSplits:
@@ -44,17 +50,22 @@ class MadeSplits:
 
     def split_of(self, node: int) -> str:
         """The split of the row that a node stands for."""
-        position = self.root_of(node) % _ONE / _ONE
+        return self._split(self.root_of(node), self.seed)
+
+    def other_seed(self, nodes: Iterable[int], wanted: Iterable[str]) -> int | None:
+        """A seed that leaves none of the wanted splits empty; None where none is found."""
+        roots, needed = {self.root_of(node) for node in nodes}, set(wanted)
+        return next((seed for seed in range(_TRIED) if needed <= {self._split(root, seed) for root in roots}), None)
+
+    def _split(self, root: int, seed: int) -> str:
+        position = _hash(f"{seed} {root}") / _ONE
         return next((name for name, end in self._ends if position < end), "train")
 
     def _nodes(self, images: Iterable[str], group: str) -> Iterator[int]:
         if group:
-            yield self._hash(f"group {group}")
+            yield _hash(f"group {group}")
         for image in images:
-            yield self._hash(f"image {image_key(image)}") + _ONE
-
-    def _hash(self, text: str) -> int:
-        return int.from_bytes(blake2b(f"{self.seed} {text}".encode(), digest_size=8).digest(), "big") % _ONE
+            yield _hash(f"image {image_key(image)}") + _ONE
 
     def root_of(self, node: int) -> int:
         """The node that stands for all rows that a row is kept together with."""

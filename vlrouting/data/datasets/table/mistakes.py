@@ -38,7 +38,7 @@ class Mistakes:
 
         def complain(line: int | None, what: str, remedy: str, value: str = "") -> None:
             kind = self._kinds.setdefault((path, unit, what, remedy), _Kind(value=value))
-            kind.count += line is not None
+            kind.count += 1
             if line is not None and len(kind.lines) < _LINES_SHOWN:
                 kind.lines.append(line)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from vlrouting.config.names import did_you_mean
 from vlrouting.data.datasets.captions import clean_caption
 from vlrouting.data.datasets.json_text import shown
-from vlrouting.data.datasets.table.columns import ANSWER, CAPTION, COLUMNS, IMAGE, SEPARATOR, near_misses
+from vlrouting.data.datasets.table.columns import ANSWER, CAPTION, COLUMNS, IMAGE, OPTIONAL, SEPARATOR, near_misses
 from vlrouting.data.datasets.table.files import ALIASES
 from vlrouting.data.datasets.table.images import ImageFiles, WrongName
 from vlrouting.data.datasets.table.mistakes import Complain
@@ -18,7 +18,6 @@ from vlrouting.data.datasets.table.rows import Record
 MOST_IMAGES = 2
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and halves of surrogate pairs."""
-_ABSENT: tuple[Any, ...] = (None, "", [])
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -41,7 +40,7 @@ class Row(NamedTuple):
 def image_count(record: Record, typed: bool) -> int:
     """How many images a record names, whether or not it is valid."""
     several = record.get("images")
-    if several in _ABSENT:
+    if _is_absent(several):
         return 1
     return len(several if isinstance(several, list) else [several] if typed else str(several).split(SEPARATOR))
 
@@ -92,24 +91,21 @@ class RowReader:
             record: its values.
         """
         self._valid = True
-        absent = self._misspelt(number, record) if self.typed else frozenset()
-        images = self._images(number, record, absent)
-        text = "" if self.target == "caption" else self._required(number, record, "question", absent)
-        names = CAPTION if self.target == "caption" else ANSWER
-        answers = self._several(number, record, names)
+        misspelt = self._misspelt(number, record) if self.typed else frozenset()
+        images = self._images(number, record, misspelt)
         if self.target == "caption":
-            answers = tuple(map(clean_caption, answers))
-            if not answers and not absent & set(CAPTION):
-                self._wrong(number, "the caption is empty", "write it, or remove the row")
+            text, answers = "", self._captions(number, record, misspelt)
+        else:
+            text = self._required(number, record, "question", misspelt)
+            answers = self._several(number, record, ANSWER) or ()
+        identity = self._required if "id" in self.columns else self._unexpected
         row = Row(
-            self._required(number, record, "id", absent)
-            if "id" in self.columns
-            else self._unexpected(number, record, "id"),
+            identity(number, record, "id", misspelt),
             images,
             text,
             answers,
-            self._split(number, record),
-            self._text(number, record, "group", numbers=True),
+            self._split(number, record, misspelt),
+            self._text(number, record, "group") or "",
         )
         return row if self._valid else None
 
@@ -130,10 +126,10 @@ class RowReader:
             )
         return frozenset(near.values())
 
-    def _images(self, number: int, record: Record, absent: frozenset[str]) -> tuple[str, ...]:
+    def _images(self, number: int, record: Record, misspelt: frozenset[str]) -> tuple[str, ...]:
         names = self._several(number, record, IMAGE)
         if not names:
-            if self._valid and not absent & set(IMAGE):
+            if names is not None and not misspelt & set(IMAGE):
                 self._wrong(number, "the image is empty", "give the picture's path, or remove the row")
             return ()
         if len(names) > MOST_IMAGES:
@@ -152,12 +148,17 @@ class RowReader:
                 found.append(path)
         return tuple(found)
 
-    def _split(self, number: int, record: Record) -> str:
+    def _captions(self, number: int, record: Record, misspelt: frozenset[str]) -> tuple[str, ...]:
+        captions = self._several(number, record, CAPTION)
+        if captions == () and not misspelt & set(CAPTION):
+            self._wrong(number, "the caption is empty", "write it, or remove the row")
+        return tuple(map(clean_caption, captions or ()))
+
+    def _split(self, number: int, record: Record, misspelt: frozenset[str]) -> str:
         if "split" not in self.columns:
-            return self._unexpected(number, record, "split")
-        given = self._text(number, record, "split")
+            return self._unexpected(number, record, "split", misspelt)
+        given = self._required(number, record, "split", misspelt)
         if not given:
-            self._wrong(number, "the split is empty", "fill it in in every row, or remove the column")
             return ""
         split = self.splits.get(given) or self.splits.get(given.lower())
         if split is None:
@@ -167,61 +168,66 @@ class RowReader:
             self._wrong(number, "the split is not known", remedy, value)
         return split or ""
 
-    def _unexpected(self, number: int, record: Record, name: str) -> str:
+    def _unexpected(self, number: int, record: Record, name: str, misspelt: frozenset[str]) -> str:
         """Nothing, where a record has a value that the first one does not have."""
-        if record.get(name) not in _ABSENT:
-            self._wrong(
-                number, f"there is a value for '{name}', unlike in the first row", "give it in every row, or in none"
-            )
+        if not _is_absent(record.get(name)):
+            what = f"there is a value for '{name}', unlike in the first row"
+            self._wrong(number, what, "give it in every row, or in none")
         return ""
 
-    def _required(self, number: int, record: Record, name: str, absent: frozenset[str]) -> str:
-        valid, self._valid = self._valid, True
-        text = self._text(number, record, name, numbers=name == "id")
-        if not text and self._valid and name not in absent:
-            self._wrong(number, f"the {name} is empty", "write it, or remove the row")
-        self._valid = self._valid and valid
-        return text
+    def _required(self, number: int, record: Record, name: str, misspelt: frozenset[str]) -> str:
+        text = self._text(number, record, name)
+        if text == "" and name not in misspelt:
+            remedy = (
+                "fill it in in every row, or remove the column" if name in OPTIONAL else "write it, or remove the row"
+            )
+            self._wrong(number, f"the {name} is empty", remedy)
+        return text or ""
 
-    def _text(self, number: int, record: Record, name: str, numbers: bool = False) -> str:
-        """The text in a column; empty where there is none, or a mistake."""
+    def _text(self, number: int, record: Record, name: str) -> str | None:
+        """The text in a column; empty where there is none; None for a mistake."""
         value = record.get(name)
         if value is None:
             return ""
-        if type(value) is int and numbers:
+        if type(value) is int and name in ("id", "group"):
             return str(value)
         return self._checked(number, name, value)
 
-    def _checked(self, number: int, name: str, value: object) -> str:
-        """A value that has to be text, without space around it."""
+    def _checked(self, number: int, name: str, value: object) -> str | None:
+        """A value that has to be text, without space around it; None for a mistake."""
         if type(value) is not str:
-            kind = _KINDS.get(type(value), "no text")
-            self._wrong(number, f"the {name} is {kind}, not text", _as_text(name, value), shown(value))
-            return ""
+            kind = _KINDS.get(type(value))
+            what = f"the {name} is no text" if kind is None else f"the {name} is {kind}, not text"
+            self._wrong(number, what, _as_text(name, value), shown(value))
+            return None
         if not value.isprintable() and (found := _NO_TEXT.search(value)) is not None:
             kind = "half of a surrogate pair" if found[0] >= "\ud800" else "a control character"
             position = f"U+{ord(found[0]):04X} at position {found.start() + 1}"
             self._wrong(number, f"the {name} has {kind}", "remove it, or make the table again", position)
-            return ""
+            return None
         return value.strip()
 
-    def _several(self, number: int, record: Record, names: Sequence[str]) -> tuple[str, ...]:
-        """The texts in the column for one or in that for several; empty where there are none, or a mistake."""
+    def _several(self, number: int, record: Record, names: Sequence[str]) -> tuple[str, ...] | None:
+        """The texts in the column for one or in that for several; none where there are none; None for a mistake."""
         one, several = names
-        single, listed = record.get(one), record.get(several)
-        if listed in _ABSENT:
+        listed: Any = record.get(several)
+        if _is_absent(listed):
             text = self._text(number, record, one)
-            return (text,) if text else ()
-        if single not in _ABSENT:
+            return None if text is None else (text,) if text else ()
+        if not _is_absent(record.get(one)):
             self._wrong(number, f"both '{one}' and '{several}' are filled in", "leave one of them empty")
-            return ()
+            return None
         if not self.typed:
             listed = str(listed).split(SEPARATOR)
         if type(listed) is not list:
             kind = _KINDS.get(type(listed), "text")
             self._wrong(number, f"'{several}' is {kind}, not a list", 'write ["one", "two"]', shown(listed))
-            return ()
-        texts = tuple(self._checked(number, one, value) for value in listed)
-        if self._valid and not all(texts):
+            return None
+        texts = [self._checked(number, one, value) for value in listed]
+        if "" in texts:
             self._wrong(number, f"one of the {several} is empty", "write it, or remove it from the list")
-        return texts
+        return None if None in texts else tuple(map(str, texts))
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or value == [] or (type(value) is str and not value.strip())

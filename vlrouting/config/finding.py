@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vlrouting.config import Problem
+from vlrouting.config.problem import Problem
 
 Level = Literal["fault", "warning", "ok"]
 FAULT: Level = "fault"
@@ -23,7 +23,7 @@ class Finding:
     looked_at: str
     found: str
     remedy: str = ""
-    """What to do; every fault and warning has one."""
+    """What to do; empty where `found` says it itself, as the message of an error does."""
     points: tuple[str, ...] = ()
     """Names of the points that it holds for; empty where it is about no point in particular."""
 
