@@ -1,9 +1,9 @@
-"""How long docs/your-own-data.md takes: from a folder of 200 pictures with a CSV file to a trained artifact and an answer.
+"""How long docs/your-own-data.md takes: from 200 pictures with a CSV file to a trained artifact and an answer.
 
     python benchmarks/own_data.py
 
-Makes the guide's folder, runs its commands one after the other, each as a program of its own, and prints the seconds on the
-clock, and the CPU seconds, of each.
+Makes the guide's folder, runs its commands one after the other, each as a program of its own, and prints the seconds on
+the clock, and the CPU seconds, of each.
 """
 
 from __future__ import annotations
