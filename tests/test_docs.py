@@ -10,6 +10,7 @@ import runpy
 import shlex
 import shutil
 import sys
+import time
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -17,9 +18,14 @@ from pathlib import Path
 import pytest
 
 from tests.command_line import REPOSITORY, vlrouting
+from tests.starter.folders import write_pictures
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (\S+\.(?:py|yaml))\n")
+SECONDS = "seconds.txt"
+"""Written beside what a guide writes: how long each of its bash blocks took."""
+SHOWN = ("", "text", "csv")
+"""Blocks that a reader only looks at."""
 
 
 def follow(guide: str, folder: Path, *commands: str) -> list[str]:
@@ -46,8 +52,11 @@ def _follow(guide: str, folder: Path, commands: tuple[str, ...], printed: Path) 
     found = []
     for language, text in BLOCK.findall((REPOSITORY / "docs" / guide).read_text(encoding="utf-8")):
         if language == "bash":
+            start = time.monotonic()
             found.append(run(text))
-        else:
+            with (folder / SECONDS).open("a", encoding="utf-8") as log:
+                log.write(f"{time.monotonic() - start:6.1f} s  {text}")
+        elif language not in SHOWN:
             name = FILE.match(text)
             assert name is not None, f"{guide}: a block without the name of its file: {text[:60]}"
             Path(name[1]).parent.mkdir(parents=True, exist_ok=True)
@@ -176,6 +185,42 @@ def test_predicting(tmp_path: Path) -> None:
     assert "runs/colors/default" in shown and "vqa_classification" in shown
     assert first.split()[0] == answers[0] == found[0]["answer"] and answers[1] == found[3]["answer"]
     assert len((REPOSITORY / "docs" / "predicting.md").read_text().splitlines()) <= 60
+
+
+@pytest.mark.slow
+def test_your_own_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, told, _, predicted, asked = follow("your-own-data.md", tmp_path)
+    with capsys.disabled():  # for the log of the tests; nothing is asserted of it
+        print(f"\ndocs/your-own-data.md:\n{(tmp_path / SECONDS).read_text()}")
+    guide = (REPOSITORY / "docs" / "your-own-data.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert told == shown
+    (head,) = re.findall(r"^```csv\n(image,question,answer\n000.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert (tmp_path / "my_data" / "data.csv").read_text().startswith(head)
+    scores = {
+        run.parent.name: json.loads(run.read_text())["test/answer_accuracy"]
+        for run in (tmp_path / "runs" / "my_data").glob("*/metrics.json")
+    }
+    assert scores["text_only"] < 60 and min(scores["routing=mul"], scores["routing=none"]) > scores["text_only"] + 15
+    assert len(re.findall(r"^ *\d+\.\d%  \w+$", predicted, re.MULTILINE)) == 3
+    first, *others = asked.splitlines()
+    assert first.split()[0] in ("yes", "no") and set(others) <= {"yes", "no"} and len(others) == 2
+
+
+def test_the_tables_of_the_page_on_your_own_data(tmp_path: Path) -> None:
+    """Each is read, after its rows were repeated with other pictures, so that every split has some."""
+    page = (REPOSITORY / "docs" / "your-own-data.md").read_text(encoding="utf-8")
+    tables = [block.splitlines() for block in re.findall(r"```csv\n(.*?)```", page, re.DOTALL)]
+    tasks = []
+    for number, (header, *rows) in enumerate(tables):
+        folder = tmp_path / str(number)
+        repeated = [re.sub(r"([\w-]+\.(?:jpg|png))", rf"{n}-\1", row).split(",", 1) for n in range(40) for row in rows]
+        write_pictures(folder, {image for images, _ in repeated for image in images.split("|")})
+        (folder / "data.csv").write_text("\n".join([header, *map(",".join, repeated)]))
+        done = vlrouting("init", folder, "--name", f"table{number}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        tasks += re.findall(r"task: (\w+)", done.stdout)
+    assert tasks == ["vqa_classification"] * 2 + ["captioning"] + ["vqa_classification"] * 2
 
 
 def test_every_file_that_a_guide_names_is_there() -> None:

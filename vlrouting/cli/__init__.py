@@ -13,6 +13,7 @@ from vlrouting.cli import (  # noqa: F401 - they add their commands to `app`
     datasets,
     experiments,
     explore,
+    init,
     reports,
 )
 from vlrouting.cli.app import app, fail
