@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -25,11 +26,16 @@ class Done:
 
 
 def vlrouting(*arguments: str | Path, cwd: Path = REPOSITORY) -> Done:
-    """Run `vlrouting ARGUMENTS` in a folder."""
+    """Run `vlrouting ARGUMENTS` in a folder. The log level of `-q` or `-v` does not outlast it."""
     out, err = StringIO(), StringIO()
+    log = logging.getLogger("vlrouting")
+    level = log.level
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(cwd)
         patch.setattr(sys, "argv", ["vlrouting", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
+        try:
+            with pytest.raises(SystemExit) as end:
+                main()
+        finally:
+            log.setLevel(level)
     return Done(int(end.value.code or 0), out.getvalue(), err.getvalue())

@@ -8,7 +8,7 @@ import pytest
 
 from tests.made_up_runs import METRIC, make_run, make_variant
 from tests.report.test_comparison import flat, tuned_variant, variant
-from vlrouting.cli.experiments import Mixed
+from vlrouting.cli.reports import Mixed
 from vlrouting.report.comparison import compare_runs
 from vlrouting.report.rows import PROVENANCE
 

@@ -158,7 +158,7 @@ def test_the_self_routing_is_refused_where_text_is_written(tmp_path: Path) -> No
 
 
 def test_tasks_and_datasets_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="captioning is for coco, not for vqav2"):
+    with pytest.raises(Exception, match="captioning is for coco, jsonl, not for vqav2"):
         load(str(write_caption_experiment(tmp_path)), ["data.name=vqav2"])
 
 
