@@ -75,6 +75,11 @@ def test_a_world_without_mistakes(shapes_world: Path, name: str, counted: str, t
         assert (of_split["unseen_answers"] is None) == (split == training or counted == "captions")
 
 
+def test_the_name_of_no_dataset(tmp_path: Path) -> None:
+    done = vlrouting("data", "check", "cocoo", cwd=tmp_path)
+    assert done.returncode == 2 and "Did you mean 'coco'?" in done.stderr
+
+
 def test_a_part_of_a_split_shares_its_images_without_a_warning(shapes_world: Path) -> None:
     found = checked("gqa", shapes_world, status=0)
     assert {"train", "train_all", "val", "val_all", "test", "test_all"} == found["splits"].keys()
@@ -86,7 +91,8 @@ def test_images_that_are_missing_truncated_and_too_many(world: Path) -> None:
     train[3].unlink()
     train[5].write_bytes(train[5].read_bytes()[:200])
     (world / "images" / "train" / "own.png").touch()
-    (world / "images" / "train" / ".hidden").touch()
+    for other in (".hidden", "table.csv"):
+        (world / "images" / "train" / other).touch()
     shutil.rmtree(world / "images" / "val")
     found = checked("coco", world, status=2)
     counts = found["splits"]["train"]

@@ -31,7 +31,7 @@ def show(inspections: Sequence[Inspection], console: Console | None = None) -> N
             console.print()
         if inspection.unnamed:
             console.print(
-                f"In the image folders: {counted(inspection.unnamed, 'file')} that no record of these splits names.\n"
+                f"In the image folders: {counted(inspection.unnamed, 'image')} that no record of these splits names.\n"
             )
         _show_findings(inspection.findings, console)
         console.print(Text(summary(inspection)))

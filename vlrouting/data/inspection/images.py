@@ -44,7 +44,7 @@ class Presence:
         there: images that are.
         absent: images that are not in their folder.
         folders: folders that are not there -> their images.
-        unnamed: files in the folders that no record names.
+        unnamed: image files in the folders that no record names.
     """
 
     there: list[str] = field(default_factory=list)
@@ -65,12 +65,18 @@ def present_images(images: Iterable[str]) -> Presence:
         if found is None:
             presence.folders[folder] = [os.path.join(folder, name) for name in named]
             continue
-        presence.unnamed += len(found - named)
+        presence.unnamed += _count_of_same_kinds(found - named, named)
         presence.there += (os.path.join(folder, name) for name in sorted(named & found))
         for name in sorted(named - found):
             path = os.path.join(folder, name)  # a disk may take other letter cases for the same name
             (presence.there if os.path.exists(path) else presence.absent).append(path)
     return presence
+
+
+def _count_of_same_kinds(files: set[str], images: set[str]) -> int:
+    """How many of the files are images by their suffix: a table may lie in the same folder."""
+    kinds = {os.path.splitext(name)[1].lower() for name in images}
+    return sum(os.path.splitext(name)[1].lower() in kinds for name in files)
 
 
 def _files_in(folder: str) -> set[str] | None:

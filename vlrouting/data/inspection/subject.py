@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vlrouting.config import DATASETS, DataConfig, ExperimentConfig
+from vlrouting.config.names import did_you_mean
 from vlrouting.data.datasets.presence import missing_files
 from vlrouting.data.datasets.recipe_folder import STAMP
 from vlrouting.data.datasets.registry import RECIPES, chosen_splits, known_splits
@@ -79,7 +80,11 @@ def subjects_of(
 
 
 def _of_experiment(name: str, overrides: Sequence[str], splits: Sequence[str]) -> list[Subject]:
-    experiment = load(name, overrides)
+    try:
+        experiment = load(name, overrides)
+    except UserError as error:
+        near = did_you_mean(name, DATASETS) if type(error) is UserError else ""
+        raise UserError(f"{error}{near}") if near else error from None
     configs: dict[str, ExperimentConfig] = {}
     for point in experiment.points:
         key = repr(replace(point.config.data, prompt="", max_text_tokens=3, max_target_tokens=2))
