@@ -8,7 +8,11 @@ CHANGES = {
         ("self.captions += len(example.answers)", "self.captions += 1", "an image counts as one caption"),
     ],
     "vlrouting/data/inspection/images.py": [
-        ("presence.unnamed += len(found - named)", "presence.unnamed += len(found)", "named files count as unnamed"),
+        (
+            "_count_of_same_kinds(found - named, named)",
+            "_count_of_same_kinds(found, named)",
+            "named files count as unnamed",
+        ),
         ('if not entry.name.startswith(".") and not', "if not", "hidden files count"),
         ("random.Random(SEED).sample", "random.sample", "another sample every time"),
     ],
