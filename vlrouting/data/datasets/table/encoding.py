@@ -24,6 +24,8 @@ _OTHER_FILES = (
 """First bytes -> what the file is, and what to do."""
 _GUESSES = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
 """Encodings that spreadsheets and editors still write, the most common first."""
+_FEW = 5
+"""Bytes beyond ASCII: fewer fit into almost every encoding."""
 
 
 def not_text(path: Path) -> tuple[str, str] | None:
@@ -87,6 +89,8 @@ def _guess(sample: bytes) -> str | None:
     """The likely encoding, as Python and iconv call it; None where nothing fits."""
     from charset_normalizer import from_bytes  # imported here, because it is rarely needed
 
+    if sum(byte > 127 for byte in sample) < _FEW:
+        return _GUESSES[0].upper()
     best = from_bytes(sample, cp_isolation=_GUESSES).best()
     if best is None:
         return None
