@@ -92,7 +92,16 @@ def end_in_a_minute(cluster: Cluster, job: str, run: RunDirectory) -> None:
     wait_until(
         lambda: Attempts(run.attempts).read()[0].outcome == "preempted", f"{run.path}: not preempted at its limit"
     )
-    cluster.call("scontrol", "update", f"jobid={job}", "timelimit=60")
+    wait_until(lambda: has_an_hour(cluster, job), f"{job}: not queued again")
+
+
+def has_an_hour(cluster: Cluster, job: str) -> bool:
+    """Give a job a time limit of an hour. One that has ended and is not queued again yet takes none."""
+    try:
+        cluster.call("scontrol", "update", f"jobid={job}", "timelimit=60")
+    except AssertionError:
+        return False
+    return True
 
 
 def assert_same(whole: RunDirectory, run: RunDirectory) -> None:
