@@ -189,7 +189,7 @@ def test_predicting(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_your_own_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, told, _, predicted, asked = follow("your-own-data.md", tmp_path)
+    _, told, checked, _, predicted, asked = follow("your-own-data.md", tmp_path)
     with capsys.disabled():  # for the log of the tests; nothing is asserted of it
         print(f"\ndocs/your-own-data.md:\n{(tmp_path / SECONDS).read_text()}")
     guide = (REPOSITORY / "docs" / "your-own-data.md").read_text(encoding="utf-8")
@@ -201,6 +201,7 @@ def test_your_own_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         run.parent.name: json.loads(run.read_text())["test/answer_accuracy"]
         for run in (tmp_path / "runs" / "my_data").glob("*/metrics.json")
     }
+    assert "nothing is wrong" in checked and (tmp_path / "sheet.png").stat().st_size > 10_000
     assert scores["text_only"] < 60 and min(scores["routing=mul"], scores["routing=none"]) > scores["text_only"] + 15
     assert len(re.findall(r"^ *\d+\.\d%  \w+$", predicted, re.MULTILINE)) == 3
     first, *others = asked.splitlines()

@@ -83,5 +83,22 @@ def test_settings_of_the_tasks(here: Path) -> None:
     assert answering["data"]["max_target_tokens"] == answering["generate"]["max_new_tokens"]
     positions = 1 + answering["data"]["max_text_tokens"] + answering["generate"]["max_new_tokens"]
     assert positions <= 64  # of the built-in GPT-2
+    assert "prompt" not in config("captioning")["data"]
     hub = config("models of a hub")
     assert hub["language"] == {"name": "roberta-base"} and hub["vision"] == {"name": "vit_base_patch16_224.orig_in21k"}
+
+
+@pytest.mark.parametrize("images", [1, 2])
+@pytest.mark.parametrize("task", ["vqa_generation", "captioning"])
+def test_what_the_built_in_model_cannot_hold_is_cut_and_said(here: Path, task: str, images: int) -> None:
+    long = "word " * 40
+    names = ["|".join(f"{n}-{k}.png" for k in range(images)) for n in range(40)]
+    write_table(
+        here / "mine", ["images", "question", "answer", "caption"], [[name, long, long, long] for name in names]
+    )
+    said = "\n".join(start(Path("mine"), Wishes(task=task)))
+    written = yaml.safe_load((here / "experiments" / "mine.yaml").read_text())
+    text, generated = written["data"].get("max_text_tokens", 1), written["generate"]["max_new_tokens"]
+    assert images + text + generated <= 64 and generated >= 16
+    assert ("captions are cut" if task == "captioning" else "questions and answers are cut") in said
+    assert "cut" not in "\n".join(start(Path("mine"), Wishes(task=task, language="gpt2"), force=True))

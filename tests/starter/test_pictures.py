@@ -36,6 +36,10 @@ def test_folders_of_splits_above_the_classes() -> None:
     assert [(picture.label, picture.split) for picture in found] == [("cat", "train"), ("cat", "val"), ("dog", "test")]
 
 
+def test_a_class_may_be_called_test() -> None:
+    assert [picture.label for picture in classes_of(paths("flame/1.jpg", "test/1.jpg"))] == ["flame", "test"]
+
+
 @pytest.mark.parametrize(
     "names",
     [
