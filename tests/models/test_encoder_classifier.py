@@ -100,6 +100,8 @@ def test_standardised_features_have_no_common_part(folder: str) -> None:
     standardized = model.standardize(data)
     torch.testing.assert_close(standardized.mean(dim=(0, 1)), torch.zeros(WIDTH), atol=1e-4, rtol=0)
     torch.testing.assert_close(standardized.std(dim=(0, 1), unbiased=False), torch.ones(WIDTH), atol=1e-3, rtol=0)
+    model.standardize.measure(data[0, 0], torch.zeros(WIDTH))  # all images are equal
+    assert model.standardize(data[:1, :1]).eq(0).all()
 
 
 @pytest.mark.parametrize("visual_input", ["noise", "ones"])

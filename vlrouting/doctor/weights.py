@@ -1,4 +1,4 @@
-"""The backbones: on this machine, in the hub's local cache, or to be had from the hub."""
+"""The backbones: on this machine, in the hub's local cache, or on the hub."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ class Standardize(nn.Module):
         self.register_buffer("deviation", torch.ones(width))
 
     def measure(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set both vectors, (Dv,); a channel that hardly ever moves is not blown up."""
+        """Set both vectors, (Dv,); a channel that hardly ever moves is not blown up, nor are images that are all equal."""
         self.mean.copy_(mean)
-        self.deviation.copy_(deviation.clamp(min=1e-3 * float(deviation.max())))
+        self.deviation.copy_(deviation.clamp(min=1e-3 * float(deviation.max()) or 1.0))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, V, Dv) -> (B, V, Dv)."""

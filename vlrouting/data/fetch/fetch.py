@@ -45,7 +45,7 @@ def fetch(request: Request) -> Outcome:
 
     Raises:
         DataError: with a line for each source that could not be fetched; the others were.
-        Unreachable: the same, and each may be had later.
+        Unreachable: the same, and each may succeed later.
     """
     items = plan(request)
     fetched: list[str] = []
