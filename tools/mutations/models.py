@@ -304,7 +304,7 @@ CHANGES = {
     ],
     "vlrouting/models/standardize.py": [
         (
-            "self.deviation.copy_(deviation.clamp(min=1e-3 * float(deviation.max())))",
+            "self.deviation.copy_(deviation.clamp(min=1e-3 * float(deviation.max()) or 1.0))",
             "self.deviation.copy_(deviation)",
             "a channel that never moves is divided by zero",
         ),

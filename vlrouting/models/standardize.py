@@ -25,7 +25,7 @@ class Standardize(nn.Module):
         self.register_buffer("deviation", torch.ones(width))
 
     def measure(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set both vectors, (Dv,); a channel that hardly ever moves is not blown up, nor are images that are all equal."""
+        """Set both vectors, (Dv,); a channel that hardly ever moves is not blown up, nor are equal images."""
         self.mean.copy_(mean)
         self.deviation.copy_(deviation.clamp(min=1e-3 * float(deviation.max()) or 1.0))
 
