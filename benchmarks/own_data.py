@@ -33,13 +33,14 @@ def main() -> None:
             if language == "python":
                 (Path(folder) / name).write_text(text, encoding="utf-8")
                 continue
-            program, *arguments = shlex.split(text)
-            before, start = _cpu(), time.monotonic()
-            command = [*_PROGRAMS[program], *arguments]
-            subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-            took = time.monotonic() - start
-            total += took if program == "vlrouting" else 0.0
-            print(f"{took:6.1f} s on the clock, {_cpu() - before:6.1f} s of CPU  {text.strip()}", flush=True)
+            for line in text.splitlines():
+                program, *arguments = shlex.split(line)
+                before, start = _cpu(), time.monotonic()
+                command = [*_PROGRAMS[program], *arguments]
+                subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+                took = time.monotonic() - start
+                total += took if program == "vlrouting" else 0.0
+                print(f"{took:6.1f} s on the clock, {_cpu() - before:6.1f} s of CPU  {line}", flush=True)
     print(
         f"{total:6.1f} s on the clock, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}: the commands of vlrouting"
     )
