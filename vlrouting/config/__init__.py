@@ -10,6 +10,7 @@ The registries (`KINDS`, `TASKS`, …) hold what can be chosen by name, plug-ins
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
 from vlrouting.config.bottleneck import KINDS, BottleneckConfig
 from vlrouting.config.data import DATASETS, METRICS, DataConfig, DatasetFacts, DefaultSplits, SplitConfig, SplitShares
+from vlrouting.config.datasets import NamedDatasetConfig
 from vlrouting.config.experiment import ExperimentConfig
 from vlrouting.config.fit import check
 from vlrouting.config.kinds import AdapterConfig, LoraConfig, LowRankConfig
@@ -48,6 +49,7 @@ __all__ = [
     "LoraConfig",
     "LowRankConfig",
     "ModelConfig",
+    "NamedDatasetConfig",
     "OneOf",
     "Problem",
     "Range",

@@ -9,6 +9,7 @@ from vlrouting.config.backbones import LanguageConfig, VisionConfig
 from vlrouting.config.bottleneck import BottleneckConfig
 from vlrouting.config.compare import CompareConfig
 from vlrouting.config.data import DATASETS, DataConfig
+from vlrouting.config.datasets import NamedDatasetConfig
 from vlrouting.config.kinds import LoraConfig
 from vlrouting.config.limits import OneOf, Range
 from vlrouting.config.problem import Problem
@@ -35,6 +36,8 @@ class ExperimentConfig:
     plugins: list[str] = field(default_factory=list)
     """Modules to import first; a place for `@register_routing`, `register_kind`, `register_dataset` and the like."""
     data: DataConfig = field(default_factory=DataConfig)
+    datasets: dict[str, NamedDatasetConfig] = field(default_factory=dict)
+    """Several datasets by name, each with the keys of `data`; in place of it. A step takes the batch of one of them."""
     vision: VisionConfig = field(default_factory=VisionConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     bottleneck: BottleneckConfig = field(default_factory=LoraConfig)
@@ -57,6 +60,24 @@ class ExperimentConfig:
         if self.data.target is None and task in TASKS and name in DATASETS and DATASETS.facts(name).is_table:
             target = "caption" if TASKS.facts(task).command == "caption" else "answer"
             self.data = replace(self.data, target=target)  # points share the section
+
+    @property
+    def per_dataset(self) -> dict[str, ExperimentConfig]:
+        """The point as each dataset has it: `data`, `task`, `generate` and `train.batch_size` of that dataset, and no
+        `datasets`. Without several, the one of `data` under `data.name`."""
+        if not self.datasets:
+            return {self.data.name: self}
+        return {name: self._for_dataset(dataset) for name, dataset in self.datasets.items()}
+
+    def _for_dataset(self, dataset: NamedDatasetConfig) -> ExperimentConfig:
+        return replace(
+            self,
+            data=dataset.data,
+            datasets={},
+            task=dataset.task or self.task,
+            generate=dataset.generate or self.generate,
+            train=replace(self.train, batch_size=dataset.batch_size or self.train.batch_size),
+        )
 
     @property
     def metric(self) -> str:

@@ -26,7 +26,8 @@ class ArchitectureFacts:
     generates: bool
     """It generates text; else it classifies."""
     language: str
-    """Which class of transformers loads it: `encoder` (AutoModel) or `causal` (AutoModelForCausalLM)."""
+    """Which class of transformers loads it: `encoder` (AutoModel), `causal` (AutoModelForCausalLM) or `encoder_decoder`
+    (AutoModelForSeq2SeqLM)."""
 
 
 TASKS: Registry[TaskFacts] = Registry(
