@@ -46,14 +46,12 @@ def name_problems(config: ExperimentConfig) -> list[Problem]:
         for name in config.datasets
         if not is_safe_name(name)
     ]
-    if len(config.datasets) > 1:
-        for name, dataset in config.datasets.items():
-            task = dataset.task or config.task
-            if not TASKS.facts(task).generates:
-                keys = (config.key_of(name, "task"), f"datasets.{name}")
-                message = f"{task} has answers of its own to choose among, and datasets that are trained together share"
-                remedy = f"set datasets.{name}.task: vqa_generation"
-                found.append(Problem(keys[: 1 if dataset.task else 2], f"{message} a model that generates text", remedy))
+    for name, dataset in config.datasets.items() if len(config.datasets) > 1 else ():
+        task = dataset.task or config.task
+        if not TASKS.facts(task).generates:
+            keys = (config.key_of(name, "task"), *([] if dataset.task else [f"datasets.{name}"]))
+            message = f"{task} chooses among answers of its own, and datasets share a model that generates text"
+            found.append(Problem(keys, message, f"set datasets.{name}.task: vqa_generation"))
     return found
 
 

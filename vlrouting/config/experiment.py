@@ -110,8 +110,14 @@ class ExperimentConfig:
 
     @property
     def generates(self) -> bool:
-        """Whether the language model generates text; else a head classifies. Datasets that are trained together agree."""
+        """Whether the language model generates text; else a head classifies. Datasets of a run agree in it."""
         return TASKS.facts(self.tasks[0]).generates
+
+    @property
+    def samples_answers(self) -> bool:
+        """Whether the targets are drawn among the right answers: not for captions, each of which is a target by itself,
+        and not for a head, which learns all scores."""
+        return self.data.sample_answers and self.generates and TASKS.facts(self.task).command != "caption"
 
     @property
     def architecture(self) -> str:

@@ -35,9 +35,7 @@ class Problem:
 
     def placed(self, key_of: Callable[[str], str]) -> Problem:
         """The same problem with every key as `key_of` has it: see `ExperimentConfig.key_of`."""
-        return replace(
-            self, keys=tuple(map(key_of, self.keys)), depends_on=tuple(map(key_of, self.depends_on))
-        )
+        return replace(self, keys=tuple(map(key_of, self.keys)), depends_on=tuple(map(key_of, self.depends_on)))
 
     @property
     def advice(self) -> str:

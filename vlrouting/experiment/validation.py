@@ -107,8 +107,8 @@ def _of_point(
 
 
 def _two_forms(leaves: Mapping[str, Leaf]) -> list[Problem]:
-    """`bottleneck` is the short form of `bottlenecks` with one entry, which takes its place in an extending file. So are
-    `data` and `datasets`."""
+    """`bottleneck` is the short form of `bottlenecks` with one entry, which takes its place in an extending file; and
+    `data` that of `datasets`."""
     found = []
     for keys in (("bottlenecks", SINGLE), ("datasets", "data")):
         layers = ([leaf.layer for leaf in leaves.values() if _below(leaf, key)] for key in keys)

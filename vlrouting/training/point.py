@@ -13,6 +13,7 @@ from typing import Any
 import lightning
 
 from vlrouting.bottleneck.artifact import write_artifact
+from vlrouting.config.names import counted
 from vlrouting.experiment import (
     Point,
     RunDirectory,
@@ -26,6 +27,8 @@ from vlrouting.experiment.atomic import sweep_temporary
 from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.progress import Progress, last_training_step, write_progress
 from vlrouting.models.not_finite import NotFinite
+from vlrouting.progress_bar import say
+from vlrouting.tasks.scored import MEAN, missing_from_mean
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.checkpoints import RunCheckpoints
 from vlrouting.training.data_record import record_data
@@ -165,9 +168,13 @@ class PointRun:
 
     def _record_data(self, built: Built, trainer: lightning.Trainer, starts: bool) -> None:
         config = self.point.config
-        examples = self.inputs.examples(config.data, images=config.uses_image)
-        record = self.inputs.data_record(config, examples, built.task.task_model.inputs.tokenizer)
-        record_data(self.run, config, record, trainer.loggers, starts=starts)
+        if config.datasets and starts:
+            say(f"{self.point.name}: {built.data.schedule}")
+        for name, view in config.per_dataset.items():
+            examples = self.inputs.examples(view.data, images=view.uses_image)
+            record = self.inputs.data_record(view, examples, built.task.task_model.inputs.tokenizer)
+            of = name if config.datasets else ""
+            record_data(self.run, config, record, trainer.loggers, starts=starts, dataset=of)
 
     def _trainer(self, built: Built, resume: Resume) -> lightning.Trainer:
         config, run = self.point.config, self.run
@@ -175,7 +182,7 @@ class PointRun:
             last=run.last,
             best=run.best if config.evaluate.checkpoint == "best" else None,
             every_steps=config.train.checkpoint_every_steps,
-            monitor=f"validation/{built.test_score.main}",
+            monitor=f"validation/{built.task.main}",
             interruption=self.interruption,
             best_score=resume.best_score,
             train_seconds=resume.train_seconds,
@@ -188,7 +195,7 @@ class PointRun:
         write_artifact(run.artifact, task.model, built.artifact_config)
         records = write_predictions(built, run, task.scores)
         self._log_results(built, trainer.loggers, records)
-        examples = task.trained_steps * task.config.batch_size
+        examples = built.data.examples_in(task.trained_steps)
         require_run_directory(run)
         run.update_run(
             **described_scores(built, built.content_hashes["train"]),
@@ -210,7 +217,8 @@ class PointRun:
         prefix = f"{built.task.final_split}/"
         tested = {name.removeprefix(prefix): value for name, value in scores.items() if name.startswith(prefix)}
         # Tags of their own: `test/…` are curves.
-        final = {f"final/{name}": value for name, value in tested.items() if "/" not in name}
+        depth = 1 if built.task.several else 0  # of the numbers of a whole split
+        final = {f"final/{name}": value for name, value in tested.items() if name.count("/") <= depth}
         shown = None
         if count := self.point.config.evaluate.panel:
             from vlrouting.report.panel import panel  # matplotlib takes a while to import, and a run ends only once
@@ -227,12 +235,21 @@ class PointRun:
 
 
 def write_predictions(built: Built, run: RunDirectory, scores: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Write predictions.jsonl, the evaluation server's file and metrics.json; returns the records."""
-    records = sorted(built.task.predictions, key=lambda record: record["id"])
+    """Write predictions.jsonl, the evaluation servers' files and metrics.json; returns the records."""
+    names, several, split = list(built.test_scores), built.task.several, built.task.final_split
+    of_dataset: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for record in built.task.predictions:
+        of_dataset[record.get("dataset", names[0])].append(record)
+    counts = {}
+    for name, score in built.test_scores.items():
+        of_dataset[name].sort(key=lambda record: record["id"])
+        predictions = {record["id"]: record["prediction"] for record in of_dataset[name]}
+        file = f"{name}_{score.results_file}" if several else score.results_file
+        score.write_results(run.path / file, predictions)
+        counts[f"{split}/{name}/examples" if several else f"{split}/examples"] = len(predictions)
+    records = [record for name in names for record in of_dataset[name]]
     write_text_atomic(run.predictions, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-    predictions = {record["id"]: record["prediction"] for record in records}
-    built.test_score.write_results(run.path / built.test_score.results_file, predictions)
-    write_json_atomic(run.metrics, {**scores, f"{built.task.final_split}/examples": len(records)})
+    write_json_atomic(run.metrics, {**scores, **counts})
     return records
 
 
@@ -249,15 +266,42 @@ def described_scores(built: Built, training_data: str | None) -> dict[str, Any]:
         built: after a test.
         training_data: digest of the examples that the point was trained on; None where it is not known.
     """
-    tested, score, split = built.task.tested, built.test_score, built.task.final_split
-    assert tested is not None
-    scored, whole = len(score.examples), built.test_split_size
-    part = "" if scored == whole else f", {scored:,} of {whole:,} examples"
-    titles = score.titles(tested)
+    split, several = built.task.final_split, built.task.several
+    shown: dict[str, str] = {}
+    not_computed: dict[str, str] = {}
+    for name, score in built.test_scores.items():
+        tested, key = built.task.tested[name], f"{name}/" if several else ""
+        scored, whole = len(score.examples), built.test_split_sizes[name]
+        part = "" if scored == whole else f", {scored:,} of {whole:,} examples"
+        title = f"{name}: " if several else ""
+        shown |= {f"{split}/{key}{each}": f"{title}{text}{part}" for each, text in score.titles(tested).items()}
+        not_computed |= {f"{key}{each}": why for each, why in tested.not_computed.items()}
+    main = f"{split}/{built.task.main}"
+    facts: dict[str, Any] = {}
+    if several:
+        lacking = missing_from_mean(built.task.task_models, built.test_scores, built.task.tested)
+        if lacking:
+            not_computed[MEAN] = "; ".join(f"{name}: {why}" for name, why in lacking.items())
+        shown[main] = MEAN
+        facts = {"datasets": described_datasets(built)}
     return {
-        "main_metric": f"{split}/{score.main}",
-        "metric_variant": titles.get(score.main, score.main),
+        "main_metric": main,
+        "metric_variant": f"mean of {counted(len(built.test_scores), 'dataset')}" if several else shown.get(main, main),
         "data_hash": None if training_data is None else f"{training_data}{built.content_hashes['test']}",
-        "shown_metrics": {f"{split}/{key}": f"{title}{part}" for key, title in titles.items()},
-        "not_computed": tested.not_computed,
+        "shown_metrics": shown,
+        "not_computed": not_computed,
+        **facts,
+    }
+
+
+def described_datasets(built: Built) -> dict[str, dict[str, Any]]:
+    """Of each of several datasets: its main metric, its training examples, and its batches."""
+    return {
+        name: {
+            "metric": built.test_scores[name].main,
+            "examples": len(source.training_examples),
+            "batch_size": source.batch_size,
+            "steps_per_epoch": source.steps_per_epoch,
+        }
+        for name, source in built.data.sources.items()
     }
