@@ -61,11 +61,11 @@ CHANGES = {
         ),
     ],
     "vlrouting/training/assembly.py": [
-        ("seed=parts.config.seed,", "seed=0,", "the order of the data does not depend on the seed"),
-        ("model.standardize.measure(*visual.statistics)", "pass", "standardize_visual changes nothing"),
+        ("seed=config.seed,", "seed=0,", "the order of the data does not depend on the seed"),
+        ("model.standardize.measure(*first.statistics)", "pass", "standardize_visual changes nothing"),
         (
-            "scores[name] = metric(examples, config.evaluate)",
-            "scores[name] = metric(examples, type(config.evaluate)())",
+            "[name] = metric(examples, config.evaluate)",
+            "[name] = metric(examples, type(config.evaluate)())",
             "evaluate does not reach the metric",
         ),
         (
@@ -74,8 +74,8 @@ CHANGES = {
             "epochs are ignored",
         ),
         (
-            "evaluation_batch_size=parts.config.evaluate.batch_size",
-            "evaluation_batch_size=parts.config.train.batch_size",
+            "evaluation_batch_size=config.evaluate.batch_size",
+            "evaluation_batch_size=config.train.batch_size",
             "evaluate.batch_size is ignored",
         ),
     ],
@@ -195,8 +195,9 @@ CHANGES = {
     ],
     "vlrouting/training/inputs.py": [
         ('("vision", repr(config.vision))', '("vision",)', "all points of a sweep share the first one's encoder"),
-        ('("examples", repr(data), images)', '("examples", images)', "all points share the first one's data"),
-        ("return images * int(features.shape[1])", "return int(features.shape[1])", "two images count as one"),
+        ('("examples", _read_key(data), images)', '("examples", images)', "all points share the first one's data"),
+        ("(count * one_image[0], one_image[1])", "one_image", "two images count as one"),
+        ('            prompt="",\n', "", "a prompt of its own has a data set in memory twice"),
     ],
     "vlrouting/training/finite.py": [
         ("if not math.isfinite(loss):", "if False:", "a loss of NaN is told as the gradient's"),
@@ -224,7 +225,11 @@ CHANGES = {
         ("any(sign in text for sign in _ON_GPU)", "False", "cuBLAS without memory is a traceback"),
     ],
     "vlrouting/training/memory_remedy.py": [
-        ("if train.batch_size % (2 * train.micro_batches) == 0:", "if True:", "a remedy that is refused"),
+        (
+            "if all(size % (2 * train.micro_batches) == 0 for size in sizes.values()):",
+            "if True:",
+            "a remedy that is refused",
+        ),
         ('if train.precision == "32-true":', "if True:", "a remedy that is taken already"),
     ],
     "vlrouting/training/reserved_space.py": [
