@@ -104,7 +104,7 @@ def build_point(
     """
     examples = {name: inputs.examples(view.data, images=view.uses_image) for name, view in config.per_dataset.items()}
     for name, view in config.per_dataset.items():
-        _require_answers(view, examples[name])
+        _require_answers(view, examples[name], f" of {name}" if config.datasets else "")
     visuals = inputs.visuals(config, examples)
     first = next(iter(visuals.values()))
     backbones = Backbones(load_language(config), first.encoder)
@@ -183,10 +183,11 @@ def _attached(model: JointModel) -> dict[str, Any]:
     return record
 
 
-def _require_answers(config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]) -> None:
+def _require_answers(config: ExperimentConfig, examples: Mapping[str, Sequence[Example]], whose: str) -> None:
     for name in (config.data.train, config.data.validation):
         if name is not None and not any(example.labels or example.answers for example in examples[name]):
-            raise DataError(f"the split '{name}' has no answers, so it can neither train nor validate; choose another")
+            message = f"the split '{name}'{whose} has no answers, so it can neither train nor validate; choose another"
+            raise DataError(message)
 
 
 def _scored_examples(
@@ -229,7 +230,7 @@ def _source(config: ExperimentConfig, name: str, dataset: _Dataset) -> DatasetSo
         validation_examples=dataset.scored.get(VALIDATION),
         test_examples=dataset.scored[view.evaluate.split],
         sampled=dataset.sampled,
-        batch_size_key=config.key_of(name, "train.batch_size"),
+        batch_size_key=f"datasets.{name}.batch_size" if config.datasets else "train.batch_size",
     )
 
 

@@ -46,7 +46,8 @@ class DatasetSource:
         return whole_batches(len(self.training_examples), self.batch_size, self.batch_size_key)
 
     def batches(self, seed: int, *, rank: int, world_size: int, accumulate: int) -> LengthGroupedBatches:
-        """The training batches of one rank; raises DataError as `steps_per_epoch`."""
+        """The training batches of one rank; raises DataError as `steps_per_epoch`. Answers that are drawn do not change
+        them."""
         assert self.steps_per_epoch
         lengths = self.collate.lengths(self.training_examples)
         ranks = {"rank": rank, "world_size": world_size}
