@@ -74,7 +74,7 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
         turn = self.config.accumulate
         batches = self._batches(*self._ranks(), turn)
         sampler = RoundRobinSampler(batches, self.run_batches, self._batches_done, turn=turn, target_tokens=targets)
-        return self._loader(_Batches(self.sources), sampler, _unchanged)
+        return self._loader(_Batches(self.sources), sampler, _unchanged, keep_workers=True)
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """The validation splits in fixed order, every example once over all ranks; a loader for each dataset that has
@@ -142,10 +142,11 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
         lengths = source.evaluation_collate.lengths(examples)
         sampler = EvaluationBatchSampler(lengths, self.evaluation_batch_size, *self._ranks())
         # A list has all that a DataLoader needs of a data set.
-        return self._loader(cast(Dataset[Any], examples), sampler, source.evaluation_batch)
+        keep = len(self.sources) == 1  # those of many loaders would fill the machine
+        return self._loader(cast(Dataset[Any], examples), sampler, source.evaluation_batch, keep_workers=keep)
 
     def _loader(
-        self, dataset: Dataset[Any], sampler: Sampler[Any], collate: Callable[[Any], Batch]
+        self, dataset: Dataset[Any], sampler: Sampler[Any], collate: Callable[[Any], Batch], *, keep_workers: bool
     ) -> DataLoader[Batch]:
         workers = self.config.workers
         if workers > 0:
@@ -157,7 +158,7 @@ class VisionLanguageDataModule(lightning.LightningDataModule):
             batch_sampler=sampler,
             collate_fn=collate,
             num_workers=workers,
-            persistent_workers=workers > 0,
+            persistent_workers=workers > 0 and keep_workers,
             pin_memory=on_gpu,
             # The loader draws a seed for its workers; without a generator of its own, from the global one.
             generator=torch.Generator().manual_seed(self.seed),

@@ -67,9 +67,13 @@ class DatasetSource:
             examples = [self.training_examples[index] for index in chosen.indices]
         else:
             examples = [self.sampled.example(index, chosen.epoch) for index in chosen.indices]
-        batch = self._named(self.collate(examples))
+        batch = self.batch_with_targets(examples)
         batch.loss_tokens = chosen.loss_tokens
         return batch
+
+    def batch_with_targets(self, examples: Sequence[Example]) -> Batch:
+        """Any examples as training has them."""
+        return self._named(self.collate(examples))
 
     def evaluation_batch(self, examples: Sequence[Example]) -> Batch:
         """Examples of validation or test."""
