@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from tests.tiny_backbones import save_tiny_gpt2
 from tests.tiny_experiment import write_experiment, write_several_datasets, write_written_answers
 from tests.training.event_curves import curve
 from tests.training.test_resume import assert_same, stop_at, weights
+from vlrouting.config import SelectConfig
 from vlrouting.data.loading.batch import Batch
 from vlrouting.experiment import Experiment, RunDirectory, load
 from vlrouting.launch.in_process import train
 from vlrouting.prediction.predictor import Predictor
+from vlrouting.selection import Selection, SelectionProblem, register_selector
 from vlrouting.tasks.scored import TaskModule
 from vlrouting.training import inputs as inputs_module
 from vlrouting.training.assembly import Built, build_point
@@ -194,6 +197,23 @@ def test_each_dataset_has_its_own_number_of_images(
     assert built.artifact_config["images"] == 1
     if model.standardize is not None:
         assert float(model.standardize.mean.abs().sum()) > 0
+
+
+@dataclass
+class OfAllConfig(SelectConfig):
+    method: str = "of_all"
+
+
+def test_a_selector_sees_the_loss_of_each_dataset(world: Callable[..., Experiment]) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def of_all(problem: SelectionProblem, config: OfAllConfig) -> Selection:
+        seen.extend((batch.dataset, problem.loss(batch).requires_grad) for batch in problem.batches)
+        return Selection({"bottleneck": ["transformer.h.0.attn.c_attn"]})
+
+    register_selector("of_all", OfAllConfig)(of_all)
+    build(world("select.method=of_all", "select.batches=3", "model.visual_input=noise"))
+    assert seen == [("vqav2", True), ("gqa", True), ("nlvr2", True)]
 
 
 def test_no_dataset_is_in_memory_twice_and_selectors_see_all(tmp_path: Path) -> None:
