@@ -181,7 +181,7 @@ def test_each_dataset_has_its_own_number_of_images(
     loaded: list[object] = []
     load_vision = inputs_module.load_vision
     monkeypatch.setattr(inputs_module, "load_vision", lambda config: loaded.append(config) or load_vision(config))
-    built = build(world(setting, "vision.features=tokens"))
+    built = build(world(setting, "vision.features=tokens", "evaluate.limit=6"))
     assert len(loaded) == 1  # one encoder for all
     model = built.task.model
     widths = {}
@@ -192,6 +192,7 @@ def test_each_dataset_has_its_own_number_of_images(
             built.task.task_models[name].loss(next(b for b in built.data.first_batches(3) if b.dataset == name))
         )
         widths[name] = tuple(visual.shape)
+    assert {len(source.test_examples) for source in built.data.sources.values()} == {6}
     assert widths == {"vqav2": (3, 4, 32), "gqa": (3, 4, 32), "nlvr2": (3, 8, 32)}
     assert built.artifact_config["datasets"]["nlvr2"] == {"visual_shape": (8, 192), "images": 2}
     assert built.artifact_config["images"] == 1
