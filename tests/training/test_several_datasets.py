@@ -18,6 +18,7 @@ from tests.tiny_experiment import write_experiment, write_several_datasets, writ
 from tests.training.event_curves import curve
 from tests.training.test_resume import assert_same, stop_at, weights
 from vlrouting.config import SelectConfig
+from vlrouting.data.example import DataError
 from vlrouting.data.loading.batch import Batch
 from vlrouting.experiment import Experiment, RunDirectory, load
 from vlrouting.launch.in_process import train
@@ -122,7 +123,7 @@ def world(shapes_world: Path, tmp_path: Path) -> Callable[..., Experiment]:
     """Questions, questions of the other kind, and statements about pairs of pictures."""
 
     def make(*overrides: str) -> Experiment:
-        data = {**WORLD, "root": str(shapes_world)}
+        data = {**WORLD, "root": str(shapes_world), "max_text_tokens": 60, "max_target_tokens": 20}
         sections = {
             "task": "vqa_generation",
             "datasets": {name: {**data, "name": name, "batch_size": 4} for name in ("vqav2", "gqa", "nlvr2")},
@@ -230,6 +231,12 @@ def test_no_dataset_is_in_memory_twice_and_selectors_see_all(tmp_path: Path) -> 
     assert [batch.dataset for batch in first] == ["vqa", "captions", "again", "vqa", "captions", "again", "vqa"]
     assert [len(batch) for batch in first[:3]] == [8, 4, 2]
     assert not torch.equal(first[0]["input_ids"], first[3]["input_ids"])
+
+
+def test_a_training_split_without_one_batch_names_its_dataset(tmp_path: Path) -> None:
+    experiment = load(str(write_several_datasets(tmp_path)), ["datasets.captions.batch_size=64"])
+    with pytest.raises(DataError, match=r"48 examples.* set datasets\.captions\.batch_size to at most 48"):
+        build(experiment)
 
 
 def test_without_one_of_the_main_scores_there_is_no_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,7 @@ CHANGES = {
     "vlrouting/training/inputs.py": [
         ('("vision", repr(config.vision))', '("vision",)', "all points of a sweep share the first one's encoder"),
         ('("examples", _read_key(data), images)', '("examples", images)', "all points share the first one's data"),
-        ("(count * one_image[0], one_image[1])", "one_image", "two images count as one"),
+        ("(images * tokens, width)", "(tokens, width)", "two images count as one"),
         ('            prompt="",\n', "", "a prompt of its own has a data set in memory twice"),
     ],
     "vlrouting/training/finite.py": [
