@@ -208,7 +208,7 @@ def test_measuring_changes_no_bit_of_the_output_and_leaves_nothing_behind(questi
     watch = LayerWatch(model, 0)
     with torch.no_grad():
         before = model(batch)
-        with watch.beside(model.visual_features(batch).flip(0)), watch.watching():  # type: ignore[union-attr]
+        with watch.beside(model.visual_features(batch).flip(0), ""), watch.watching():  # type: ignore[union-attr]
             during = model(batch)
         tokens = watch.measures()[0].tokens
         after = model(batch)

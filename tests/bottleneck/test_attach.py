@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from tests.tiny_models import WIDTH, images, inputs, tiny
 from vlrouting.bottleneck import BottleneckConfig, Routed, attach
 from vlrouting.config import ROUTINGS as REGISTERED
-from vlrouting.config.kinds import POSITIONS
+from vlrouting.config.kinds.adapter import POSITIONS
 
 FAMILIES = ("bert", "roberta", "gpt2", "bart", "t5", "llama", "qwen2", "qwen3")
 ROUTINGS = REGISTERED.names()

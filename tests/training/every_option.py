@@ -96,6 +96,7 @@ BOTTLENECK = (
     Option("bottleneck.kind", "bottleneck.kind=adapter"),
     Option("bottleneck.kind", "bottleneck.kind=ia3", beside=(), against=_PLAIN),
     Option("bottleneck.kind", "bottleneck.kind=none", beside=(), against=_PLAIN),
+    Option("bottleneck.kind", "bottleneck.kind=dora", stored=False),
     Option("bottleneck.tower", "bottleneck.tower=vision", beside=_PLAIN),
     *(
         Option("bottleneck.routing", f"bottleneck.routing={name}")
@@ -108,6 +109,12 @@ BOTTLENECK = (
     Option("bottleneck.shared_down", "bottleneck.shared_down=false"),
     Option("bottleneck.dropout", "bottleneck.dropout=0.5", stored=False),
     Option("bottleneck.alpha", "bottleneck.alpha=16"),
+    Option(
+        "bottleneck.scaling",
+        "bottleneck.scaling=rank_stabilized",
+        beside=(*LORA, "bottleneck.alpha=16"),
+        stored=False,
+    ),
     *(
         Option("bottleneck.position", f"bottleneck.position={position}", beside=_ADAPTER)
         for position in ("pre_norm", "post_norm", "parallel")
@@ -178,6 +185,7 @@ OPTIONS = (*DATA, *BACKBONES, *BOTTLENECK, *MODEL, *TRAIN, *GENERATE, *EVALUATE)
 _GOLDEN = "tests/golden/test_golden_runs.py::test_losses_weights_and_scores_are_those_stored"
 _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
+_PER_TASK = "tests/bottleneck/test_per_task.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
@@ -196,6 +204,9 @@ ELSEWHERE = {
     "language.revision": f"{_RUNS}::test_the_revision_chooses_among_those_of_a_hub",
     "select.method": "tests/training/test_assembly.py",
     "select.batches": "tests/training/test_assembly.py",
+    "bottleneck.per_task": _PER_TASK,
+    "bottleneck.shared_down_per_task": _PER_TASK,
+    "bottleneck.shared_up_per_task": _PER_TASK,
     "train.devices": _PROCESSES,
     "train.nodes": "tests/launch/slurm/test_script.py",
     "train.early_stopping": "tests/training/test_early_stopping.py",

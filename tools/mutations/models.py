@@ -112,7 +112,7 @@ CHANGES = {
     ],
     "vlrouting/bottleneck/kinds/lora.py": [
         ("config.alpha if config.alpha is not None else config.rank", "config.rank", "alpha is ignored"),
-        ("else config.rank) / config.rank", "else config.rank) / math.sqrt(config.rank)", "rsLoRA's scale"),
+        ('config.rank if config.scaling == "standard" else math', "math", "rsLoRA's scale"),
         ("a=math.sqrt(5)", "a=0", "down starts with another scale"),
         ('DEFAULT_TARGETS = ("query", "value")', 'DEFAULT_TARGETS = ("query", "key")', "key in place of value"),
         (
@@ -120,12 +120,22 @@ CHANGES = {
             "return base_output.index_add(-1, self.columns.flip(0), delta)",
             "the columns of a fused layer are mixed up",
         ),
-        ("update = self.scale * torch.cat(", "update = torch.cat(", "merging forgets the scale"),
+        ("return self.scale * torch.cat(", "return torch.cat(", "merging forgets the scale"),
         (
-            "weight.index_add_(1, self.columns, update.T",
-            "weight.index_add_(1, self.columns.flip(0), update.T",
-            "merging into a Conv1D hits other columns",
+            "weight.index_add_(0, self.columns, ",
+            "weight.index_add_(0, self.columns.flip(0), ",
+            "merging hits other columns",
         ),
+    ],
+    "vlrouting/bottleneck/kinds/dora.py": [
+        ("(gain - 1) * linear + gain * update", "(gain - 1) * linear + update", "DoRA scales the weight alone"),
+        ("adapted - bias[self.columns]", "adapted + 0 * bias[self.columns]", "DoRA scales the bias"),
+        ("weight.index_copy_(0, self.columns, merged", "weight.index_add_(0, self.columns, merged", "DoRA is added"),
+        ("@torch.no_grad()\n    def _norm", "def _norm", "the norm has a gradient"),
+    ],
+    "vlrouting/bottleneck/per_task.py": [
+        ("if self.bottleneck.acts else None", "if True else None", "the bottlenecks of all tasks act"),
+        ("tasks.count(task) > 1", "False", "a task twice"),
     ],
     "vlrouting/bottleneck/kinds/adapter.py": [
         ("PARALLEL_SCALE = 4.0", "PARALLEL_SCALE = 1.0", "the default scale of parallel adapters"),

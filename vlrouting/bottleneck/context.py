@@ -22,6 +22,7 @@ class ImageReader(Protocol):
     """What the context asks of a bottleneck."""
 
     config: BottleneckConfig
+    task: str | None
 
     @property
     def image_projection(self) -> nn.Linear | None: ...
@@ -57,7 +58,11 @@ class ForwardContext:
     ) -> None:
         self.visual, self.mask, self.modality, self.task = visual, mask, modality, task
         self.projected: dict[str, Tensor] = {}
-        self._routed = {key: bottleneck for key, bottleneck in bottlenecks.items() if bottleneck.config.routed}
+        self._routed = {
+            key: bottleneck
+            for key, bottleneck in bottlenecks.items()
+            if bottleneck.config.routed and bottleneck.task in (None, task)
+        }
         self._versions: tuple[int, ...] = ()
         self._with_gradients = False
         self._used = False

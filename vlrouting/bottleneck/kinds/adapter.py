@@ -10,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 from vlrouting.bottleneck.base import Site
 from vlrouting.bottleneck.families import activation_of
-from vlrouting.bottleneck.layers import LowRankBottleneck
+from vlrouting.bottleneck.layers import GroupedLinear, LowRankBottleneck
 from vlrouting.bottleneck.projections import projection_widths
 from vlrouting.bottleneck.targets import Target, parallel_targets, sub_layer_targets
 from vlrouting.config import AdapterConfig, BottleneckConfig
@@ -38,6 +38,7 @@ class Adapter(LowRankBottleneck):
     """
 
     config: AdapterConfig
+    up: GroupedLinear
 
     def __init__(self, config: AdapterConfig, site: Site) -> None:
         after = config.position in ("post_module", "post_norm")

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from vlrouting.bottleneck.base import Site
-from vlrouting.bottleneck.layers import LowRankBottleneck
-from vlrouting.bottleneck.projections import projection_widths
+from vlrouting.bottleneck.layers import GroupedLinear, LowRankBottleneck
+from vlrouting.bottleneck.projections import outputs_first, projection_widths
 from vlrouting.bottleneck.targets import Target, projection_targets
 from vlrouting.config import BottleneckConfig, LoraConfig
 
@@ -19,7 +19,7 @@ DEFAULT_TARGETS = ("query", "value")
 
 
 class LoRA(LowRankBottleneck):
-    """base(x) + scale · up(route(down(x), down(v))), with scale = alpha / rank.
+    """base(x) + scale · up(route(down(x), down(v))), with scale = alpha / R, or alpha / √R (arXiv 2312.03732).
 
     `columns` are the output columns of a fused projection that are adapted, one range per target; the targets form one
     bottleneck of len(columns) · R channels, on which routing acts jointly.
@@ -27,13 +27,16 @@ class LoRA(LowRankBottleneck):
 
     config: LoraConfig
     columns: Tensor
+    down: nn.Linear
+    up: GroupedLinear
 
     def __init__(self, config: LoraConfig, site: Site) -> None:
         inputs, width = projection_widths(site.base_layers[0])
         groups = site.target.columns or (range(width),)
         outputs = tuple(map(len, groups))
         super().__init__(config, site, input_width=inputs, outputs=outputs, bias=False)
-        self.scale = (config.alpha if config.alpha is not None else config.rank) / config.rank
+        alpha = config.alpha if config.alpha is not None else config.rank
+        self.scale = alpha / (config.rank if config.scaling == "standard" else math.sqrt(config.rank))
         index = torch.tensor([column for group in groups for column in group])
         self.register_buffer("columns", index, persistent=False)
         nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
@@ -56,18 +59,18 @@ class LoRA(LowRankBottleneck):
         return [base_layers[0].register_forward_hook(self._on_output)]
 
     # A method rather than a closure: a deep copy of the model then calls its own bottleneck.
-    def _on_output(self, _base_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def _on_output(self, base_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         adapted: Tensor = self(inputs[0], output)
         return adapted
 
     @torch.no_grad()
     def merge_into(self, base_layer: nn.Module) -> None:
         """Add scale · up · down to the weight."""
+        weight = outputs_first(base_layer)
+        weight.index_add_(0, self.columns, self.weight_update().to(weight.dtype))
+
+    def weight_update(self) -> Tensor:
+        """scale · up · down, what is added to the weight without routing: (Σ outputs, D)."""
         downs = torch.split(self.down.weight, self.config.rank)
         ups = torch.split(self.up.weight, self.up.outputs)
-        update = self.scale * torch.cat([up @ down for up, down in zip(ups, downs, strict=True)])  # (Σ outputs, D)
-        weight: Tensor = base_layer.weight  # type: ignore[assignment]
-        if isinstance(base_layer, nn.Linear):
-            weight.index_add_(0, self.columns, update.to(weight.dtype))
-        else:
-            weight.index_add_(1, self.columns, update.T.to(weight.dtype))
+        return self.scale * torch.cat([up @ down for up, down in zip(ups, downs, strict=True)])
