@@ -75,7 +75,13 @@ CHANGES = {
     ],
     "vlrouting/bottleneck/layers.py": [
         ("x_t = self.down(self.dropout(x))", "x_t = self.down(x)", "bottleneck.dropout is ignored"),
-        ("return self.image_down or self.down", "return self.down", "shared_down: false is ignored"),
+        (
+            "projection = self.image_down or self.down\n        return",
+            "projection = self.down\n        return",
+            "shared_down: false is ignored",
+        ),
+        ("site.over_tasks if config.shared_down_per_task", "site.over_tasks if False", "down is not shared by tasks"),
+        ("site.over_tasks if config.shared_up_per_task", "site.over_tasks if False", "up is not shared by tasks"),
         (
             "self.up(self.activation(self.route(x_t)))",
             "self.up(self.route(self.activation(x_t)))",
@@ -102,7 +108,7 @@ CHANGES = {
             "elif False:",
             "widths that do not fit are found in the first forward only",
         ),
-        ("x = x.to(self.down.weight.dtype)", "pass", "a bf16 model with float32 bottlenecks fails"),
+        ("x = x.to(self.dtype)", "pass", "a bf16 model with float32 bottlenecks fails"),
         (
             "return RoutingTrace(plain, update, plain, update, image)",
             "return RoutingTrace(x_t, update, plain, update, image)",
@@ -183,8 +189,8 @@ CHANGES = {
             "an artifact that does not fit leaves its bottlenecks",
         ),
         (
-            "attach(backbone, configs, places=places, unfreeze=",
-            "attach(backbone, configs, unfreeze=",
+            "attach(backbone, configs, places=stored_places(config), ",
+            "attach(backbone, configs, ",
             "load attaches the kind's own choice",
         ),
     ],
@@ -224,8 +230,8 @@ CHANGES = {
         ),
         ("[LAYER_NORMS] if norms else []", "[LAYER_NORMS]", "an artifact of version 1 trains norms that were frozen"),
         (
-            "parameter.data for name, parameter in module.named_parameters() if parameter.requires_grad",
-            "parameter.data for name, parameter in module.named_parameters()",
+            "for name, p in module.named_parameters() if p.requires_grad or id(p) in own}",
+            "for name, p in module.named_parameters()}",
             "the artifact has the frozen weights",
         ),
     ],
