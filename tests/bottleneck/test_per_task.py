@@ -24,6 +24,10 @@ CASES = [
     ("gpt2", {"kind": "adapter", "rank": 4, "routing": "mul", "shared": True}),
     ("bart", {"kind": "adapter", "rank": 4, "routing": "mul", "position": "parallel"}),
     ("bert", {"kind": "ia3"}),
+    ("gpt2", {"kind": "vera", "rank": 4, "routing": "mul", "shared_up_per_task": True}),
+    ("bert", {"kind": "compacter", "rank": 4, "routing": "add", "shared_down_per_task": True, "shared_rule": False}),
+    ("bert", {"kind": "compacter", "rank": 4, "routing": "add"}),
+    ("bart", {"kind": "vl_pet", "rank": 4, "routing": "mul", "granularity": "middleY"}),
 ]
 CASE = pytest.mark.parametrize(("family", "keys"), CASES)
 LORA = BottleneckConfig("lora", rank=4, routing="mul", per_task=True)

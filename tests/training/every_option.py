@@ -62,6 +62,8 @@ def _merged(*overrides: str) -> list[str]:
 _PLAIN = ("bottleneck.kind=lora", "bottleneck.rank=4")
 _ADAPTER = ("bottleneck.kind=adapter", "bottleneck.rank=4", "bottleneck.routing=mul")
 _PARALLEL = (*_ADAPTER, "bottleneck.position=parallel")
+_COMPACTER = ("bottleneck.kind=compacter", "bottleneck.rank=4", "bottleneck.routing=mul")
+_VL_PET = ("bottleneck.kind=vl_pet", "bottleneck.rank=4", "bottleneck.routing=mul")
 _LEARNED = (*LORA, "train.max_steps=24")
 _BEAMS = (*_LEARNED, "generate.beams=3")
 _SAMPLE = (*_LEARNED, "generate.sample=true")
@@ -96,7 +98,10 @@ BOTTLENECK = (
     Option("bottleneck.kind", "bottleneck.kind=adapter"),
     Option("bottleneck.kind", "bottleneck.kind=ia3", beside=(), against=_PLAIN),
     Option("bottleneck.kind", "bottleneck.kind=none", beside=(), against=_PLAIN),
-    Option("bottleneck.kind", "bottleneck.kind=dora", stored=False),
+    *(
+        Option("bottleneck.kind", f"bottleneck.kind={kind}", stored=False)
+        for kind in ("dora", "vera", "compacter", "vl_pet")
+    ),
     Option("bottleneck.tower", "bottleneck.tower=vision", beside=_PLAIN),
     *(
         Option("bottleneck.routing", f"bottleneck.routing={name}")
@@ -115,6 +120,21 @@ BOTTLENECK = (
         beside=(*LORA, "bottleneck.alpha=16"),
         stored=False,
     ),
+    Option(
+        "bottleneck.projection_seed",
+        "bottleneck.projection_seed=9",
+        beside=(*LORA, "bottleneck.kind=vera"),
+        stored=False,
+    ),
+    *(
+        Option(f"bottleneck.{key}", f"bottleneck.{key}={value}", beside=_COMPACTER, stored=False)
+        for key, value in (("divisions", "2"), ("factor_rank", "null"), ("shared_rule", "false"))
+    ),
+    *(
+        Option("bottleneck.granularity", f"bottleneck.granularity={value}", beside=_VL_PET, stored=False)
+        for value in ("middleX", "middleY", "small")
+    ),
+    Option("bottleneck.gate_rank", "bottleneck.gate_rank=2", beside=_VL_PET, stored=False),
     *(
         Option("bottleneck.position", f"bottleneck.position={position}", beside=_ADAPTER)
         for position in ("pre_norm", "post_norm", "parallel")

@@ -120,6 +120,8 @@ CHANGES = {
         ("config.alpha if config.alpha is not None else config.rank", "config.rank", "alpha is ignored"),
         ('config.rank if config.scaling == "standard" else math', "math", "rsLoRA's scale"),
         ("a=math.sqrt(5)", "a=0", "down starts with another scale"),
+    ],
+    "vlrouting/bottleneck/projection_update.py": [
         ('DEFAULT_TARGETS = ("query", "value")', 'DEFAULT_TARGETS = ("query", "key")', "key in place of value"),
         (
             "return base_output.index_add(-1, self.columns, delta)",
@@ -132,6 +134,11 @@ CHANGES = {
             "weight.index_add_(0, self.columns.flip(0), ",
             "merging hits other columns",
         ),
+    ],
+    "vlrouting/bottleneck/kinds/vera.py": [
+        ("nn.Parameter(torch.zeros(rows))", "nn.Parameter(torch.ones(rows))", "VeRA changes the model at step 0"),
+        ("self.weight = fn(self._drawn())", "self.weight = fn(self.weight)", "rounded twice, unlike the loaded one"),
+        ("RandomState([self.seed, *", "RandomState([1, *", "projection_seed is ignored"),
     ],
     "vlrouting/bottleneck/kinds/dora.py": [
         ("(gain - 1) * linear + gain * update", "(gain - 1) * linear + update", "DoRA scales the weight alone"),
@@ -165,6 +172,19 @@ CHANGES = {
         ("shared=config.shared)\n        part", "shared=False)\n        part", "a parallel adapter is never shared"),
         ("part=part, shared=config.shared)", "part=part, shared=False)", "an adapter is never shared"),
         ('if self.config.position == "pre_norm":', "if False:", "pre_norm stands after the norm"),
+    ],
+    "vlrouting/bottleneck/kinds/compacter.py": [
+        ('"ipq,ior->poqr"', '"iqp,ior->poqr"', "A_i transposed"),
+        ('"ipq,...iqr->...ipr"', '"iqp,...iqr->...ipr"', "A_i transposed where the factors are thin"),
+        ("nn.init.zeros_(self.left)", "pass", "Compacter changes the model at step 0"),
+        ("if self.config.shared_rule:", "if False:", "every projection has its own rule"),
+        ('f"rule of {site.task}"', '"rule"', "a step trains the rule of other tasks"),
+    ],
+    "vlrouting/bottleneck/kinds/vl_pet.py": [
+        ("self.gate(x + y)", "self.gate(y)", "the gate does not read the sub-layer's input"),
+        ("torch.zeros(width)", "torch.ones(width)", "middleY changes the model at step 0"),
+        ("return None if modality is None", "return None if True", "the small gate reads padding"),
+        ("config.gate_rank or config.rank", "config.rank", "gate_rank is ignored"),
     ],
     "vlrouting/bottleneck/kinds/ia3.py": [
         ("torch.ones(len(index))", "torch.full((len(index),), 1.1)", "IA3 does not start as the frozen model"),

@@ -40,7 +40,7 @@ class Site:
     over_tasks: dict[str, nn.Module] = field(default_factory=dict)
     """For `shared`: what the bottlenecks of all tasks on this target have in common."""
     over_targets: dict[str, nn.Module] = field(default_factory=dict)
-    """For `shared`: what the bottlenecks of this configuration and task on all targets have in common."""
+    """For `shared`: what the bottlenecks of this configuration on all targets, and of all tasks, have in common."""
 
 
 def shared(among: dict[str, nn.Module], name: str, make: Callable[[], Module]) -> Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +37,14 @@ class GroupedLinear(nn.Module):
         """(B, T, groups · R) -> (B, T, Σ outputs)."""
         if len(self.outputs) == 1:
             return functional.linear(x, self.weight, self.bias)
-        groups = zip(torch.split(x, self.group_width, dim=-1), torch.split(self.weight, self.outputs), strict=True)
-        y = torch.cat([functional.linear(part, weight) for part, weight in groups], dim=-1)
+        y = grouped_linear(x, self.weight, self.outputs)
         return y if self.bias is None else y + self.bias.to(y.dtype)
+
+
+def grouped_linear(x: Tensor, weight: Tensor, outputs: Sequence[int]) -> Tensor:
+    """(…, groups · R), (Σ outputs, R) -> (…, Σ outputs): group g of x through the rows of group g."""
+    groups = zip(torch.split(x, weight.shape[1], dim=-1), torch.split(weight, list(outputs)), strict=True)
+    return torch.cat([functional.linear(part, rows) for part, rows in groups], dim=-1)
 
 
 class LowRankBottleneck(Bottleneck):

@@ -55,7 +55,7 @@ class Routed:
         self.unfrozen: tuple[str, ...] = ()
         self._owners: dict[str, tuple[str, str]] = {}  # key -> (module name, attribute) of a bottleneck
         self._slot = ContextSlot()
-        self._over_targets: dict[tuple[str, str | None], dict[str, nn.Module]] = {}
+        self._over_targets: dict[str, dict[str, nn.Module]] = {name: {} for name in configs}
         self._handles: list[RemovableHandle] = [model.register_forward_pre_hook(self._begin_forward)]
         self._taken_out = ""  # how the bottlenecks left the model
         self._values_before: dict[str, Tensor] = {}
@@ -216,7 +216,7 @@ class Routed:
                 name,
                 task,
                 over_tasks,
-                self._over_targets.setdefault((name, task), {}),
+                self._over_targets[name],
             )
             self._add_one(site)
         self.places[name].append(target)

@@ -30,6 +30,21 @@ def lora(**options: Any) -> Callable[[str], peft.PeftConfig]:
     )
 
 
+def vera_weights(layer: Any) -> dict[str, Tensor]:
+    return {"down.scale": layer.vera_lambda_d["default"], "up.scale": layer.vera_lambda_b["default"]}
+
+
+def vera(family: str) -> peft.PeftConfig:
+    return peft.VeraConfig(r=RANK, target_modules=TARGETS[family], fan_in_fan_out=family == "gpt2")
+
+
+def ia3(family: str) -> peft.PeftConfig:
+    mlp = {"bert": r"layer\.\d+\.output\.dense", "gpt2": r"mlp\.c_proj"}[family]
+    inner = r"key|value" if family == "bert" else r"c_attn"
+    pattern = rf".*\.({inner}|{mlp})"
+    return peft.IA3Config(target_modules=pattern, feedforward_modules=rf".*\.{mlp}", fan_in_fan_out=family == "gpt2")
+
+
 CASES: dict[str, tuple[dict[str, Any], Callable[[str], peft.PeftConfig], Callable[[Any], dict[str, Tensor]]]] = {
     "lora": ({"kind": "lora", "rank": RANK, "alpha": 6}, lora(), lora_weights),
     "rslora": (
@@ -38,7 +53,11 @@ CASES: dict[str, tuple[dict[str, Any], Callable[[str], peft.PeftConfig], Callabl
         lora_weights,
     ),
     "dora": ({"kind": "dora", "rank": RANK, "alpha": 6}, lora(use_dora=True), lora_weights),
+    "vera": ({"kind": "vera", "rank": RANK}, vera, vera_weights),
+    "ia3": ({"kind": "ia3"}, ia3, lambda layer: {"scale": layer.ia3_l["default"]}),
 }
+IA3_TARGETS = {"bert": ["key", "value", "down"], "gpt2": ["*.attn.c_attn", "down"]}
+"""peft scales the whole output of a fused projection, the queries too."""
 
 
 @pytest.mark.parametrize("family", TARGETS)
@@ -46,12 +65,16 @@ CASES: dict[str, tuple[dict[str, Any], Callable[[str], peft.PeftConfig], Callabl
 def test_the_same_outputs_and_gradients_with_the_same_weights(case: str, family: str) -> None:
     keys, config, weights = CASES[case]
     theirs = peft.get_peft_model(tiny(family), config(family)).eval()
-    patterns = [f"*.{target}" for target in TARGETS[family]]
+    patterns = IA3_TARGETS[family] if case == "ia3" else [f"*.{target}" for target in TARGETS[family]]
     routed = attach(tiny(family), BottleneckConfig(targets=patterns, **keys), unfreeze=())
     torch.manual_seed(7)
     pairs = []
     for name, bottleneck in routed.bottlenecks.items():
-        copied = weights(theirs.get_submodule(f"base_model.model.{name}"))
+        layer: Any = theirs.get_submodule(f"base_model.model.{name}")
+        copied = weights(layer)
+        if case == "vera":
+            bottleneck.down.frozen.weight = layer.vera_A["default"]
+            bottleneck.up.frozen.weight = layer.vera_B["default"]
         for key, parameter in bottleneck.named_parameters():
             nn.init.normal_(copied[key], std=0.3) if key != "magnitude" else copied[key].data.mul_(1.3)
             parameter.data.copy_(copied[key].data.view_as(parameter))

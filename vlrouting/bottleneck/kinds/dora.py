@@ -33,12 +33,10 @@ class DoRA(LoRA):
     def _on_output(self, base_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         update = self.scale * self.update(inputs[0])
         bias: Tensor | None = base_layer.bias  # type: ignore[assignment]
-        every = len(self.columns) == output.shape[-1]
-        adapted = (output if every else output.index_select(-1, self.columns)).to(update.dtype)  # (B, T, Σ columns)
+        adapted = output.index_select(-1, self.columns).to(update.dtype)  # (B, T, Σ columns)
         linear = adapted if bias is None else adapted - bias[self.columns].to(update.dtype)
         gain = self.magnitude / self._norm(base_layer)  # 1 at step 0
-        delta = ((gain - 1) * linear + gain * update).to(output.dtype)
-        return output + delta if every else output.index_add(-1, self.columns, delta)
+        return self.added(output, (gain - 1) * linear + gain * update)
 
     @torch.no_grad()
     def _norm(self, base_layer: nn.Module) -> Tensor:

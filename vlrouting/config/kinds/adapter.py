@@ -16,7 +16,8 @@ POSITIONS = ("post_module", "pre_norm", "post_norm", "parallel")
 class AdapterConfig(LowRankConfig):
     """Adapter (arXiv 1902.00751): x + up(activation(route(down(x), down(v)))).
 
-    `position: parallel` reads the sub-layer's input and adds to its output (arXiv 2110.04366).
+    `position: parallel` reads the sub-layer's input and adds to its output (arXiv 2110.04366); a target that is no
+    sub-layer's last module is spanned alone.
     """
 
     kind: str = field(default="adapter", kw_only=False)
@@ -37,8 +38,6 @@ class AdapterConfig(LowRankConfig):
             found.append(Problem(("scale", "position"), "belongs to position: parallel"))
         if parallel and not self.residual:
             found.append(Problem(("residual", "position"), "a parallel adapter always adds to its sub-layer's output"))
-        if parallel and self.targets is not None:
-            found.append(Problem(("targets", "position"), "a parallel adapter spans a sub-layer", "use layers"))
         if parallel and self.place == "after_up":
             found.append(Problem(("place", "position"), "after_up is an ablation of the serial positions"))
         return found
