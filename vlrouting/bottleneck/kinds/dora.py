@@ -28,7 +28,8 @@ class DoRA(LoRA):
 
     def __init__(self, config: LoraConfig, site: Site) -> None:
         super().__init__(config, site)
-        self.magnitude = nn.Parameter(self._norm(site.base_layers[0]))
+        weight = outputs_first(site.base_layers[0]).detach()  # where the model is, which may be the meta device
+        self.magnitude = nn.Parameter(weight.index_select(0, self.columns.to(weight.device)).to(self.dtype).norm(dim=1))
 
     def _on_output(self, base_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         update = self.scale * self.update(inputs[0])
