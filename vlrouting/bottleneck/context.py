@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,7 @@ class ForwardContext:
         modality: (B, T) int64 of `PADDING`, `TEXT`, `IMAGE`, one code per position of the sequence; None if unknown.
         task: name of the batch's task or dataset; None if unknown.
         projected: bottleneck key -> its view of the image, (B, V, R), or (B, V, D) where it does not project.
+        kept: bottleneck key -> what a bottleneck keeps from one token to the next while text is generated.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class ForwardContext:
     ) -> None:
         self.visual, self.mask, self.modality, self.task = visual, mask, modality, task
         self.projected: dict[str, Tensor] = {}
+        self.kept: dict[str, Any] = {}
         self._routed = {
             key: bottleneck
             for key, bottleneck in bottlenecks.items()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tests.tiny_models import images, inputs, tiny
 from vlrouting.bottleneck import BottleneckConfig, Routed, attach, load
+from vlrouting.bottleneck.kinds.dora import DoRA
 
 KINDS: dict[str, dict[str, Any]] = {
     "dora": {"kind": "dora", "rank": 4},
@@ -143,3 +144,19 @@ def test_attached_without_weights_it_has_the_same_parameters(kind: str, family: 
     routed = attach(empty, BottleneckConfig(routing="mul", **KINDS[kind]))
     assert routed.trainable_parameters == attached(kind, family).trainable_parameters
     assert all(parameter.is_meta for parameter in routed.model.parameters())
+
+
+@torch.no_grad()
+def test_doras_norm_is_computed_once_per_generated_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    routed, calls, norm = moved(attached("dora", "gpt2")), [], DoRA._norm
+    monkeypatch.setattr(DoRA, "_norm", lambda *arguments: (calls.append(1), norm(*arguments))[1])
+    ids = inputs("gpt2")["input_ids"]
+    with routed.look_at(images()):
+        routed.model.generate(input_ids=ids, max_new_tokens=4, do_sample=False, pad_token_id=1, eos_token_id=49)  # type: ignore[operator]
+        assert len(calls) == len(routed.bottlenecks)
+        before = routed.model(ids)[0]
+        moved(routed)
+        after = routed.model(ids)[0]
+        assert not torch.allclose(after, before)
+    with routed.look_at(images()):
+        assert torch.equal(routed.model(ids)[0], after)
