@@ -97,6 +97,10 @@ BOTTLENECK = (
     Option("bottleneck.kind", "bottleneck.kind=adapter"),
     Option("bottleneck.kind", "bottleneck.kind=ia3", beside=(), against=_PLAIN),
     Option("bottleneck.kind", "bottleneck.kind=none", beside=(), against=_PLAIN),
+    *(
+        Option("bottleneck.kind", f"bottleneck.kind={kind}", stored=False)
+        for kind in ("dora", "vera", "compacter", "vl_pet")
+    ),
     Option("bottleneck.tower", "bottleneck.tower=vision", beside=_PLAIN),
     *(
         Option("bottleneck.routing", f"bottleneck.routing={name}")
@@ -179,6 +183,8 @@ OPTIONS = (*DATA, *BACKBONES, *BOTTLENECK, *MODEL, *TRAIN, *GENERATE, *EVALUATE)
 _GOLDEN = "tests/golden/test_golden_runs.py::test_losses_weights_and_scores_are_those_stored"
 _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
+_FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
+_PER_TASK = "tests/bottleneck/test_per_task.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
@@ -198,6 +204,16 @@ ELSEWHERE = {
     "language.revision": f"{_RUNS}::test_the_revision_chooses_among_those_of_a_hub",
     "select.method": "tests/training/test_assembly.py",
     "select.batches": "tests/training/test_assembly.py",
+    "bottleneck.scaling": "tests/bottleneck/kinds/test_against_peft.py",
+    "bottleneck.projection_seed": "tests/bottleneck/kinds/test_kinds.py",
+    "bottleneck.divisions": _FORMULAS,
+    "bottleneck.factor_rank": _FORMULAS,
+    "bottleneck.shared_rule": _FORMULAS,
+    "bottleneck.granularity": _FORMULAS,
+    "bottleneck.gate_rank": "tests/bottleneck/test_attach.py",
+    "bottleneck.per_task": _PER_TASK,
+    "bottleneck.shared_down_per_task": _PER_TASK,
+    "bottleneck.shared_up_per_task": _PER_TASK,
     "train.devices": _PROCESSES,
     "train.nodes": "tests/launch/slurm/test_script.py",
     "train.early_stopping": "tests/training/test_early_stopping.py",

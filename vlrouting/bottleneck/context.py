@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ class ImageReader(Protocol):
     """What the context asks of a bottleneck."""
 
     config: BottleneckConfig
+    task: str | None
 
     @property
     def image_projection(self) -> nn.Linear | None: ...
@@ -44,6 +45,7 @@ class ForwardContext:
         modality: (B, T) int64 of `PADDING`, `TEXT`, `IMAGE`, one code per position of the sequence; None if unknown.
         task: name of the batch's task or dataset; None if unknown.
         projected: bottleneck key -> its view of the image, (B, V, R), or (B, V, D) where it does not project.
+        kept: bottleneck key -> what a bottleneck keeps from one token to the next while text is generated.
     """
 
     def __init__(
@@ -57,7 +59,12 @@ class ForwardContext:
     ) -> None:
         self.visual, self.mask, self.modality, self.task = visual, mask, modality, task
         self.projected: dict[str, Tensor] = {}
-        self._routed = {key: bottleneck for key, bottleneck in bottlenecks.items() if bottleneck.config.routed}
+        self.kept: dict[str, Any] = {}
+        self._routed = {
+            key: bottleneck
+            for key, bottleneck in bottlenecks.items()
+            if bottleneck.config.routed and bottleneck.task in (None, task)
+        }
         self._versions: tuple[int, ...] = ()
         self._with_gradients = False
         self._used = False

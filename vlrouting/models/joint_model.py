@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -129,10 +129,17 @@ class JointModel(nn.Module):
         if self.vision is None:
             return visual
         if visual.dim() == 4:  # one image per example, (B, 3, H, W)
-            encoded: Tensor = self.vision(visual)
-            return encoded
-        features: Tensor = self.vision(visual.flatten(0, 1))  # (B·N, V, Dv)
+            return self._encode(visual, batch.dataset)
+        features = self._encode(visual.flatten(0, 1), batch.dataset)  # (B·N, V, Dv)
         return features.reshape(len(visual), -1, features.shape[-1])  # (B, N·V, Dv), one image after the other
+
+    def _encode(self, pixels: Tensor, task: str) -> Tensor:
+        """(N, 3, H, W) -> (N, V, Dv). Bottlenecks in the vision tower know the task, and no image."""
+        assert self.vision is not None
+        routed = self.vision.routed
+        with nullcontext() if routed is None else routed.look_at(None, task=task):
+            features: Tensor = self.vision(pixels)
+        return features
 
     def embed(self, batch: ModelInputs) -> Tensor:
         """The text's input embeddings, (B, T, D)."""
