@@ -111,6 +111,9 @@ class Bottleneck(nn.Module, ABC):
     def install(self, base_layers: Sequence[nn.Module]) -> list[RemovableHandle]:
         """Register the hooks on the base layers that make the bottleneck take effect."""
 
+    def uninstall(self, base_layers: Sequence[nn.Module]) -> None:
+        """Undo what `install` changed beside hooks, whose handles are removed anyway. A second call changes nothing."""
+
     @property
     def acts(self) -> bool:
         """Whether it takes part in the current forward pass: one of a single task does so in those of its task.

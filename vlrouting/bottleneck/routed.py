@@ -253,6 +253,8 @@ class Routed:
     def _remove_bottlenecks(self) -> None:
         for handle in self._handles:
             handle.remove()
+        for bottleneck in self.bottlenecks.values():
+            bottleneck.uninstall([self.model.get_submodule(layer) for layer in bottleneck.target.base_layers])
         for module, child in self._owners.values():
             delattr(self.model.get_submodule(module), child)
         drop_context(self.model)
