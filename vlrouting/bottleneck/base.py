@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from vlrouting.bottleneck.context import ContextSlot
+from vlrouting.bottleneck.families import Stream, stream_of
 from vlrouting.bottleneck.targets import Target
 from vlrouting.config import KINDS, BottleneckConfig
 
@@ -59,6 +60,7 @@ class Bottleneck(nn.Module, ABC):
     Attributes:
         key: its key in `Routed.bottlenecks`.
         config: the bottleneck's configuration.
+        stream: which sequence of an encoder-decoder it reads; `encoder` in other models.
         image_projection: the Linear that projects the image; None where there is none.
         text_projection: the module whose output `trace` takes; None for a kind in which nothing can be routed.
     """
@@ -69,6 +71,7 @@ class Bottleneck(nn.Module, ABC):
     def __init__(self, config: BottleneckConfig, site: Site) -> None:
         super().__init__()
         self.config, self.key, self.slot = config, site.key, site.slot
+        self.stream: Stream = stream_of(site.model, site.target.name)
 
     @classmethod
     @abstractmethod

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
 
 from torch import nn
 from transformers.activations import ACT2FN
@@ -142,6 +144,11 @@ FAMILIES = {
 }
 """Keyed by `model.config.model_type`."""
 
+Stream = Literal["encoder", "decoder"]
+"""A sequence of an encoder-decoder."""
+_READS_THE_ENCODER = ("*.encoder_attn.[kv]_proj", "*.EncDecAttention.[kv]")
+"""Projections in the decoder of BART-like and T5-like models whose input is the encoder's output."""
+
 ROLES = ("query", "key", "value", "output", "up", "down")
 
 
@@ -150,6 +157,13 @@ def family_of(model: nn.Module) -> Family | None:
     if hasattr(model, "pretrained_cfg"):  # timm
         return VIT if any(name.endswith((".attn.qkv", ".attn.q_proj")) for name, _ in model.named_modules()) else None
     return FAMILIES.get(getattr(getattr(model, "config", None), "model_type", ""))
+
+
+def stream_of(model: nn.Module, name: str) -> Stream:
+    """Which sequence a module of the model reads; `encoder` where there is only one."""
+    if not getattr(getattr(model, "config", None), "is_encoder_decoder", False) or "decoder" not in name.split("."):
+        return "encoder"
+    return "encoder" if any(fnmatchcase(name, pattern) for pattern in _READS_THE_ENCODER) else "decoder"
 
 
 def activation_of(model: nn.Module) -> nn.Module:
