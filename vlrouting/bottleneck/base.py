@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from vlrouting.bottleneck.context import ContextSlot
+from vlrouting.bottleneck.families import Stream, stream_of
 from vlrouting.bottleneck.targets import Target
 from vlrouting.config import KINDS, BottleneckConfig
 from vlrouting.config.experiment import SINGLE
@@ -86,6 +87,7 @@ class Bottleneck(nn.Module, ABC):
         target: what it adapts.
         task: the only task that it acts for; None where it acts for all.
         config: the bottleneck's configuration.
+        stream: which sequence of an encoder-decoder it reads; `encoder` in other models.
         image_projection: the Linear that projects the image; None where there is none.
         text_projection: the module whose output `trace` takes; None for a kind in which nothing can be routed.
     """
@@ -97,6 +99,7 @@ class Bottleneck(nn.Module, ABC):
         super().__init__()
         self.config, self.key, self.slot = config, site.key, site.slot
         self.name, self.target, self.task = site.name, site.target, site.task
+        self.stream: Stream = stream_of(site.model, site.target.name)
 
     @classmethod
     @abstractmethod

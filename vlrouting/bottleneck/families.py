@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
 
 from torch import nn
 from transformers.activations import ACT2FN
@@ -142,6 +144,11 @@ FAMILIES = {
 }
 """Keyed by `model.config.model_type`."""
 
+Stream = Literal["encoder", "decoder"]
+"""A sequence of an encoder-decoder."""
+_READS_THE_ENCODER = ("*.encoder_attn.[kv]_proj", "*.EncDecAttention.[kv]")
+"""Projections in the decoder of BART-like and T5-like models whose input is the encoder's output."""
+
 ROLES = ("query", "key", "value", "output", "up", "down")
 
 
@@ -159,6 +166,13 @@ def generates_with(model: nn.Module, name: str) -> bool:
         return "decoder" in name.split(".")
     can_generate = getattr(model, "can_generate", None)
     return can_generate is not None and bool(can_generate())
+
+
+def stream_of(model: nn.Module, name: str) -> Stream:
+    """Which sequence a module of the model reads; `encoder` where there is only one."""
+    if not getattr(getattr(model, "config", None), "is_encoder_decoder", False) or "decoder" not in name.split("."):
+        return "encoder"
+    return "encoder" if any(fnmatchcase(name, pattern) for pattern in _READS_THE_ENCODER) else "decoder"
 
 
 def activation_of(model: nn.Module) -> nn.Module:

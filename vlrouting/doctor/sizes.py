@@ -164,15 +164,14 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
 
 def _language_on_meta(config: ExperimentConfig) -> LanguageModel:
     import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+    from transformers import AutoConfig
 
-    from vlrouting.backbones.language import LanguageModel
+    from vlrouting.backbones.language import AUTO_CLASSES, LanguageModel
 
     language = config.language
     source: Source = language_source(language)
     options = {"gguf_file": language.gguf_file} if language.gguf_file is not None else {}
-    causal = ARCHITECTURES.facts(config.architecture).language == "causal"
-    kind = AutoModelForCausalLM if causal else AutoModel
+    kind = AUTO_CLASSES[ARCHITECTURES.facts(config.architecture).language]
     try:
         if source.folder is None and not hub_cached(source):
             raise NotKnown(f"{language.name} is not on this machine")
