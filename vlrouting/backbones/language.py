@@ -68,12 +68,12 @@ def load_language_model(config: LanguageConfig, kind: LanguageKind = "encoder") 
     Raises:
         BackboneError: the model cannot be loaded, or is of the other kind.
     """
-    source, where = _source(config)
+    source, where = source_of(config)
     options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
     if config.attention != "auto":
         options["attn_implementation"] = config.attention
     try:
-        with _QuietLoading():
+        with QuietLoading():
             model_config = AutoConfig.from_pretrained(source, **where)
             _require_kind(config.name, model_config, kind)
             _without_dropout(model_config)
@@ -86,7 +86,7 @@ def load_language_model(config: LanguageConfig, kind: LanguageKind = "encoder") 
     except ImportError as error:  # flash_attention_2 without its package
         raise BackboneError(f"language.attention: {config.attention}: {error}") from None
     except (OSError, ValueError, pickle.UnpicklingError) as error:
-        raise BackboneError(_why(config.name, error)) from None
+        raise BackboneError(why_not_loaded(config.name, error)) from None
     if kind != "encoder":
         model.generation_config = GenerationConfig()  # only `generate:` decides how to decode, not the hub's file
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes up an empty one for an empty folder
@@ -117,15 +117,15 @@ def load_tokenizer(config: LanguageConfig) -> Any:
     Raises:
         BackboneError: it cannot be loaded.
     """
-    source, where = _source(config)
+    source, where = source_of(config)
     try:
-        with _QuietLoading():
+        with QuietLoading():
             return AutoTokenizer.from_pretrained(source, **where)
     except (OSError, ValueError) as error:
-        raise BackboneError(_why(config.name, error)) from None
+        raise BackboneError(why_not_loaded(config.name, error)) from None
 
 
-def _source(config: LanguageConfig) -> tuple[str, dict[str, Any]]:
+def source_of(config: LanguageConfig) -> tuple[str, dict[str, Any]]:
     """Where transformers finds the model, and which of its files.
 
     Raises:
@@ -160,7 +160,8 @@ def _without_dropout(model_config: Any) -> None:
             setattr(model_config, key, 0.0)
 
 
-def _why(name: str, error: Exception) -> str:
+def why_not_loaded(name: str, error: Exception) -> str:
+    """What is wrong with `language.name`, and what helps."""
     reason = why_unreadable(error, SAFETENSORS)
     if Path(name).is_dir() or name.startswith(PACKAGE):
         return f"language.name: the folder {name} holds no model and tokenizer that transformers can load ({reason})"
@@ -171,7 +172,7 @@ def _why(name: str, error: Exception) -> str:
     )
 
 
-class _QuietLoading:
+class QuietLoading:
     """Keeps transformers' loading bars and reports off the console; a point prints its own line."""
 
     def __enter__(self) -> None:

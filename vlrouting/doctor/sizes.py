@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vlrouting.config import ARCHITECTURES, TASKS, ExperimentConfig
+from vlrouting.data.datasets.presence import USUAL_ANSWERS
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.doctor.data import reading
 from vlrouting.doctor.subject import RunContext
@@ -16,9 +17,6 @@ from vlrouting.experiment import UserError
 
 if TYPE_CHECKING:
     from vlrouting.backbones.language import LanguageModel
-
-USUAL_ANSWERS = 3129
-"""Of VQAv2; taken where the vocabulary cannot be read yet."""
 
 
 class NotKnown(Exception):
