@@ -88,10 +88,12 @@ class Bottleneck(nn.Module, ABC):
         task: the only task that it acts for; None where it acts for all.
         config: the bottleneck's configuration.
         stream: which sequence of an encoder-decoder it reads; `encoder` in other models.
+        leading_tokens: trained tokens that it puts before the sequence.
         image_projection: the Linear that projects the image; None where there is none.
         text_projection: the module whose output `trace` takes; None for a kind in which nothing can be routed.
     """
 
+    leading_tokens: int = 0
     image_projection: nn.Linear | None = None
     text_projection: nn.Module | None = None
 

@@ -24,6 +24,7 @@ class ImageReader(Protocol):
 
     config: BottleneckConfig
     task: str | None
+    leading_tokens: int
 
     @property
     def image_projection(self) -> nn.Linear | None: ...
@@ -68,6 +69,8 @@ class ForwardContext:
             for key, bottleneck in bottlenecks.items()
             if bottleneck.config.routed and bottleneck.task in (None, task)
         }
+        acting = [bottleneck for bottleneck in bottlenecks.values() if bottleneck.task in (None, task)]
+        self._leading = sum(bottleneck.leading_tokens for bottleneck in acting)
         self._versions: tuple[int, ...] = ()
         self._with_gradients = False
         self._used = False
@@ -105,7 +108,8 @@ class ForwardContext:
         return _repeated(x_v, rows), None if self.mask is None else _repeated(self.mask, rows)
 
     def modality_for(self, rows: int, tokens: int, stream: Stream = "encoder") -> Tensor | None:
-        """(rows, tokens) codes; None if unknown. A decoding step with a cache sees text only.
+        """(rows, tokens) codes; None if unknown. A decoding step with a cache sees text only. Trained tokens before the
+        sequence (`kind: prompt`) count as text.
 
         Args:
             rows: of the sequence.
@@ -115,6 +119,8 @@ class ForwardContext:
         if self.modality is None:
             return None
         known = self.target_modality if stream == "decoder" else self.modality
+        if stream == "encoder" and tokens == self.modality.shape[1] + self._leading:
+            known = functional.pad(self.modality, (self._leading, 0), value=TEXT)
         if known is None or tokens != known.shape[1]:
             return self.modality.new_full((rows, tokens), TEXT)
         return _repeated(known, rows)

@@ -27,7 +27,7 @@ class Prompt(Bottleneck):
     Step 0 is not the frozen model: the tokens are attended to from the start.
 
     Attributes:
-        tokens: L.
+        leading_tokens: L.
         embedding: P (L, D). It starts as the embeddings of random tokens of the vocabulary (section 3.2 of the paper),
             or with `hidden` as P', standard normal.
         mlp: D -> hidden -> D with tanh; identity without `hidden`.
@@ -39,7 +39,7 @@ class Prompt(Bottleneck):
         super().__init__(config, site)
         vocabulary: Tensor = site.base_layers[0].weight  # type: ignore[assignment]
         entries, width = vocabulary.shape
-        self.tokens = config.tokens
+        self.leading_tokens = config.tokens
         self.embedding = nn.Embedding(config.tokens, width)
         self.mlp: nn.Module = nn.Identity()
         if config.hidden is None:
@@ -94,13 +94,13 @@ class Prompt(Bottleneck):
             tokens = self().to(text.dtype).expand(len(text), -1, -1)
             given["inputs_embeds"] = torch.cat([tokens, text], dim=1)
         if given.get("attention_mask") is not None:
-            given["attention_mask"] = _before(given["attention_mask"], self.tokens, 1)
+            given["attention_mask"] = _before(given["attention_mask"], self.leading_tokens, 1)
         if first and given.get("token_type_ids") is not None:
-            given["token_type_ids"] = _before(given["token_type_ids"], self.tokens, 0)
+            given["token_type_ids"] = _before(given["token_type_ids"], self.leading_tokens, 0)
         for key in ("position_ids", "cache_position"):
             if given.get(key) is not None:
-                positions = given[key] + self.tokens
-                prompt = torch.arange(self.tokens, device=positions.device).expand(*positions.shape[:-1], -1)
+                positions = given[key] + self.leading_tokens
+                prompt = torch.arange(self.leading_tokens, device=positions.device).expand(*positions.shape[:-1], -1)
                 given[key] = torch.cat([prompt, positions], dim=-1) if first else positions
         return (), given
 
@@ -109,8 +109,8 @@ class Prompt(Bottleneck):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         given = _by_name(decoder, args, kwargs)
         states, mask = given.get("encoder_hidden_states"), given.get("encoder_attention_mask")
-        if states is not None and mask is not None and states.shape[1] >= mask.shape[1] + self.tokens:
-            given["encoder_attention_mask"] = _before(mask, self.tokens, 1)
+        if states is not None and mask is not None and states.shape[1] >= mask.shape[1] + self.leading_tokens:
+            given["encoder_attention_mask"] = _before(mask, self.leading_tokens, 1)
         return (), given
 
     def _cut_output(self, _stack: nn.Module, _args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
@@ -125,16 +125,16 @@ class Prompt(Bottleneck):
         return output
 
     def _cut_input(self, _pooler: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (inputs[0][:, self.tokens :], *inputs[1:])
+        return (inputs[0][:, self.leading_tokens :], *inputs[1:])
 
     def _cut(self, value: Any, length: int) -> Any:
         """States (B, T, D) and attention probabilities (B, H, T, T') without the prompt's rows."""
         if isinstance(value, (tuple, list)):
             return type(value)(self._cut(each, length) for each in value)
         if isinstance(value, Tensor) and value.dim() == 3 and value.shape[1] == length:
-            return value[:, self.tokens :]
+            return value[:, self.leading_tokens :]
         if isinstance(value, Tensor) and value.dim() == 4 and value.shape[2] == length:
-            return value[:, :, self.tokens :]
+            return value[:, :, self.leading_tokens :]
         return value
 
 
