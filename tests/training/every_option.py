@@ -62,8 +62,6 @@ def _merged(*overrides: str) -> list[str]:
 _PLAIN = ("bottleneck.kind=lora", "bottleneck.rank=4")
 _ADAPTER = ("bottleneck.kind=adapter", "bottleneck.rank=4", "bottleneck.routing=mul")
 _PARALLEL = (*_ADAPTER, "bottleneck.position=parallel")
-_COMPACTER = ("bottleneck.kind=compacter", "bottleneck.rank=4", "bottleneck.routing=mul")
-_VL_PET = ("bottleneck.kind=vl_pet", "bottleneck.rank=4", "bottleneck.routing=mul")
 _LEARNED = (*LORA, "train.max_steps=24")
 _BEAMS = (*_LEARNED, "generate.beams=3")
 _SAMPLE = (*_LEARNED, "generate.sample=true")
@@ -114,27 +112,6 @@ BOTTLENECK = (
     Option("bottleneck.shared_down", "bottleneck.shared_down=false"),
     Option("bottleneck.dropout", "bottleneck.dropout=0.5", stored=False),
     Option("bottleneck.alpha", "bottleneck.alpha=16"),
-    Option(
-        "bottleneck.scaling",
-        "bottleneck.scaling=rank_stabilized",
-        beside=(*LORA, "bottleneck.alpha=16"),
-        stored=False,
-    ),
-    Option(
-        "bottleneck.projection_seed",
-        "bottleneck.projection_seed=9",
-        beside=(*LORA, "bottleneck.kind=vera"),
-        stored=False,
-    ),
-    *(
-        Option(f"bottleneck.{key}", f"bottleneck.{key}={value}", beside=_COMPACTER, stored=False)
-        for key, value in (("divisions", "2"), ("factor_rank", "null"), ("shared_rule", "false"))
-    ),
-    *(
-        Option("bottleneck.granularity", f"bottleneck.granularity={value}", beside=_VL_PET, stored=False)
-        for value in ("middleX", "middleY", "small")
-    ),
-    Option("bottleneck.gate_rank", "bottleneck.gate_rank=2", beside=_VL_PET, stored=False),
     *(
         Option("bottleneck.position", f"bottleneck.position={position}", beside=_ADAPTER)
         for position in ("pre_norm", "post_norm", "parallel")
@@ -205,6 +182,7 @@ OPTIONS = (*DATA, *BACKBONES, *BOTTLENECK, *MODEL, *TRAIN, *GENERATE, *EVALUATE)
 _GOLDEN = "tests/golden/test_golden_runs.py::test_losses_weights_and_scores_are_those_stored"
 _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
+_FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
 _PER_TASK = "tests/bottleneck/test_per_task.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
@@ -224,6 +202,13 @@ ELSEWHERE = {
     "language.revision": f"{_RUNS}::test_the_revision_chooses_among_those_of_a_hub",
     "select.method": "tests/training/test_assembly.py",
     "select.batches": "tests/training/test_assembly.py",
+    "bottleneck.scaling": "tests/bottleneck/kinds/test_against_peft.py",
+    "bottleneck.projection_seed": "tests/bottleneck/kinds/test_kinds.py",
+    "bottleneck.divisions": _FORMULAS,
+    "bottleneck.factor_rank": _FORMULAS,
+    "bottleneck.shared_rule": _FORMULAS,
+    "bottleneck.granularity": _FORMULAS,
+    "bottleneck.gate_rank": "tests/bottleneck/test_attach.py",
     "bottleneck.per_task": _PER_TASK,
     "bottleneck.shared_down_per_task": _PER_TASK,
     "bottleneck.shared_up_per_task": _PER_TASK,

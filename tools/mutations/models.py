@@ -53,6 +53,7 @@ CHANGES = {
         ),
         ("self._current.reset(before)", "self._current.set(None)", "the end of an inner block ends the outer one"),
         ("    def __reduce__(self)", "    def _reduce(self)", "a model with bottlenecks cannot be copied"),
+        ("and bottleneck.task in (None, task)", "", "the image is projected for the bottlenecks of all tasks"),
         (
             "if stale or self._versions != self._weight_versions():",
             "if False:",
@@ -145,6 +146,8 @@ CHANGES = {
         ("adapted - bias[self.columns]", "adapted + 0 * bias[self.columns]", "DoRA scales the bias"),
         ("weight.index_copy_(0, self.columns, merged", "weight.index_add_(0, self.columns, merged", "DoRA is added"),
         ("@torch.no_grad()\n    def _norm", "def _norm", "the norm has a gradient"),
+        ("context is None or torch.is_grad_enabled()", "True", "the norm is computed for every token"),
+        ("(None,))[0] != versions", "(None,))[0] is None", "the norm of weights that have changed"),
     ],
     "vlrouting/bottleneck/per_task.py": [
         ("if self.bottleneck.acts else None", "if True else None", "the bottlenecks of all tasks act"),
@@ -317,6 +320,7 @@ CHANGES = {
         ("digest.update(memoryview(", "(memoryview(", "the fingerprint does not see the weights"),
     ],
     "vlrouting/models/joint_model.py": [
+        ("routed.look_at(None, task=task)", "routed.look_at(None)", "the vision tower does not know the task"),
         ("if self.config.normalize_visual else visual", "if True else visual", "normalize_visual is ignored"),
         ("modality[:, : visual.shape[1]] = IMAGE", "modality[:, : visual.shape[1]] = 0", "the image counts as padding"),
         (

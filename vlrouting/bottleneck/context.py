@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,7 @@ class ForwardContext:
         target_modality: (B, T') codes of the decoder's sequence in an encoder-decoder; None if unknown.
         task: name of the batch's task or dataset; None if unknown.
         projected: bottleneck key -> its view of the image, (B, V, R), or (B, V, D) where it does not project.
+        kept: bottleneck key -> what a bottleneck keeps from one token to the next while text is generated.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ForwardContext:
         self.visual, self.mask, self.task = visual, mask, task
         self.modality, self.target_modality = modality, target_modality
         self.projected: dict[str, Tensor] = {}
+        self.kept: dict[str, Any] = {}
         self._routed = {
             key: bottleneck
             for key, bottleneck in bottlenecks.items()

@@ -28,15 +28,27 @@ class DoRA(LoRA):
 
     def __init__(self, config: LoraConfig, site: Site) -> None:
         super().__init__(config, site)
-        self.magnitude = nn.Parameter(self._norm(site.base_layers[0]))
+        weight = outputs_first(site.base_layers[0]).detach()  # where the model is, which may be the meta device
+        self.magnitude = nn.Parameter(weight.index_select(0, self.columns.to(weight.device)).to(self.dtype).norm(dim=1))
 
     def _on_output(self, base_layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         update = self.scale * self.update(inputs[0])
         bias: Tensor | None = base_layer.bias  # type: ignore[assignment]
         adapted = output.index_select(-1, self.columns).to(update.dtype)  # (B, T, Σ columns)
         linear = adapted if bias is None else adapted - bias[self.columns].to(update.dtype)
-        gain = self.magnitude / self._norm(base_layer)  # 1 at step 0
+        gain = self.magnitude / self._kept_norm(base_layer)  # 1 at step 0
         return self.added(output, (gain - 1) * linear + gain * update)
+
+    def _kept_norm(self, base_layer: nn.Module) -> Tensor:
+        """`_norm`, computed once per text that is generated and not once per token."""
+        context, weights = self.slot.current, (self.down.weight, self.up.weight, base_layer.weight)
+        if context is None or torch.is_grad_enabled():
+            return self._norm(base_layer)
+        versions = tuple(weight._version for weight in weights)  # type: ignore[union-attr]
+        if context.kept.get(self.key, (None,))[0] != versions:
+            context.kept[self.key] = versions, self._norm(base_layer)
+        norm: Tensor = context.kept[self.key][1]
+        return norm
 
     @torch.no_grad()
     def _norm(self, base_layer: nn.Module) -> Tensor:
