@@ -76,7 +76,7 @@ def load_language_model(config: LanguageConfig, kind: LanguageKind = "encoder") 
         with QuietLoading():
             model_config = AutoConfig.from_pretrained(source, **where)
             _require_kind(config.name, model_config, kind)
-            _without_dropout(model_config)
+            without_dropout(model_config)
             tokenizer = AutoTokenizer.from_pretrained(source, **where)
             if config.weights == "random":
                 with fixed_randomness():
@@ -152,7 +152,7 @@ def _hub_commit(config: LanguageConfig) -> str | None:
     return Path(cached).parent.name if isinstance(cached, str) else None
 
 
-def _without_dropout(model_config: Any) -> None:
+def without_dropout(model_config: Any) -> None:
     """A frozen model runs in eval mode, where dropout is off. Gradient checkpointing needs training mode, so it has to
     be off there too."""
     for key, value in model_config.to_dict().items():

@@ -132,12 +132,32 @@ VIT = Family(
 )
 """Transformers of timm: ViT, DeiT, EVA, Swin, with a fused or separate projections."""
 
+CLIP_VISION = Family(
+    roles={
+        "query": ("self_attn.q_proj",),
+        "key": ("self_attn.k_proj",),
+        "value": ("self_attn.v_proj",),
+        "output": ("self_attn.out_proj",),
+        "up": ("mlp.fc1",),
+        "down": ("mlp.fc2",),
+    },
+    sub_layers=(
+        SubLayer("self_attn.out_proj", "layer_norm1", "self_attn.q_proj"),
+        SubLayer("mlp.fc2", "layer_norm2", "mlp.fc1"),
+    ),
+)
+"""The vision towers of CLIP and SigLIP in transformers."""
+
 FAMILIES = {
     "bert": BERT,
     "roberta": BERT,
     "gpt2": GPT2,
     "bart": BART,
+    "mbart": BART,
     "t5": T5,
+    "mt5": T5,
+    "clip_vision_model": CLIP_VISION,
+    "siglip_vision_model": CLIP_VISION,
     "llama": LLAMA,
     "qwen2": LLAMA,
     "qwen3": LLAMA,
