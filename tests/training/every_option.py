@@ -81,6 +81,7 @@ DATA = (
     Option("data.prompt", "data.prompt=picture:{text}"),
     Option("data.max_text_tokens", "data.max_text_tokens=4"),
     Option("data.max_target_tokens", "data.max_target_tokens=3", task=CAPTIONING),
+    Option("data.sample_answers", "data.sample_answers=true", task=GENERATION),
 )
 BACKBONES = (
     Option("vision.name", "vision.name=vit_tiny_patch16_224", stored=False, beside=(*LORA, "vision.weights=random")),
@@ -187,6 +188,7 @@ _PER_TASK = "tests/bottleneck/test_per_task.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
+    "datasets": "tests/training/test_several_datasets.py",
     "data.name": _GOLDEN,
     "data.root": _GOLDEN,
     "data.prepare": _GOLDEN,

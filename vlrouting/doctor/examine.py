@@ -12,7 +12,7 @@ from vlrouting.config.finding import FAULT, WARNING, Finding
 from vlrouting.doctor import batches, data, devices, directories, disk, features, measure, memory, network, slurm
 from vlrouting.doctor import scores as scores_
 from vlrouting.doctor import weights as weights_
-from vlrouting.doctor.subject import PlannedSweep, PointCheck, RunContext, SweepCheck, for_each_point
+from vlrouting.doctor.subject import PlannedSweep, PointCheck, RunContext, SweepCheck, for_each_dataset, for_each_point
 from vlrouting.experiment import Point, UserError, import_plugins
 
 CHECKS: tuple[SweepCheck, ...] = (
@@ -38,7 +38,7 @@ CHECKS: tuple[SweepCheck, ...] = (
     for_each_point(network.meeting_place),
 )
 NODE_CHECKS: tuple[PointCheck, ...] = (
-    data.files,
+    for_each_dataset(data.files),
     disk.node_room,
     slurm.allocation,
     devices.devices,

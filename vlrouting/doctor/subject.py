@@ -87,6 +87,17 @@ PointCheck = Callable[[ExperimentConfig, RunContext], Iterable[Finding]]
 SweepCheck = Callable[[PlannedSweep], Iterable[Finding]]
 
 
+def for_each_dataset(check: PointCheck) -> PointCheck:
+    """The check of a point as each of its datasets has it."""
+
+    @functools.wraps(check)
+    def check_all(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
+        for view in config.per_dataset.values():
+            yield from check(view, context)
+
+    return check_all
+
+
 def for_each_point(check: PointCheck) -> SweepCheck:
     """The check of one point, done for each; a finding carries the point's name."""
 
