@@ -94,7 +94,7 @@ def test_presence_is_known_without_loading(tmp_path: Path) -> None:
 def test_a_causal_model_predicts_tokens_and_decodes_only_as_it_is_told(tmp_path: Path) -> None:
     folder = save_tiny_gpt2(tmp_path)
     (folder / "generation_config.json").write_text('{"do_sample": true, "repetition_penalty": 5.0, "num_beams": 4}')
-    language = load_language_model(LanguageConfig(str(folder)), causal=True)
+    language = load_language_model(LanguageConfig(str(folder)), "causal")
     ids = torch.tensor([language.tokenizer("a cat")["input_ids"]])
     assert language.model(ids).logits.shape == (1, 5, len(language.tokenizer))
     generation = language.model.generation_config  # type: ignore[attr-defined]
@@ -106,8 +106,8 @@ def test_a_causal_model_predicts_tokens_and_decodes_only_as_it_is_told(tmp_path:
 def test_the_precision_of_the_frozen_weights_is_the_one_asked_for(tmp_path: Path, dtype: str, weights: str) -> None:
     """Not the one of the file: half precision saves room there."""
     folder = save_tiny_gpt2(tmp_path)
-    load_language_model(LanguageConfig(str(folder)), causal=True).model.half().save_pretrained(folder)
-    language = load_language_model(LanguageConfig(str(folder), weights=weights, dtype=dtype), causal=True)
+    load_language_model(LanguageConfig(str(folder)), "causal").model.half().save_pretrained(folder)
+    language = load_language_model(LanguageConfig(str(folder), weights=weights, dtype=dtype), "causal")
     assert {parameter.dtype for parameter in language.model.parameters()} == {getattr(torch, dtype)}
 
 
@@ -120,7 +120,7 @@ def test_a_gguf_file_needs_its_package(tmp_path: Path, monkeypatch: pytest.Monke
         "language.gguf_file: reading model.gguf needs gguf; run: pip install gguf accelerate"
     ]
     with pytest.raises(BackboneError, match="pip install gguf accelerate"):
-        load_language_model(config, causal=True)
+        load_language_model(config, "causal")
 
 
 def test_a_package_outside_the_demo_group_says_how_it_is_installed() -> None:

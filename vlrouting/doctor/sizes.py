@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vlrouting.config import ARCHITECTURES, TASKS, ExperimentConfig
+from vlrouting.data.datasets.presence import USUAL_ANSWERS
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.doctor.data import reading
 from vlrouting.doctor.subject import RunContext
@@ -16,9 +17,6 @@ from vlrouting.experiment import UserError
 
 if TYPE_CHECKING:
     from vlrouting.backbones.language import LanguageModel
-
-USUAL_ANSWERS = 3129
-"""Of VQAv2; taken where the vocabulary cannot be read yet."""
 
 
 class NotKnown(Exception):
@@ -164,15 +162,14 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
 
 def _language_on_meta(config: ExperimentConfig) -> LanguageModel:
     import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+    from transformers import AutoConfig
 
-    from vlrouting.backbones.language import LanguageModel
+    from vlrouting.backbones.language import AUTO_CLASSES, LanguageModel
 
     language = config.language
     source: Source = language_source(language)
     options = {"gguf_file": language.gguf_file} if language.gguf_file is not None else {}
-    causal = ARCHITECTURES.facts(config.architecture).language == "causal"
-    kind = AutoModelForCausalLM if causal else AutoModel
+    kind = AUTO_CLASSES[ARCHITECTURES.facts(config.architecture).language]
     try:
         if source.folder is None and not hub_cached(source):
             raise NotKnown(f"{language.name} is not on this machine")
