@@ -87,7 +87,7 @@ def build_point(
         **described_backbones(backbones, model, config),
         "visual_shape": visual.shape,
         "images": len(examples[config.data.test][0].images),
-        "experiment": as_written(dataclasses.asdict(config)),
+        "experiment": as_written(dataclasses.asdict(config.with_architecture())),
         "answers": list(answers),
         **_attached(model),
     }
