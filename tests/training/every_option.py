@@ -88,6 +88,7 @@ BACKBONES = (
     Option("vision.weights", "vision.weights=random", stored=False),
     Option("vision.features", "vision.features=tokens"),
     Option("vision.image_size", "vision.image_size=48"),
+    Option("vision.pool", "vision.pool=[1,2]", beside=(*LORA, "vision.features=tokens"), stored=False),
     Option("vision.cache", "vision.cache=false", SAME),
     Option("language.weights", "language.weights=random", stored=False),
     Option("language.dtype", "language.dtype=bfloat16", stored=False),
@@ -139,6 +140,10 @@ MODEL = (
     Option("model.unfreeze", "model.unfreeze=['*.word_embeddings.*']"),
     Option("model.normalize_visual", "model.normalize_visual=false"),
     Option("model.standardize_visual", "model.standardize_visual=true"),
+    Option("model.visual_prefix", "model.visual_prefix=false", stored=False),
+    Option("model.visual_prefix", "model.visual_prefix=false", task=CAPTIONING, stored=False),
+    Option("model.projector", "model.projector=linear_norm", stored=False),
+    Option("model.projector", "model.projector=mlp", stored=False),
     Option("model.architecture", "model.architecture=encoder_classifier", SAME),
 )
 TRAIN = (

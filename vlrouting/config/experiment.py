@@ -131,6 +131,10 @@ class ExperimentConfig:
         of_kind = (name for name in fit if (ARCHITECTURES.facts(name).language == "encoder_decoder") == bool(pair))
         return next(of_kind, fit[0])
 
+    def with_architecture(self) -> ExperimentConfig:
+        """The point with its architecture by name, for a machine that does not know the language model yet."""
+        return replace(self, model=replace(self.model, architecture=self.architecture))
+
     @property
     def has_prefix(self) -> bool:
         """Whether visual features stand before the text."""

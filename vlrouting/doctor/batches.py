@@ -55,10 +55,10 @@ def lengths(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
         size = model_size(config, context)
     except (NotKnown, Misfit):
         return
-    longest = size.sequence(config)
+    longest = size.longest(config)
     if size.positions is not None and longest > size.positions:
         found = (
-            f"image and text may take {longest} tokens, {longest - size.text_tokens(config)} of them the image's, and "
+            f"image and text may take {longest} tokens, {size.prefix(config)} of them the image's, and "
             f"{config.language.name} has {size.positions} positions"
         )
         yield Finding(WARNING, "lengths", found, "lower data.max_text_tokens or data.max_target_tokens")

@@ -94,8 +94,10 @@ def _batch(config: ExperimentConfig, size: ModelSize, vocabulary: int) -> Batch:
     from vlrouting.data.loading.batch import Batch
 
     rows = _rows(config)
-    ids = torch.randint(vocabulary, (rows, size.text_tokens(config)))
-    tensors = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+    target = size.target_tokens(config)
+    ids = torch.randint(vocabulary, (rows, size.text_tokens(config) - target))
+    labels = torch.randint(vocabulary, (rows, target)) if target else ids
+    tensors = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
     if size.vision is not None and size.visual_shape is not None:
         images = (size.images,) if size.images > 1 else ()
         shape = (*images, 3, *size.vision.pixels) if _encodes(config) else size.visual_shape

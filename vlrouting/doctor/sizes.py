@@ -68,9 +68,23 @@ class ModelSize:
         longest: int = TASKS.load(config.task).longest_row(config.data)
         return longest
 
+    def target_tokens(self, config: ExperimentConfig) -> int:
+        """Those of them that the decoder of an encoder-decoder reads, apart from the prompt; 0 in other models."""
+        longest: int = TASKS.load(config.task).longest_target(config.data)
+        return longest if ARCHITECTURES.facts(config.architecture).language == "encoder_decoder" else 0
+
     def sequence(self, config: ExperimentConfig) -> int:
-        """Most tokens of a training sequence: image and text."""
-        return self.text_tokens(config) + (self.visual_shape[0] if self.visual_shape else 0)
+        """Most tokens of a training example: image and text."""
+        return self.text_tokens(config) + self.prefix(config)
+
+    def longest(self, config: ExperimentConfig) -> int:
+        """Most positions of one sequence: an encoder-decoder has two."""
+        target = self.target_tokens(config)
+        return max(self.sequence(config) - target, target)
+
+    def prefix(self, config: ExperimentConfig) -> int:
+        """Tokens of the image before the text."""
+        return self.visual_shape[0] if self.visual_shape and config.has_prefix else 0
 
 
 def vision_size(config: ExperimentConfig, context: RunContext) -> VisionSize | None:
@@ -152,7 +166,7 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
         trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
         frozen=sum(frozen.values()),
         in_blocks=sum(count for name, count in frozen.items() if block_of(name)[0]),
-        blocks=max(1, int(model.language.config.num_hidden_layers)),
+        blocks=max(1, len({block_of(name)[0] for name, _ in model.language.named_parameters()} - {""})),
         images=images,
         vision=vision,
         positions=getattr(model.language.config, "max_position_embeddings", None),
