@@ -102,6 +102,14 @@ BOTTLENECK = (
         Option("bottleneck.kind", f"bottleneck.kind={kind}", stored=False)
         for kind in ("dora", "vera", "compacter", "vl_pet")
     ),
+    *(
+        Option("bottleneck.tokens", f"bottleneck.kind={kind} bottleneck.tokens=3", beside=(), stored=False)
+        for kind in ("prompt", "prefix")
+    ),
+    *(
+        Option("bottleneck.hidden", "bottleneck.hidden=6", beside=(f"bottleneck.kind={kind}",), stored=False)
+        for kind in ("prompt", "prefix")
+    ),
     Option("bottleneck.tower", "bottleneck.tower=vision", beside=_PLAIN),
     *(
         Option("bottleneck.routing", f"bottleneck.routing={name}")

@@ -35,8 +35,8 @@ def language_without_weights(config: ExperimentConfig) -> LanguageModel:
     return LanguageModel(model, None, "")
 
 
-def vision_without_weights(config: ExperimentConfig) -> VisionEncoder:
-    """The vision encoder of the configuration with its transforms.
+def vision_without_weights(config: ExperimentConfig) -> tuple[VisionEncoder, int]:
+    """The vision encoder of the configuration with its transforms, and the width Dv of its features.
 
     Raises:
         BackboneError: there is no such model, or it cannot be built without numbers.
@@ -44,13 +44,14 @@ def vision_without_weights(config: ExperimentConfig) -> VisionEncoder:
     try:
         with torch.device("meta"), torch.no_grad():
             encoder = load_vision_encoder(replace(config.vision, weights="random"))
+            _apply("vision", encoder.model, config)
+            width = encoder(torch.zeros(1, 3, *encoder.image_size)).shape[-1]
     except BackboneError:
         raise
     except Exception as error:  # some networks compute with numbers while they are built
         name = config.vision.name
         raise BackboneError(f"vision.name: {name} cannot be built without weights ({type(error).__name__})") from None
-    _apply("vision", encoder.model, config)
-    return encoder
+    return encoder, int(width)
 
 
 def _apply(tower: str, model: torch.nn.Module, config: ExperimentConfig) -> None:

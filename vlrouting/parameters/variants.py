@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,9 +13,11 @@ from vlrouting.backbones.without_weights import language_without_weights, vision
 from vlrouting.config import TASKS, DataConfig, ExperimentConfig
 from vlrouting.data.datasets.presence import USUAL_ANSWERS, missing_files
 from vlrouting.data.datasets.read import read_splits
+from vlrouting.data.datasets.recipe_folder import STAMP
 from vlrouting.data.datasets.registry import recipe_of
 from vlrouting.data.example import DataError
 from vlrouting.experiment import Point
+from vlrouting.models.joint_model import JointModel
 from vlrouting.parameters.counts import ParameterCounts, count_parameters
 from vlrouting.tasks.joint import build_model
 
@@ -45,40 +46,51 @@ def experiment_parameters(points: Iterable[Point]) -> list[VariantParameters]:
         UserError: the bottlenecks do not fit the models.
     """
     first = {point.variant or point.name: point for point in reversed(list(points))}
-    vocabularies: dict[str, int | None] = {}
-    return [_parameters_of(name, point.config, vocabularies) for name, point in reversed(first.items())]
+    counter = _Counter()
+    return [counter.parameters_of(name, point.config) for name, point in reversed(first.items())]
 
 
-def _parameters_of(name: str, config: ExperimentConfig, vocabularies: dict[str, int | None]) -> VariantParameters:
-    notes = []
-    answers = 0
-    if not config.generates:
-        key = repr((config.data, config.task))
-        if key not in vocabularies:
-            vocabularies[key] = _vocabulary_size(config.data, config.task)
-        answers = vocabularies[key] or USUAL_ANSWERS
-        if vocabularies[key] is None:
+class _Counter:
+    """Counts variant after variant; what they share is found once."""
+
+    def __init__(self) -> None:
+        self._vocabularies: dict[str, int | None] = {}
+        self._widths: dict[str, int] = {}
+
+    def parameters_of(self, name: str, config: ExperimentConfig) -> VariantParameters:
+        notes = []
+        vocabulary = None if config.generates else self._vocabulary_size(config)
+        if vocabulary is None and not config.generates:
             notes.append(f"the head is that of {USUAL_ANSWERS:,} answers: the data are not here")
-    if config.select is not None:
-        notes.append("before the selector's choice: every target has a bottleneck")
-    return VariantParameters(name, count_parameters(_model_on_meta(config, answers)), tuple(notes))
+        if config.select is not None:
+            notes.append("before the selector's choice: every target has a bottleneck")
+        model = self._model_on_meta(config, 0 if config.generates else vocabulary or USUAL_ANSWERS)
+        return VariantParameters(name, count_parameters(model), tuple(notes))
 
+    def _vocabulary_size(self, config: ExperimentConfig) -> int | None:
+        key = repr((config.data, config.task))
+        if key not in self._vocabularies:
+            self._vocabularies[key] = _vocabulary_size(config.data, config.task)
+        return self._vocabularies[key]
 
-def _model_on_meta(config: ExperimentConfig, answers: int) -> Any:
-    """The point's joint model, as training builds it."""
-    language, vision, visual_shape = language_without_weights(config), None, None
-    if config.model.visual_input != "none":
-        vision = vision_without_weights(config)
-        visual_shape = (1, vision.width)  # no parameter depends on the number of visual tokens
-    in_model = config.uses_image and (config.trains_vision or not config.vision.cache)
-    with torch.device("meta"), torch.no_grad():
-        return build_model(config, Backbones(language, vision if in_model else None), visual_shape, answers)
+    def _model_on_meta(self, config: ExperimentConfig, answers: int) -> JointModel:
+        """The point's joint model, as training builds it."""
+        language, vision, visual_shape = language_without_weights(config), None, None
+        if config.model.visual_input != "none":
+            key = repr(config.vision)
+            in_model = config.uses_image and (config.trains_vision or not config.vision.cache)
+            if in_model or key not in self._widths:
+                encoder, self._widths[key] = vision_without_weights(config)
+                vision = encoder if in_model else None
+            visual_shape = (1, self._widths[key])  # no parameter depends on the number of visual tokens
+        with torch.device("meta"), torch.no_grad():
+            return build_model(config, Backbones(language, vision), visual_shape, answers)
 
 
 def _vocabulary_size(data: DataConfig, task: str) -> int | None:
     """Answers that the head chooses among; None where the data are not here."""
     data = replace(data, validation=None, test=data.train)
-    recipe_waits = recipe_of(data) is not None and not Path(data.root).is_dir()
+    recipe_waits = recipe_of(data) is not None and not (Path(data.root) / STAMP).exists()
     if recipe_waits or missing_files(data, images=False):
         return None
     try:
