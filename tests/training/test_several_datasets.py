@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from tests.tiny_backbones import save_tiny_gpt2
 from tests.tiny_experiment import write_experiment, write_several_datasets, write_written_answers
 from tests.training.event_curves import curve
 from tests.training.test_resume import assert_same, stop_at, weights
+from vlrouting.config import SelectConfig
+from vlrouting.data.example import DataError
 from vlrouting.data.loading.batch import Batch
 from vlrouting.experiment import Experiment, RunDirectory, load
 from vlrouting.launch.in_process import train
 from vlrouting.prediction.predictor import Predictor
+from vlrouting.selection import Selection, SelectionProblem, register_selector
 from vlrouting.tasks.scored import TaskModule
 from vlrouting.training import inputs as inputs_module
 from vlrouting.training.assembly import Built, build_point
@@ -119,7 +123,7 @@ def world(shapes_world: Path, tmp_path: Path) -> Callable[..., Experiment]:
     """Questions, questions of the other kind, and statements about pairs of pictures."""
 
     def make(*overrides: str) -> Experiment:
-        data = {**WORLD, "root": str(shapes_world)}
+        data = {**WORLD, "root": str(shapes_world), "max_text_tokens": 60, "max_target_tokens": 20}
         sections = {
             "task": "vqa_generation",
             "datasets": {name: {**data, "name": name, "batch_size": 4} for name in ("vqav2", "gqa", "nlvr2")},
@@ -178,7 +182,7 @@ def test_each_dataset_has_its_own_number_of_images(
     loaded: list[object] = []
     load_vision = inputs_module.load_vision
     monkeypatch.setattr(inputs_module, "load_vision", lambda config: loaded.append(config) or load_vision(config))
-    built = build(world(setting, "vision.features=tokens"))
+    built = build(world(setting, "vision.features=tokens", "evaluate.limit=6"))
     assert len(loaded) == 1  # one encoder for all
     model = built.task.model
     widths = {}
@@ -189,11 +193,29 @@ def test_each_dataset_has_its_own_number_of_images(
             built.task.task_models[name].loss(next(b for b in built.data.first_batches(3) if b.dataset == name))
         )
         widths[name] = tuple(visual.shape)
+    assert {len(source.test_examples) for source in built.data.sources.values()} == {6}
     assert widths == {"vqav2": (3, 4, 32), "gqa": (3, 4, 32), "nlvr2": (3, 8, 32)}
     assert built.artifact_config["datasets"]["nlvr2"] == {"visual_shape": (8, 192), "images": 2}
     assert built.artifact_config["images"] == 1
     if model.standardize is not None:
         assert float(model.standardize.mean.abs().sum()) > 0
+
+
+@dataclass
+class OfAllConfig(SelectConfig):
+    method: str = "of_all"
+
+
+def test_a_selector_sees_the_loss_of_each_dataset(world: Callable[..., Experiment]) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def of_all(problem: SelectionProblem, config: OfAllConfig) -> Selection:
+        seen.extend((batch.dataset, problem.loss(batch).requires_grad) for batch in problem.batches)
+        return Selection({"bottleneck": ["transformer.h.0.attn.c_attn"]})
+
+    register_selector("of_all", OfAllConfig)(of_all)
+    build(world("select.method=of_all", "select.batches=3", "model.visual_input=noise"))
+    assert seen == [("vqav2", True), ("gqa", True), ("nlvr2", True)]
 
 
 def test_no_dataset_is_in_memory_twice_and_selectors_see_all(tmp_path: Path) -> None:
@@ -209,6 +231,12 @@ def test_no_dataset_is_in_memory_twice_and_selectors_see_all(tmp_path: Path) -> 
     assert [batch.dataset for batch in first] == ["vqa", "captions", "again", "vqa", "captions", "again", "vqa"]
     assert [len(batch) for batch in first[:3]] == [8, 4, 2]
     assert not torch.equal(first[0]["input_ids"], first[3]["input_ids"])
+
+
+def test_a_training_split_without_one_batch_names_its_dataset(tmp_path: Path) -> None:
+    experiment = load(str(write_several_datasets(tmp_path)), ["datasets.captions.batch_size=64"])
+    with pytest.raises(DataError, match=r"48 examples.* set datasets\.captions\.batch_size to at most 48"):
+        build(experiment)
 
 
 def test_without_one_of_the_main_scores_there_is_no_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,8 @@ class NamedDatasetConfig(DataConfig):
     batch_size: Count | None = None
     """Examples per optimizer step of this dataset. Default: `train.batch_size`."""
     generate: GenerateConfig | None = None
-    """How its texts are generated. Default: `generate` of the experiment."""
+    """How its texts are generated, in place of the whole section `generate` of the experiment: what is not given here
+    has its default. Default: the experiment's."""
 
     @property
     def data(self) -> DataConfig:

@@ -168,6 +168,7 @@ class TaskModule(lightning.LightningModule):
         for dataset, scores in found.items():
             prefix = f"{split}/{dataset}" if self.several else split
             self.scores |= {f"{prefix}/{name}": value for name, value in scores.values.items()}
+        self.scores.pop(f"{split}/{MEAN}", None)  # of the pass before
         if self.several and not missing_from_mean(self.task_models, score, found):
             self.scores[f"{split}/{MEAN}"] = fmean(scores.values[score[name].main] for name, scores in found.items())
         return found

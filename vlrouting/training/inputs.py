@@ -120,32 +120,27 @@ class SharedInputs:
             return dict.fromkeys(views, Visual())
         encoder = self._encoder(config)
         record: dict[str, Any] = {"name": encoder.name, "revision": encoder.revision}
-        images = {name: len(examples[name][view.data.test][0].images) for name, view in views.items()}
-        if not config.uses_image or config.trains_vision or not config.vision.cache:
-            one_image = _output_shape(encoder)
-            shapes = {name: (count * one_image[0], one_image[1]) for name, count in images.items()}
-            if not config.uses_image:
-                return {name: Visual(shape=shape, record=record) for name, shape in shapes.items()}
-            pixels = PixelSource(encoder.transform, load_image)
-            sources = {name: self._source(view, examples[name], pixels) for name, view in views.items()}
-            return {name: Visual(sources[name], shape, encoder, record) for name, shape in shapes.items()}
-        caches = {name: self._cache(view, examples[name], encoder) for name, view in views.items()}
-        key = ("fingerprint", repr(config.vision))
-        record["fingerprint"] = self._once(key, lambda: weight_fingerprint(encoder.model))
-        statistics = None
-        if config.model.standardize_visual:
-            training = [(caches[name], images_of(examples[name][view.data.train])) for name, view in views.items()]
-            statistics = feature_statistics(training)
-        return {
-            name: Visual(
-                self._source(view, examples[name], caches[name]),
-                (images[name] * caches[name].shape[0], caches[name].shape[1]),
-                None,
-                record,
-                statistics,
-            )
-            for name, view in views.items()
-        }
+        sources: dict[str, VisualSource] = {}
+        statistics, in_model = None, None
+        if config.uses_image and config.vision.cache and not config.trains_vision:
+            caches = {name: self._cache(view, examples[name], encoder) for name, view in views.items()}
+            key = ("fingerprint", repr(config.vision))
+            record["fingerprint"] = self._once(key, lambda: weight_fingerprint(encoder.model))
+            if config.model.standardize_visual:
+                training = [(caches[name], images_of(examples[name][view.data.train])) for name, view in views.items()]
+                statistics = feature_statistics(training)
+            sources |= caches
+            tokens, width = next(iter(caches.values())).shape
+        else:
+            if config.uses_image:
+                sources, in_model = dict.fromkeys(views, PixelSource(encoder.transform, load_image)), encoder
+            tokens, width = _output_shape(encoder)
+        found = {}
+        for name, view in views.items():
+            images = len(examples[name][view.data.test][0].images)
+            source = self._source(view, examples[name], sources[name]) if sources else None
+            found[name] = Visual(source, (images * tokens, width), in_model, record, statistics)
+        return found
 
     def _source(
         self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]], source: VisualSource

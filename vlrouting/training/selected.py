@@ -75,6 +75,7 @@ def run_selector(
     backbones: Backbones,
     visual_shape: tuple[int, int] | None,
     *,
+    visual_tokens: Mapping[str, int],
     data: VisionLanguageDataModule,
     device: torch.device,
 ) -> Selection:
@@ -93,6 +94,7 @@ def run_selector(
         routed = attach(backbones.language.model, {}, unfreeze=())
         architecture = ARCHITECTURES.load(config.architecture)
         model = architecture(routed, visual_shape, config.model, backbones.vision, outputs=outputs)
+        model.visual_tokens = dict(visual_tokens)
         model.to(device).eval()
         tasks = {name: TASKS.load(each.config.task).module(model, each) for name, each in parts.items()}
         batches = (batch.to(device) for batch in data.first_batches(config.select.batches))

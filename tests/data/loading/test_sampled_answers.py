@@ -34,7 +34,8 @@ def asked(labels: dict[str, float], answer: str, number: int = 0) -> Example:
 def examples(count: int) -> list[Example]:
     """Every second one with one right answer, whose spelling is the most common answer's; the last without any."""
     several = [
-        asked(SCORES, "red", number) if number % 2 else asked({"two": 1.0}, "Two", number) for number in range(count)
+        asked(SCORES, "red", number) if number % 2 else asked({"two": 1.0, "three": 0.0}, "Two", number)
+        for number in range(count)
     ]
     return [*several, asked({}, "", count)]
 
