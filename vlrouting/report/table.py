@@ -233,7 +233,7 @@ def _parameters(variant: Variant) -> str:
     trainable, total = variant.trainable_parameters, variant.runs[0].total_parameters
     if trainable is None:
         return ""
-    return f"{trainable:,.0f} ({100 * trainable / total:.2f}%)" if total else f"{trainable:,.0f}"
+    return f"{trainable:,.0f} ({_parameter_share(variant)})" if total else f"{trainable:,.0f}"
 
 
 def _tuned(variant: Variant) -> str:
