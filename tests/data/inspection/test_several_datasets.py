@@ -31,7 +31,7 @@ def test_a_subject_for_each_dataset(file: str) -> None:
     assert (only.dataset, only.splits) == ("captions", ("val",))
     assert [subject.dataset for subject in of_each_dataset([vqa, captions, vqa])] == ["vqa", "captions"]
     assert of_each_dataset([vqa, captions], "captions") == [captions]
-    with pytest.raises(UserError, match=r"--dataset vqq: .*did you mean 'vqa'"):
+    with pytest.raises(UserError, match=r"--dataset vqq: .*Did you mean 'vqa'"):
         of_each_dataset([vqa, captions], "vqq")
     with pytest.raises(UserError, match=r"several datasets; .*datasets\.vqa\.root=elsewhere"):
         subjects_of(file, root=Path("elsewhere"))
