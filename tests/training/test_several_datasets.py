@@ -242,7 +242,12 @@ def test_a_training_split_without_one_batch_names_its_dataset(tmp_path: Path) ->
 def test_without_one_of_the_main_scores_there_is_no_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")  # no Java, which captions that are not plain need
     file = write_several_datasets(tmp_path, images=10, generate={"max_new_tokens": 4}, train={"max_steps": 1})
-    done = run(load(str(file), ["datasets.captions.validation=null"]), tmp_path / "runs")
+    given = ["datasets.captions.validation=null", "datasets.captions.generate.max_new_tokens=1"]
+    done = run(load(str(file), given), tmp_path / "runs")
+    longest = {
+        name: max(len(r["prediction"]) for r in records(done) if r["dataset"] == name) for name in ("vqa", "captions")
+    }
+    assert longest["vqa"] > longest["captions"] <= 1  # each generates as its own section says
     metrics, lacking = done.read_metrics(), done.read_run()["not_computed"]
     assert "test/vqa/vqa_accuracy" in metrics and "validation/vqa/vqa_accuracy" in metrics
     assert "validation/mean" not in metrics

@@ -34,7 +34,11 @@ CHANGES = {
         ("keep_trained_state(self, checkpoint)", "pass", "checkpoints hold the frozen weights"),
         ("require_trained_state(self, checkpoint)", "pass", "a checkpoint of another model is loaded in part"),
         ("self.scores |= {", "self.scores = {", "the scores of the validation are lost"),
-        ("self.task_models[batch.dataset].loss(batch)", "self.task_model.loss(batch)", "the task of the first dataset"),
+        (
+            "self.task_models[batch.dataset].predict(batch)",
+            "self.task_model.predict(batch)",
+            "the settings of the first dataset",
+        ),
         ("missing_from_mean(self.task_models, score, found)", "False", "a mean of the datasets that have a score"),
     ],
     "vlrouting/tasks/vqa_classification.py": [

@@ -91,7 +91,8 @@ class RunDirectory:
         self.metrics = self.path / "metrics.json"
         """Flat: {"test/vqa_accuracy": 61.2, …}."""
         self.predictions = self.path / "predictions.jsonl"
-        """A line per test example, sorted by id (see `vlrouting.tasks.prediction_records`)."""
+        """A line per test example, sorted by id (see `vlrouting.tasks.prediction_records`). With several datasets each
+        has its `dataset`, and they stand one after the other."""
         self.panel = self.path / "panel.png"
         """Test images with what was predicted."""
         self.data = self.path / "data.json"

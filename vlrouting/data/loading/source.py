@@ -48,7 +48,6 @@ class DatasetSource:
     def batches(self, seed: int, *, rank: int, world_size: int, accumulate: int) -> LengthGroupedBatches:
         """The training batches of one rank; raises DataError as `steps_per_epoch`. Answers that are drawn do not change
         them."""
-        assert self.steps_per_epoch
         lengths = self.collate.lengths(self.training_examples)
         ranks = {"rank": rank, "world_size": world_size}
         return LengthGroupedBatches(lengths, self.batch_size, seed, **ranks, accumulate=accumulate)
