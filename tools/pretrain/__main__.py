@@ -70,10 +70,10 @@ def gpt2(
 @app.command()
 def bart(
     out: Out,
-    steps: Steps = 3_000,
-    vocabulary: Annotated[int, typer.Option(min=261, help="Maximum number of tokens.")] = 512,
-    batch_size: BatchSize = 32,
-    lr: LearningRate = 1e-3,
+    steps: Steps = 4_500,
+    vocabulary: Annotated[int, typer.Option(min=261, help="Maximum number of tokens.")] = 600,
+    batch_size: BatchSize = 16,
+    lr: LearningRate = 1.5e-3,
     seed: Seed = 0,
     test_documents: Annotated[int, typer.Option(min=1, help="Number of new texts for the evaluation.")] = 2_000,
 ) -> None:
