@@ -16,15 +16,15 @@ from vlrouting.doctor.subject import PlannedSweep, PointCheck, RunContext, Sweep
 from vlrouting.experiment import Point, UserError, import_plugins
 
 CHECKS: tuple[SweepCheck, ...] = (
-    for_each_point(data.files),
-    for_each_point(data.recipe),
-    for_each_point(data.content),
-    for_each_point(data.images),
+    for_each_point(for_each_dataset(data.files)),
+    for_each_point(for_each_dataset(data.recipe)),
+    for_each_point(for_each_dataset(data.content)),
+    for_each_point(for_each_dataset(data.images)),
     for_each_point(batches.steps),
-    for_each_point(batches.vocabulary),
+    for_each_point(for_each_dataset(batches.vocabulary)),
     for_each_point(weights_.weights),
-    for_each_point(features.features),
-    for_each_point(scores_.programs),
+    for_each_point(for_each_dataset(features.features)),
+    for_each_point(for_each_dataset(scores_.programs)),
     for_each_point(batches.lengths),
     memory.fits,
     measure.measured_step,

@@ -57,6 +57,7 @@ _RUN_FIELDS: dict[str, Any] = {
     "swept": dict[str, Any],
     "diverged": bool | None,
     **dict.fromkeys(("shown_metrics", "not_computed"), dict[str, str] | None),
+    "datasets": dict[str, dict[str, Any]] | None,
     **dict.fromkeys(
         ("seed", "failed_rank", "trained_parameters", "total_parameters", "peak_memory_bytes"), _Number | None
     ),
