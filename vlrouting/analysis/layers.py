@@ -116,7 +116,8 @@ class LayerWatch:
         if not bottleneck.acts:  # another task's, which shares the projection
             return
         context = bottleneck.slot.current
-        modality = None if context is None else context.modality_for(*projected.shape[:2])
+        rows, tokens_each = projected.shape[:2]
+        modality = None if context is None else context.modality_for(rows, tokens_each, bottleneck.stream)
         tokens = torch.ones_like(projected[..., 0], dtype=torch.bool) if modality is None else modality == TEXT
         # Bottlenecks are float32: rounding to bfloat16 would look like a small effect.
         with torch.autocast(projected.device.type, enabled=False):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from vlrouting.bottleneck.context import ContextSlot
+from vlrouting.bottleneck.families import Stream, stream_of
 from vlrouting.bottleneck.targets import Target
 from vlrouting.config import KINDS, BottleneckConfig
 from vlrouting.config.experiment import SINGLE
@@ -86,10 +87,13 @@ class Bottleneck(nn.Module, ABC):
         target: what it adapts.
         task: the only task that it acts for; None where it acts for all.
         config: the bottleneck's configuration.
+        stream: which sequence of an encoder-decoder it reads; `encoder` in other models.
+        leading_tokens: trained tokens that it puts before the sequence.
         image_projection: the Linear that projects the image; None where there is none.
         text_projection: the module whose output `trace` takes; None for a kind in which nothing can be routed.
     """
 
+    leading_tokens: int = 0
     image_projection: nn.Linear | None = None
     text_projection: nn.Module | None = None
 
@@ -97,6 +101,7 @@ class Bottleneck(nn.Module, ABC):
         super().__init__()
         self.config, self.key, self.slot = config, site.key, site.slot
         self.name, self.target, self.task = site.name, site.target, site.task
+        self.stream: Stream = stream_of(site.model, site.target.name)
 
     @classmethod
     @abstractmethod
@@ -110,6 +115,9 @@ class Bottleneck(nn.Module, ABC):
     @abstractmethod
     def install(self, base_layers: Sequence[nn.Module]) -> list[RemovableHandle]:
         """Register the hooks on the base layers that make the bottleneck take effect."""
+
+    def uninstall(self, base_layers: Sequence[nn.Module]) -> None:
+        """Undo what `install` changed beside hooks, whose handles are removed anyway. A second call changes nothing."""
 
     @property
     def acts(self) -> bool:

@@ -85,6 +85,7 @@ class Routed:
         *,
         mask: Tensor | None = None,
         modality: Tensor | None = None,
+        target_modality: Tensor | None = None,
         task: str | None = None,
     ) -> Iterator[ForwardContext]:
         """Every bottleneck reads this image, and the other facts, inside the block.
@@ -96,7 +97,9 @@ class Routed:
             visual: (B, V, D), one image for each row of the batch, or for several rows that stand next to each other
                 (beams). None where there is no image.
             mask: (B, V), true for real visual tokens; None where all are real.
-            modality: (B, T) code of every position of the sequence (`vlrouting.bottleneck.context`).
+            modality: (B, T) code of every position of the sequence, of an encoder-decoder the encoder's
+                (`vlrouting.bottleneck.context`).
+            target_modality: (B, T') the same of the decoder's sequence in an encoder-decoder.
             task: of the batch. With `per_task`, one of `tasks`.
 
         Raises:
@@ -106,7 +109,8 @@ class Routed:
         """
         if self._taken_out == _DETACHED:
             raise RuntimeError(f"look_at: the bottlenecks are {_DETACHED}; attach them again")
-        for argument, value in {"visual": visual, "mask": mask, "modality": modality}.items():
+        tensors = {"visual": visual, "mask": mask, "modality": modality, "target_modality": target_modality}
+        for argument, value in tensors.items():
             require_type("look_at", argument, value, (Tensor, type(None)))
         require_type("look_at", "task", task, (str, type(None)))
         if self.tasks and task not in self.tasks:
@@ -119,7 +123,9 @@ class Routed:
         if mask is not None and (visual is None or mask.shape != visual.shape[:2]):
             raise ValueError(f"look_at takes a mask (B, V) of the visual features, not {tuple(mask.shape)}")
         carry_context(self.model, self._slot)
-        context = ForwardContext(visual, self.bottlenecks, mask=mask, modality=modality, task=task)
+        context = ForwardContext(
+            visual, self.bottlenecks, mask=mask, modality=modality, target_modality=target_modality, task=task
+        )
         with self._slot.holding(context):
             yield context
 
@@ -253,6 +259,8 @@ class Routed:
     def _remove_bottlenecks(self) -> None:
         for handle in self._handles:
             handle.remove()
+        for bottleneck in self.bottlenecks.values():
+            bottleneck.uninstall([self.model.get_submodule(layer) for layer in bottleneck.target.base_layers])
         for module, child in self._owners.values():
             delattr(self.model.get_submodule(module), child)
         drop_context(self.model)

@@ -11,6 +11,7 @@ from vlrouting.config.problem import Problem
 from vlrouting.config.tasks import ARCHITECTURES
 
 VISUAL_INPUTS = ("image", "shuffled", "noise", "ones", "none")
+PROJECTORS = ("linear", "linear_norm", "mlp")
 SCHEDULES = ("linear", "one_cycle", "constant")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
 STRATEGIES = ("ddp", "fsdp")
@@ -30,7 +31,14 @@ class ModelConfig:
     evaluation), `noise` and `ones`; `none`: no prefix and no context, the text-only baseline, which does without
     `vision` and everything that is said of the image."""
     architecture: Annotated[str, OneOf(ARCHITECTURES)] | None = None
-    """The joint model: `encoder_classifier`, `decoder`, or a plug-in's. Default: from the task."""
+    """The joint model: `encoder_classifier`, `decoder` (GPT-2, Llama), `encoder_decoder` (BART, T5), or a plug-in's.
+    Default: from the task and, where text is generated, from `is_encoder_decoder` in the language model's config.json;
+    a model that is not on this machine is taken for a decoder."""
+    visual_prefix: bool = True
+    """The projected features stand before the text. False: the image reaches the model through routing alone."""
+    projector: Annotated[str, OneOf(PROJECTORS)] = "linear"
+    """Maps the visual features to the language model's width: `linear` (none where the widths are equal, as the authors
+    have it), `linear_norm` (Linear and LayerNorm, VL-Adapter's visual embedding), `mlp` (Linear, GELU, Linear)."""
     unfreeze: list[str] = field(default_factory=lambda: [LAYER_NORMS])
     """Which frozen parameters train as well: `layer_norms` (of the blocks that have a bottleneck; of all blocks with
     `bottleneck.kind: none`), `biases`, `all`, or patterns of parameter names such as `*.embeddings.*`. The head and the
@@ -66,9 +74,10 @@ class TrainConfig:
     """Optimisation. Defaults are those of the authors' AdamW (no weight decay, no clipping)."""
 
     epochs: Count | None = None
-    """Passes over the training split; give this or `max_steps`."""
+    """Passes over the training split; give this or `max_steps`. With several datasets: over the one that has the most
+    batches; an epoch is as many rounds as it has batches, and a round is one step of each dataset."""
     max_steps: Steps | None = None
-    """Optimizer steps; give this or `epochs`."""
+    """Optimizer steps, of all datasets together; give this or `epochs`."""
     batch_size: Count = 64
     """Examples per optimizer step, over all devices and micro-batches: the same on one GPU and on eight."""
     accumulate: Count = 1
@@ -128,12 +137,6 @@ class TrainConfig:
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
         found = []
-        if self.batch_size % self.micro_batches:
-            message = (
-                f"{self.batch_size} examples cannot be cut into {self.micro_batches} equal micro-batches "
-                f"(accumulate {self.accumulate} x devices {self.devices} x nodes {self.nodes})"
-            )
-            found.append(Problem(("batch_size", "accumulate", "devices", "nodes"), message))
         if len(set(self.logger)) < len(self.logger):
             found.append(Problem(("logger",), f"a logger is given twice: {', '.join(self.logger)}"))
         if (self.epochs is None) == (self.max_steps is None):
@@ -145,13 +148,25 @@ class TrainConfig:
             found.append(Problem(("warmup_steps",), message, depends_on=("max_steps",)))
         return found
 
+    def batch_problems(self) -> list[Problem]:
+        """Why a batch cannot be cut into micro-batches; keys relative to the section. Each dataset of a run may have
+        batches of its own, so this is no part of `problems`."""
+        if self.batch_size % self.micro_batches:
+            message = (
+                f"{self.batch_size} examples cannot be cut into {self.micro_batches} equal micro-batches "
+                f"(accumulate {self.accumulate} x devices {self.devices} x nodes {self.nodes})"
+            )
+            return [Problem(("batch_size", "accumulate", "devices", "nodes"), message)]
+        return []
+
 
 @dataclass
 class GenerateConfig:
-    """How a causal language model writes, through transformers' `generate` with its cache."""
+    """How a language model generates text, through transformers' `generate` with its cache."""
 
     max_new_tokens: Count = 20
-    """Most tokens of an output, the end token included; prompt and image are not counted."""
+    """Most tokens of an output, the special ones that the model generates included (the end token; BART's `<s>` at the
+    front); prompt and image are not counted."""
     beams: Annotated[int, Range(least=1, most=1000)] = 1
     """Beam search with so many beams; 1 takes the most probable token each time."""
     length_penalty: Annotated[float, Range(least=-1000, most=1000)] = 1.0
@@ -168,10 +183,10 @@ class GenerateConfig:
         found = []
         if not self.sample and (self.temperature != 1 or self.top_p != 1):
             keys = ("sample", "temperature", "top_p")
-            found.append(Problem(keys, "the last two are for sampling", "set generate.sample: true"))
+            found.append(Problem(keys, "the last two are for sampling", "set sample: true"))
         if self.beams == 1 and self.length_penalty != 1:
             beam_keys = ("beams", "length_penalty")
-            found.append(Problem(beam_keys, "the penalty is for beam search", "set generate.beams above 1"))
+            found.append(Problem(beam_keys, "the penalty is for beam search", "set beams above 1"))
         return found
 
 

@@ -14,6 +14,7 @@ from vlrouting.bottleneck import Bottleneck, ForwardContext, Routed
 from vlrouting.bottleneck.context import IMAGE
 from vlrouting.config import ModelConfig
 from vlrouting.models.finite import require_finite
+from vlrouting.models.projector import make_projector
 from vlrouting.models.standardize import Standardize
 
 
@@ -42,8 +43,9 @@ class JointModel(nn.Module):
         language: the language model, with bottlenecks.
         routed: what `attach` returned for it.
         standardize: removes mean and standard deviation from the features, with `standardize_visual`.
-        projector: Dv -> D; identity where they are equal, as the authors have it; None for the text-only baseline.
+        projector: Dv -> D, see `make_projector`; None for the text-only baseline.
         vision: the encoder, or None where the features come computed.
+        visual_tokens: dataset -> V of its examples. Default: that of `visual_shape`.
     """
 
     def __init__(
@@ -65,13 +67,14 @@ class JointModel(nn.Module):
         """
         super().__init__()
         self.config, self.visual_shape = config, visual_shape
+        self.visual_tokens: dict[str, int] = {}
         self.routed, self.language, self.vision = routed, routed.model, vision
         self.width = int(routed.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.standardize: Standardize | None = None
         self.projector: nn.Module | None = None
         if visual_shape is not None:
             features = visual_shape[1]
-            self.projector = nn.Identity() if features == self.width else nn.Linear(features, self.width)
+            self.projector = make_projector(config.projector, features, self.width)
             if config.standardize_visual and config.visual_input in ("image", "shuffled"):
                 self.standardize = Standardize(features)
 
@@ -119,7 +122,8 @@ class JointModel(nn.Module):
     def _features(self, batch: ModelInputs, visual_shape: tuple[int, int]) -> Tensor:
         if self.config.visual_input in ("noise", "ones"):
             draw = torch.randn if self.config.visual_input == "noise" else torch.ones
-            return draw(len(batch), *visual_shape, device=next(self.language.parameters()).device)
+            tokens = self.visual_tokens.get(batch.dataset, visual_shape[0])
+            return draw(len(batch), tokens, visual_shape[1], device=next(self.language.parameters()).device)
         visual = batch.get("visual")
         if visual is None:
             raise ValueError("the model needs `visual`: features (B, V, Dv), or pixels for its vision encoder")
@@ -144,7 +148,7 @@ class JointModel(nn.Module):
         return embeddings
 
     def look_at(
-        self, visual: Tensor | None, mask: Tensor, batch: ModelInputs
+        self, visual: Tensor | None, mask: Tensor, batch: ModelInputs, target_mask: Tensor | None = None
     ) -> AbstractContextManager[ForwardContext]:
         """The bottlenecks know the forward pass inside the block: its image (B, V, D), what stands where, its dataset.
 
@@ -152,14 +156,17 @@ class JointModel(nn.Module):
             visual: see `visual_features`.
             mask: (B, V + T), of `with_prefix`.
             batch: what the pass is for.
+            target_mask: (B, T') int64, 0 on padding, of the decoder's sequence in an encoder-decoder.
         """
         modality = mask.clone()  # 1 is text, 0 is padding
-        if visual is not None:
-            modality[:, : visual.shape[1]] = IMAGE
-        return self.routed.look_at(visual, modality=modality, task=batch.dataset)
+        modality[:, : self.prefix_length(visual)] = IMAGE
+        return self.routed.look_at(visual, modality=modality, target_modality=target_mask, task=batch.dataset)
 
-    @staticmethod
-    def with_prefix(visual: Tensor | None, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def prefix_length(self, visual: Tensor | None) -> int:
+        """Positions before the text's: V, or 0 without a visual prefix."""
+        return 0 if visual is None or not self.config.visual_prefix else visual.shape[1]
+
+    def with_prefix(self, visual: Tensor | None, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The visual prefix before the text.
 
         Args:
@@ -168,9 +175,9 @@ class JointModel(nn.Module):
             mask: (B, T), 0 on padding.
 
         Returns:
-            (B, V + T, D) and (B, V + T); without an image the text as it is.
+            (B, V + T, D) and (B, V + T); without a visual prefix the text as it is.
         """
-        if visual is None:
+        if visual is None or not self.prefix_length(visual):
             return text, mask
         prefix_mask = mask.new_ones(visual.shape[:2])
         return torch.cat([visual.to(text.dtype), text], dim=1), torch.cat([prefix_mask, mask], dim=1)

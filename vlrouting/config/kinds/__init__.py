@@ -8,6 +8,8 @@ from vlrouting.config.kinds.ia3 import Ia3Config
 from vlrouting.config.kinds.lora import LoraConfig
 from vlrouting.config.kinds.low_rank import LowRankConfig
 from vlrouting.config.kinds.none import NoBottleneckConfig
+from vlrouting.config.kinds.prefix import PrefixConfig
+from vlrouting.config.kinds.prompt import PromptConfig
 from vlrouting.config.kinds.vera import VeraConfig
 from vlrouting.config.kinds.vl_pet import VlPetConfig
 
@@ -22,5 +24,7 @@ for _name, _config, _implementation in (
     ("vera", VeraConfig, "vlrouting.bottleneck.kinds.vera:VeRA"),
     ("compacter", CompacterConfig, "vlrouting.bottleneck.kinds.compacter:Compacter"),
     ("vl_pet", VlPetConfig, "vlrouting.bottleneck.kinds.vl_pet:VLPet"),
+    ("prompt", PromptConfig, "vlrouting.bottleneck.kinds.prompt:Prompt"),
+    ("prefix", PrefixConfig, "vlrouting.bottleneck.kinds.prefix:Prefix"),
 ):
     KINDS.register(_name, _config, _implementation)
