@@ -111,7 +111,8 @@ class LayerWatch:
 
     def _see(self, bottleneck: Bottleneck, sums: _Sums, _module: nn.Module, _inputs: Any, projected: Tensor) -> None:
         context = bottleneck.slot.current
-        modality = None if context is None else context.modality_for(*projected.shape[:2], stream=bottleneck.stream)
+        rows, length = projected.shape[:2]
+        modality = None if context is None else context.modality_for(rows, length, bottleneck.stream)
         tokens = torch.ones_like(projected[..., 0], dtype=torch.bool) if modality is None else modality == TEXT
         # Bottlenecks are float32: rounding to bfloat16 would look like a small effect.
         with torch.autocast(projected.device.type, enabled=False):
