@@ -16,6 +16,7 @@ from tests.tiny_models import batch_of
 from vlrouting.analysis.layers import LayerMeasures, LayerWatch
 from vlrouting.analysis.measures import effective_rank, linear_cka
 from vlrouting.analysis.point import measure_layers, swapped_examples
+from vlrouting.bottleneck import BottleneckConfig, attach
 from vlrouting.data.derangement import derangement
 from vlrouting.training.assembly import Built
 
@@ -65,12 +66,12 @@ def build_inputs(built: Built) -> dict[str, Tensor]:
     """Of the first bottleneck, by its definition: rows of all text tokens, no padding and no prefix."""
     model, examples = built.task.model.eval(), list(built.test_score.examples)
     bottleneck: Any = next(iter(model.routed.bottlenecks.values()))
-    batch = built.data.collate(examples)
+    batch = built.data.first.collate(examples)
     entered: list[Tensor] = []
     handle = bottleneck.down.register_forward_hook(lambda _module, inputs, _output: entered.append(inputs[0]))
     with torch.no_grad():
         visual = model.visual_features(batch)
-        swapped = model.visual_features(built.data.collate(swapped_examples(examples)))
+        swapped = model.visual_features(built.data.first.collate(swapped_examples(examples)))
         model(batch)
     handle.remove()
     assert visual is not None and swapped is not None
@@ -89,7 +90,7 @@ def test_cka_is_between_the_examples_means_of_text_and_image(questions: Path) ->
     built = build(questions, "bottleneck.routing=mul")
     model = built.task.model.eval()
     bottleneck: Any = next(iter(model.routed.bottlenecks.values()))
-    batch, watch = built.data.collate(list(built.test_score.examples)), LayerWatch(model, 1)
+    batch, watch = built.data.first.collate(list(built.test_score.examples)), LayerWatch(model, 1)
     projected: list[Tensor] = []
     handle = bottleneck.down.register_forward_hook(lambda _module, _inputs, output: projected.append(output))
     with torch.no_grad(), watch.watching():
@@ -145,7 +146,7 @@ def test_an_update_that_is_zero_has_no_relative_size(questions: Path) -> None:
 @pytest.mark.parametrize("keys", ["lora", "adapter", "adapter, shared: true", "adapter, position: parallel"])
 def test_a_decoder_reads_the_references(captions: Path, keys: str) -> None:
     built = build(captions, f"bottleneck={{kind: {keys}, rank: 4, routing: mul}}")
-    tokens = sum(built.data.collate.lengths(built.test_score.examples))
+    tokens = sum(built.data.first.collate.lengths(built.test_score.examples))
     layers = measured(built)
 
     uses = 2 if "shared" in keys else 1  # after attention and MLP
@@ -204,11 +205,11 @@ def test_two_images(other_settings: dict[str, Path]) -> None:
 def test_measuring_changes_no_bit_of_the_output_and_leaves_nothing_behind(questions: Path) -> None:
     built = build(questions, "bottleneck.routing=gram")
     model = built.task.model.eval()
-    batch = built.data.collate(list(built.test_score.examples)[:4])
+    batch = built.data.first.collate(list(built.test_score.examples)[:4])
     watch = LayerWatch(model, 0)
     with torch.no_grad():
         before = model(batch)
-        with watch.beside(model.visual_features(batch).flip(0)), watch.watching():  # type: ignore[union-attr]
+        with watch.beside(model.visual_features(batch).flip(0), ""), watch.watching():  # type: ignore[union-attr]
             during = model(batch)
         tokens = watch.measures()[0].tokens
         after = model(batch)
@@ -238,3 +239,21 @@ def test_padding_and_prefix_do_not_count(questions: Path) -> None:
         assert short.relative_size == pytest.approx(long.relative_size, rel=1e-4)
         assert short.effective_rank_after == pytest.approx(long.effective_rank_after, rel=1e-4)
         assert short.cka == pytest.approx(long.cka, rel=1e-3)
+
+
+@pytest.mark.parametrize("half", ["", "bottleneck.shared_down_per_task=true"])
+def test_bottlenecks_of_one_task_are_measured_in_its_passes_only(questions: Path, half: str) -> None:
+    plain = measured(build(questions, "bottleneck.routing=mul"))
+    built = build(questions, "bottleneck.routing=mul", "bottleneck.per_task=true", *filter(None, [half]))
+    found = measured(built)
+    assert [layer.task for layer in found] == ["vqav2"] * len(plain)
+    for own, other in zip(found, plain, strict=True):
+        assert (own.name, own.bottleneck, own.layer) == (other.name, other.bottleneck, other.layer)
+        assert own.tokens == other.tokens > 0 and own.image_dependence is not None
+    # A second task that shares the down-projection, and has no batch here.
+    config = BottleneckConfig("lora", rank=4, routing="mul", per_task=True, shared_down_per_task=bool(half))
+    built.task.model.routed.detach()
+    built.task.model.routed = attach(built.task.model.language, config, tasks=("vqav2", "gqa"))
+    layers = {layer.task: layer for layer in measured(built)}
+    assert layers["vqav2"].tokens == plain[0].tokens
+    assert (layers["gqa"].tokens, layers["gqa"].not_measured) == (0, "no forward pass went through it")

@@ -50,8 +50,8 @@ CHANGES = {
             "a folder of a cache that is not used passes",
         ),
         (
-            "lambda config, _: not config.generates,",
-            "lambda config, _: False,",
+            "lambda config, key: not _dataset(config, key).generates,",
+            "lambda config, key: False,",
             "settings of texts that no task writes",
         ),
         (
@@ -65,8 +65,8 @@ CHANGES = {
             "shared_down without a routing passes",
         ),
         (
-            "lambda config, _: config.data.answers is not None,",
-            "lambda config, _: False,",
+            "lambda config, key: _dataset(config, key).data.answers is not None,",
+            "lambda config, key: False,",
             "a least count beside a given vocabulary passes",
         ),
     ],
@@ -74,9 +74,21 @@ CHANGES = {
         ('if self.routed and self.tower == "vision":', "if False:", "routing in the vision tower passes"),
         ("if self.routed and self.no_routing:", "if False:", "IA3 with routing passes"),
     ],
-    "vlrouting/config/kinds.py": [
+    "vlrouting/config/kinds/low_rank.py": [
         ("dropout: Fraction = 0.0", "dropout: float = 0.0", "dropout 1 passes"),
         ("not ROUTINGS.facts(self.routing).after_up:", "False:", "after_up that cannot train passes"),
+        ("if len(halves) == 2:", "if False:", "both halves shared pass"),
+    ],
+    "vlrouting/config/kinds/compacter.py": [
+        ("self.divisions > 0 and self.rank % self.divisions", "False", "a rank that cannot be divided passes"),
+    ],
+    "vlrouting/config/kinds/vl_pet.py": [
+        ('self.gate_rank is not None and self.granularity != "large"', "False", "a gate_rank without effect passes"),
+    ],
+    "vlrouting/config/kinds/lora.py": [
+        ('self.scaling == "rank_stabilized" and self.alpha is None', "False", "rsLoRA without alpha passes"),
+    ],
+    "vlrouting/config/kinds/adapter.py": [
         ("if self.scale is not None and not parallel:", "if False:", "a scale without effect passes"),
         ("if parallel and not self.residual:", "if False:", "a parallel adapter without residual passes"),
     ],
@@ -101,14 +113,18 @@ CHANGES = {
             "if False:",
             "self generates text",
         ),
+        ("Range(least=0, most=2**32 - 1)", "Range(least=0)", "a seed that does not fit passes"),
+        ('b.tower == "vision" and b.attaches', 'b.tower == "vision" and False', "the vision tower trains from a cache"),
+        ("task=dataset.task or self.task", "task=self.task", "a dataset has no task of its own"),
+    ],
+    "vlrouting/config/datasets.py": [
         (
-            'if self.evaluate.checkpoint == "best" and self.data.validation is None:',
+            'if view.evaluate.checkpoint == "best" and view.data.validation is None:',
             "if False:",
             "best without a validation passes",
         ),
-        ("if self.data.name not in fitting:", "if False:", "captioning on questions passes"),
-        ("Range(least=0, most=2**32 - 1)", "Range(least=0)", "a seed that does not fit passes"),
-        ('b.tower == "vision" and b.attaches', 'b.tower == "vision" and False', "the vision tower trains from a cache"),
+        ("if view.data.name not in fitting:", "if False:", "captioning on questions passes"),
+        ("if not TASKS.facts(task).generates:", "if False:", "two heads for one model"),
     ],
     "vlrouting/config/cluster.py": [
         ("if seconds <= self.signal_seconds:", "if False:", "no time before the notice"),
@@ -303,7 +319,8 @@ CHANGES = {
             "",
             "an artifact runs the code that it names",
         ),
-        ("if of_task != command:", "if False:", "a model for captions answers questions"),
+        ("if own == command:", "if True:", "a model for captions answers questions"),
+        ("if fitting and not self.is_chosen:", "if fitting:", "another dataset than the one that was chosen"),
     ],
     "vlrouting/prediction/location.py": [
         (

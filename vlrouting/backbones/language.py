@@ -69,7 +69,7 @@ def load_language_model(config: LanguageConfig, kind: LanguageKind = "encoder") 
     Raises:
         BackboneError: the model cannot be loaded, or is of the other kind.
     """
-    source, where = _source(config)
+    source, where = source_of(config)
     options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
     if config.attention != "auto":
         options["attn_implementation"] = config.attention
@@ -89,7 +89,7 @@ def load_language_model(config: LanguageConfig, kind: LanguageKind = "encoder") 
     except ImportError as error:  # flash_attention_2 without its package
         raise BackboneError(f"language.attention: {config.attention}: {error}") from None
     except (OSError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
-        raise BackboneError(_why(config.name, error)) from None
+        raise BackboneError(why_not_loaded(config.name, error)) from None
     if kind != "encoder":
         model.generation_config = GenerationConfig()  # only `generate:` decides how to decode, not the hub's file
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes up an empty one for an empty folder
@@ -120,15 +120,15 @@ def load_tokenizer(config: LanguageConfig) -> Any:
     Raises:
         BackboneError: it cannot be loaded.
     """
-    source, where = _source(config)
+    source, where = source_of(config)
     try:
         with QuietLoading():
             return AutoTokenizer.from_pretrained(source, **where)
     except (OSError, ValueError) as error:
-        raise BackboneError(_why(config.name, error)) from None
+        raise BackboneError(why_not_loaded(config.name, error)) from None
 
 
-def _source(config: LanguageConfig) -> tuple[str, dict[str, Any]]:
+def source_of(config: LanguageConfig) -> tuple[str, dict[str, Any]]:
     """Where transformers finds the model, and which of its files.
 
     Raises:
@@ -163,7 +163,8 @@ def without_dropout(model_config: Any) -> None:
             setattr(model_config, key, 0.0)
 
 
-def _why(name: str, error: Exception) -> str:
+def why_not_loaded(name: str, error: Exception) -> str:
+    """What is wrong with `language.name`, and what helps."""
     reason = why_unreadable(error, SAFETENSORS)
     if Path(name).is_dir() or name.startswith(PACKAGE):
         return f"language.name: the folder {name} holds no model and tokenizer that transformers can load ({reason})"

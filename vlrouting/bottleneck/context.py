@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ class ImageReader(Protocol):
     """What the context asks of a bottleneck."""
 
     config: BottleneckConfig
+    task: str | None
+    leading_tokens: int
 
     @property
     def image_projection(self) -> nn.Linear | None: ...
@@ -47,6 +49,7 @@ class ForwardContext:
         target_modality: (B, T') codes of the decoder's sequence in an encoder-decoder; None if unknown.
         task: name of the batch's task or dataset; None if unknown.
         projected: bottleneck key -> its view of the image, (B, V, R), or (B, V, D) where it does not project.
+        kept: bottleneck key -> what a bottleneck keeps from one token to the next while text is generated.
     """
 
     def __init__(
@@ -62,7 +65,14 @@ class ForwardContext:
         self.visual, self.mask, self.task = visual, mask, task
         self.modality, self.target_modality = modality, target_modality
         self.projected: dict[str, Tensor] = {}
-        self._routed = {key: bottleneck for key, bottleneck in bottlenecks.items() if bottleneck.config.routed}
+        self.kept: dict[str, Any] = {}
+        self._routed = {
+            key: bottleneck
+            for key, bottleneck in bottlenecks.items()
+            if bottleneck.config.routed and bottleneck.task in (None, task)
+        }
+        acting = [bottleneck for bottleneck in bottlenecks.values() if bottleneck.task in (None, task)]
+        self._leading = sum(bottleneck.leading_tokens for bottleneck in acting)
         self._versions: tuple[int, ...] = ()
         self._with_gradients = False
         self._used = False
@@ -100,7 +110,8 @@ class ForwardContext:
         return _repeated(x_v, rows), None if self.mask is None else _repeated(self.mask, rows)
 
     def modality_for(self, rows: int, tokens: int, stream: Stream = "encoder") -> Tensor | None:
-        """(rows, tokens) codes; None if unknown. A decoding step with a cache sees text only.
+        """(rows, tokens) codes; None if unknown. A decoding step with a cache sees text only. Trained tokens before the
+        sequence (`kind: prompt`) count as text.
 
         Args:
             rows: of the sequence.
@@ -110,6 +121,8 @@ class ForwardContext:
         if self.modality is None:
             return None
         known = self.target_modality if stream == "decoder" else self.modality
+        if stream == "encoder" and tokens == self.modality.shape[1] + self._leading:
+            known = functional.pad(self.modality, (self._leading, 0), value=TEXT)
         if known is None or tokens != known.shape[1]:
             return self.modality.new_full((rows, tokens), TEXT)
         return _repeated(known, rows)

@@ -179,6 +179,15 @@ def family_of(model: nn.Module) -> Family | None:
     return FAMILIES.get(getattr(getattr(model, "config", None), "model_type", ""))
 
 
+def generates_with(model: nn.Module, name: str) -> bool:
+    """Whether a module reads a sequence of which tokens are generated one after the other: it is in a decoder."""
+    config = getattr(model, "config", None)
+    if getattr(config, "is_encoder_decoder", False):
+        return "decoder" in name.split(".")
+    can_generate = getattr(model, "can_generate", None)
+    return can_generate is not None and bool(can_generate())
+
+
 def stream_of(model: nn.Module, name: str) -> Stream:
     """Which sequence a module of the model reads; `encoder` where there is only one."""
     if not getattr(getattr(model, "config", None), "is_encoder_decoder", False) or "decoder" not in name.split("."):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vlrouting.config import ARCHITECTURES, TASKS, ExperimentConfig
+from vlrouting.data.datasets.presence import USUAL_ANSWERS
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.doctor.data import reading
 from vlrouting.doctor.subject import RunContext
@@ -16,9 +17,6 @@ from vlrouting.experiment import UserError
 
 if TYPE_CHECKING:
     from vlrouting.backbones.language import LanguageModel
-
-USUAL_ANSWERS = 3129
-"""Of VQAv2; taken where the vocabulary cannot be read yet."""
 
 
 class NotKnown(Exception):
@@ -52,21 +50,20 @@ class ModelSize:
     in_blocks: int
     """Those of them in blocks, which fsdp shards."""
     blocks: int
-    images: int
-    """Images of an example."""
+    images: dict[str, int]
+    """Images of an example, by dataset."""
     vision: VisionSize | None
     """None where no image enters."""
     positions: int | None
     """Longest sequence that the language model takes; None for no limit."""
     answers: int
 
-    @property
-    def visual_shape(self) -> tuple[int, int] | None:
+    def visual_shape(self, dataset: str) -> tuple[int, int] | None:
         """(V, Dv) of an example, of all its images."""
-        return None if self.vision is None else (self.images * self.vision.tokens, self.vision.width)
+        return None if self.vision is None else (self.images[dataset] * self.vision.tokens, self.vision.width)
 
     def text_tokens(self, config: ExperimentConfig) -> int:
-        """Most tokens of a training text: prompt and target."""
+        """Most tokens of a training text, prompt and target, of the point as a dataset has it."""
         longest: int = TASKS.load(config.task).longest_row(config.data)
         return longest
 
@@ -75,18 +72,24 @@ class ModelSize:
         longest: int = TASKS.load(config.task).longest_target(config.data)
         return longest if ARCHITECTURES.facts(config.architecture).language == "encoder_decoder" else 0
 
-    def sequence(self, config: ExperimentConfig) -> int:
-        """Most tokens of a training example: image and text."""
-        return self.text_tokens(config) + self.prefix(config)
+    def sequence(self, config: ExperimentConfig, dataset: str) -> int:
+        """Most tokens of a training example: image and text.
 
-    def longest(self, config: ExperimentConfig) -> int:
+        Args:
+            config: the point as the dataset has it.
+            dataset: its name.
+        """
+        return self.text_tokens(config) + self.prefix(config, dataset)
+
+    def longest(self, config: ExperimentConfig, dataset: str) -> int:
         """Most positions of one sequence: an encoder-decoder has two."""
         target = self.target_tokens(config)
-        return max(self.sequence(config) - target, target)
+        return max(self.sequence(config, dataset) - target, target)
 
-    def prefix(self, config: ExperimentConfig) -> int:
+    def prefix(self, config: ExperimentConfig, dataset: str) -> int:
         """Tokens of the image before the text."""
-        return self.visual_shape[0] if self.visual_shape and config.has_prefix else 0
+        shape = self.visual_shape(dataset)
+        return shape[0] if shape and config.has_prefix else 0
 
 
 def vision_size(config: ExperimentConfig, context: RunContext) -> VisionSize | None:
@@ -156,10 +159,11 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
     vision = vision_size(config, context)
     if vision is None and config.model.visual_input != "none":
         raise NotKnown(f"{config.vision.name} cannot be built without its weights")
-    images = _images_per_example(config, context)
-    vocabulary = vocabulary_size(config, context)
+    images = {name: _images_per_example(view, context) for name, view in config.per_dataset.items()}
+    first, of_first = next(iter(config.per_dataset.items()))  # with several, all generate
+    vocabulary = vocabulary_size(of_first, context)
     answers = 0 if config.generates else vocabulary if isinstance(vocabulary, int) else USUAL_ANSWERS
-    visual_shape = None if vision is None else (images * vision.tokens, vision.width)
+    visual_shape = None if vision is None else (images[first] * vision.tokens, vision.width)
     language = _language_on_meta(config)
     with _on_meta():
         model = build(config, language, answers, visual_shape, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -45,6 +45,7 @@ class JointModel(nn.Module):
         standardize: removes mean and standard deviation from the features, with `standardize_visual`.
         projector: Dv -> D, see `make_projector`; None for the text-only baseline.
         vision: the encoder, or None where the features come computed.
+        visual_tokens: dataset -> V of its examples. Default: that of `visual_shape`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class JointModel(nn.Module):
         """
         super().__init__()
         self.config, self.visual_shape = config, visual_shape
+        self.visual_tokens: dict[str, int] = {}
         self.routed, self.language, self.vision = routed, routed.model, vision
         self.width = int(routed.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.standardize: Standardize | None = None
@@ -120,17 +122,25 @@ class JointModel(nn.Module):
     def _features(self, batch: ModelInputs, visual_shape: tuple[int, int]) -> Tensor:
         if self.config.visual_input in ("noise", "ones"):
             draw = torch.randn if self.config.visual_input == "noise" else torch.ones
-            return draw(len(batch), *visual_shape, device=next(self.language.parameters()).device)
+            tokens = self.visual_tokens.get(batch.dataset, visual_shape[0])
+            return draw(len(batch), tokens, visual_shape[1], device=next(self.language.parameters()).device)
         visual = batch.get("visual")
         if visual is None:
             raise ValueError("the model needs `visual`: features (B, V, Dv), or pixels for its vision encoder")
         if self.vision is None:
             return visual
         if visual.dim() == 4:  # one image per example, (B, 3, H, W)
-            encoded: Tensor = self.vision(visual)
-            return encoded
-        features: Tensor = self.vision(visual.flatten(0, 1))  # (B·N, V, Dv)
+            return self._encode(visual, batch.dataset)
+        features = self._encode(visual.flatten(0, 1), batch.dataset)  # (B·N, V, Dv)
         return features.reshape(len(visual), -1, features.shape[-1])  # (B, N·V, Dv), one image after the other
+
+    def _encode(self, pixels: Tensor, task: str) -> Tensor:
+        """(N, 3, H, W) -> (N, V, Dv). Bottlenecks in the vision tower know the task, and no image."""
+        assert self.vision is not None
+        routed = self.vision.routed
+        with nullcontext() if routed is None else routed.look_at(None, task=task):
+            features: Tensor = self.vision(pixels)
+        return features
 
     def embed(self, batch: ModelInputs) -> Tensor:
         """The text's input embeddings, (B, T, D)."""
