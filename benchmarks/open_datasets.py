@@ -74,6 +74,7 @@ def get_ready(root: Path, name: str) -> None:
     from vlrouting.data.datasets.read import read_splits
     from vlrouting.data.loading.batch import Collate
     from vlrouting.data.loading.datamodule import VisionLanguageDataModule
+    from vlrouting.data.loading.source import DatasetSource
     from vlrouting.data.loading.vocabulary import AnswerVocabulary
 
     clock.say("imports")
@@ -91,11 +92,17 @@ def get_ready(root: Path, name: str) -> None:
         train=TrainConfig(batch_size=BATCH, workers=WORKERS),
         evaluation_batch_size=BATCH,
         seed=0,
-        collate=collate,
-        evaluation_collate=collate,
-        training_examples=examples[train],
-        validation_examples=None,
-        test_examples=examples[test],
+        sources=[
+            DatasetSource(
+                name=name,
+                batch_size=BATCH,
+                collate=collate,
+                evaluation_collate=collate,
+                training_examples=examples[train],
+                validation_examples=None,
+                test_examples=examples[test],
+            )
+        ],
     )
     loader = module.train_dataloader()
     clock.say("tokens and lengths")

@@ -12,6 +12,7 @@ import yaml
 from numpy.typing import ArrayLike
 
 from vlrouting.config import ExperimentConfig
+from vlrouting.config.datasets import NamedDatasetConfig
 from vlrouting.experiment import RunDirectory, write_json_atomic
 from vlrouting.experiment.resolve import plain
 
@@ -97,6 +98,71 @@ def make_variant(
     rows = np.asarray(scores, dtype=float)
     for seed, row in zip(seeds if seeds is not None else range(len(rows)), rows, strict=True):
         make_run(experiment_runs, f"{name},seed={seed}", row, seed=seed, settings=settings, **options)
+
+
+DATASETS = {
+    "vqa": ("vqa_accuracy", "VQA accuracy (official evaluation code, 2021 variant)"),
+    "gqa": ("accuracy", "GQA accuracy"),
+    "nlvr2": ("accuracy", "NLVR2 accuracy"),
+    "captions": ("CIDEr", "CIDEr"),
+}
+"""Name -> main metric and title of the datasets of a made-up run on several."""
+
+
+def make_several(
+    experiment_runs: Path,
+    point: str,
+    scores: Mapping[str, ArrayLike],
+    *,
+    seed: int = 0,
+    settings: Mapping[str, object] | None = None,
+    examples: Mapping[str, Sequence[Mapping[str, object]]] | None = None,
+    tuned: Mapping[str, object] | None = None,
+    **record: object,
+) -> RunDirectory:
+    """The run directory of a complete run on several of `DATASETS`.
+
+    Args:
+        experiment_runs: `runs/<experiment>/`.
+        point: its name.
+        scores: name of a dataset -> of each of its test examples. Examples of all datasets have the same ids; two share
+            an image, which is the dataset's own.
+        seed, settings, tuned, record: as `make_run` takes them.
+        examples: name of a dataset -> as `make_run` takes them.
+    """
+    run = RunDirectory(experiment_runs / point)
+    tree = _config({"seed": seed, **(settings or {})}, tuned)
+    del tree["data"]
+    tree["datasets"] = {name: plain_dataset(name) for name in scores}
+    run.prepare(yaml.safe_dump(tree, sort_keys=False))
+    lines: list[dict[str, object]] = []
+    metrics: dict[str, float] = {}
+    for name, of_dataset in scores.items():
+        metric, column = DATASETS[name][0], np.asarray(of_dataset, dtype=float)
+        for number, score in enumerate(column):
+            line = _example(number, f"{name}{number // 2}.png", {metric: float(score)}, score)
+            own = examples[name][number] if examples is not None and name in examples else {}
+            lines.append({"id": number, "dataset": name, **line, **own})
+        metrics |= {f"test/{name}/{metric}": float(column.mean()), f"test/{name}/examples": len(column)}
+    metrics["test/mean"] = float(np.mean([metrics[f"test/{name}/{DATASETS[name][0]}"] for name in scores]))
+    titles = {f"test/{name}/{DATASETS[name][0]}": f"{name}: {DATASETS[name][1]}" for name in scores}
+    facts = {
+        name: {"metric": DATASETS[name][0], "examples": 100, "batch_size": 4, "steps_per_epoch": 25} for name in scores
+    }
+    measured = {"trained_parameters": 2_500, "total_parameters": 100_000, "wall_seconds": 75.4, "seed": seed}
+    main = {"main_metric": "test/mean", "metric_variant": f"mean of {len(scores)} datasets", "datasets": facts}
+    shown = {"shown_metrics": {**titles, "test/mean": "mean"}}
+    run.update_run(**{"status": "complete", **SAME, **measured, **main, **shown, **record})
+    write_json_atomic(run.metrics, metrics)
+    run.predictions.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return run
+
+
+def plain_dataset(name: str) -> dict[str, Any]:
+    """The section of one of `DATASETS`, as a config.yaml has it."""
+    named = {"vqa": "vqav2", "captions": "coco"}.get(name, name)
+    task = "captioning" if name == "captions" else "vqa_generation"
+    return plain(ExperimentConfig(datasets={name: NamedDatasetConfig(name=named, task=task)}))["datasets"][name]
 
 
 def tuned_rate(rate: float = 0.001, edges: Sequence[str] = ()) -> tuple[dict[str, object], dict[str, object]]:

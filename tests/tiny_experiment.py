@@ -119,11 +119,38 @@ def write_written_answers(folder: Path, **sections: object) -> Path:
     return _write(folder, {**SECTIONS, **writing}, sections)
 
 
+def write_several_datasets(folder: Path, images: int = 24, **sections: object) -> Path:
+    """Two datasets in one run of a tiny GPT-2: the questions, with drawn answers, and the captions, in smaller batches.
+
+    The captions have the more batches, so an epoch goes over the questions more than once.
+    """
+    for subtype in ("train2014", "val2014"):
+        write_colors(folder / "colors", subtype, images)
+    write_captions(folder / "captions", images)
+    save_tiny_gpt2(folder / "gpt2")
+    asked = {"root": str(folder / "colors"), "validation": "val2014", "prompt": "Q: {text} A:", "sample_answers": True}
+    described = {
+        "name": "coco",
+        "root": str(folder / "captions"),
+        "train": "train",
+        "validation": "val",
+        "test": "test",
+    }
+    own = {"task": "captioning", "batch_size": 4, "generate": {"beams": 2, "max_new_tokens": 6}}
+    several = {
+        "task": "vqa_generation",
+        "datasets": {"vqa": asked, "captions": {**described, **own}},
+        "language": {"name": str(folder / "gpt2")},
+        "generate": {"max_new_tokens": 4},
+    }
+    return _write(folder, {**SECTIONS, **several}, sections)
+
+
 def _write(folder: Path, experiment: dict[str, Any], sections: dict[str, object]) -> Path:
     for name, section in sections.items():
         merged = experiment.get(name)
         experiment[name] = {**merged, **section} if isinstance(merged, dict) and isinstance(section, dict) else section
     experiment = {name: section for name, section in experiment.items() if section is not None}
     file = folder / "tiny.yaml"
-    file.write_text(yaml.safe_dump(experiment))
+    file.write_text(yaml.safe_dump(experiment, sort_keys=False))  # datasets take turns in their order
     return file

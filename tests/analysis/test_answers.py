@@ -93,7 +93,7 @@ def test_generated_texts(tmp_path: Path) -> None:
 def test_without_image_prefix_and_bottlenecks_read_zeros_and_then_the_image_again(questions: Path) -> None:
     for normalize in ("true", "false"):
         built = build(questions, "bottleneck.routing=mul", f"model.normalize_visual={normalize}")
-        model, batch = built.task.model.eval(), built.data.collate(list(built.test_score.examples)[:2])
+        model, batch = built.task.model.eval(), built.data.first.collate(list(built.test_score.examples)[:2])
         with torch.no_grad(), without_image(model):
             visual = model.visual_features(batch)
         assert visual is not None and not visual.any()

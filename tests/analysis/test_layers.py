@@ -66,12 +66,12 @@ def build_inputs(built: Built) -> dict[str, Tensor]:
     """Of the first bottleneck, by its definition: rows of all text tokens, no padding and no prefix."""
     model, examples = built.task.model.eval(), list(built.test_score.examples)
     bottleneck: Any = next(iter(model.routed.bottlenecks.values()))
-    batch = built.data.collate(examples)
+    batch = built.data.first.collate(examples)
     entered: list[Tensor] = []
     handle = bottleneck.down.register_forward_hook(lambda _module, inputs, _output: entered.append(inputs[0]))
     with torch.no_grad():
         visual = model.visual_features(batch)
-        swapped = model.visual_features(built.data.collate(swapped_examples(examples)))
+        swapped = model.visual_features(built.data.first.collate(swapped_examples(examples)))
         model(batch)
     handle.remove()
     assert visual is not None and swapped is not None
@@ -90,7 +90,7 @@ def test_cka_is_between_the_examples_means_of_text_and_image(questions: Path) ->
     built = build(questions, "bottleneck.routing=mul")
     model = built.task.model.eval()
     bottleneck: Any = next(iter(model.routed.bottlenecks.values()))
-    batch, watch = built.data.collate(list(built.test_score.examples)), LayerWatch(model, 1)
+    batch, watch = built.data.first.collate(list(built.test_score.examples)), LayerWatch(model, 1)
     projected: list[Tensor] = []
     handle = bottleneck.down.register_forward_hook(lambda _module, _inputs, output: projected.append(output))
     with torch.no_grad(), watch.watching():
@@ -146,7 +146,7 @@ def test_an_update_that_is_zero_has_no_relative_size(questions: Path) -> None:
 @pytest.mark.parametrize("keys", ["lora", "adapter", "adapter, shared: true", "adapter, position: parallel"])
 def test_a_decoder_reads_the_references(captions: Path, keys: str) -> None:
     built = build(captions, f"bottleneck={{kind: {keys}, rank: 4, routing: mul}}")
-    tokens = sum(built.data.collate.lengths(built.test_score.examples))
+    tokens = sum(built.data.first.collate.lengths(built.test_score.examples))
     layers = measured(built)
 
     uses = 2 if "shared" in keys else 1  # after attention and MLP
@@ -205,7 +205,7 @@ def test_two_images(other_settings: dict[str, Path]) -> None:
 def test_measuring_changes_no_bit_of_the_output_and_leaves_nothing_behind(questions: Path) -> None:
     built = build(questions, "bottleneck.routing=gram")
     model = built.task.model.eval()
-    batch = built.data.collate(list(built.test_score.examples)[:4])
+    batch = built.data.first.collate(list(built.test_score.examples)[:4])
     watch = LayerWatch(model, 0)
     with torch.no_grad():
         before = model(batch)

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from vlrouting.backbones import feature_cache, feature_file
-from vlrouting.backbones.feature_cache import FeatureCache, build_feature_cache, cache_key
+from vlrouting.backbones.feature_cache import FeatureCache, build_feature_cache, cache_key, feature_statistics
 from vlrouting.backbones.feature_file import DamagedFeatures, write_features
 from vlrouting.backbones.location import BackboneError
 from vlrouting.backbones.vision import VisionEncoder, load_vision_encoder
@@ -63,7 +63,7 @@ def test_the_features_are_those_of_the_encoder(encoder: VisionEncoder, images: l
     for path, features in zip(images, expected, strict=True):
         torch.testing.assert_close(cache([path]), features, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(cache(images[2:4]), expected[2:4, 0], atol=1e-4, rtol=1e-4)
-    mean, std = cache.statistics(images)
+    mean, std = feature_statistics([(cache, images)])
     torch.testing.assert_close(mean, expected[:, 0].mean(dim=0), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(std, expected[:, 0].std(dim=0, correction=0), atol=1e-3, rtol=1e-3)
 
@@ -175,7 +175,7 @@ def test_a_flipped_bit_is_an_error_when_its_block_is_read(tmp_path: Path) -> Non
         ):
             cache([Path(f"{bad}.png")])
     with pytest.raises(DamagedFeatures, match="rows 3 to 5"):
-        cache.statistics([Path("0.png"), Path("5.png")])
+        feature_statistics([(cache, [Path("0.png"), Path("5.png")])])
 
 
 def test_a_block_is_verified_once_in_each_process(tmp_path: Path) -> None:

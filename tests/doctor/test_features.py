@@ -21,7 +21,7 @@ def _computed(folder: Path) -> Path:
 
     config = experiment_in(folder).points[0].config
     inputs = SharedInputs(torch.device("cpu"))
-    inputs.visual(config, inputs.examples(config.data, images=True))
+    inputs.visuals(config, {config.data.name: inputs.examples(config.data, images=True)})
     (index,) = (folder / "data" / "features").glob("*/index.json")
     return index.parent
 

@@ -21,10 +21,13 @@ def test_the_sizes_are_those_of_the_real_model(tiny: Path) -> None:
     config = experiment_in(tiny).points[0].config
     size = model_size(config, RunContext())
     language = load_language(config)
-    model = build(config, language, size.answers, size.visual_shape, None)
+    model = build(config, language, size.answers, size.visual_shape(config.data.name), None)
     assert size.trainable == sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert size.frozen == sum(p.numel() for p in language.model.parameters() if not p.requires_grad)
-    assert (size.visual_shape, size.sequence(config)) == ((1, 192), 1 + size.text_tokens(config))
+    assert (size.visual_shape(config.data.name), size.sequence(config, config.data.name)) == (
+        (1, 192),
+        1 + size.text_tokens(config),
+    )
 
 
 def test_every_part_counts_what_it_should() -> None:
@@ -114,7 +117,7 @@ def test_a_step_of_every_kind_of_model(tiny: Path, tmp_path: Path, task: str, ov
     if task == "caption":
         write_caption_experiment(tmp_path)
     config = experiment_in(tmp_path if task == "caption" else tiny, override).points[0].config
-    measure.run_step(config, model_size(config, RunContext()), torch.device("cpu"))
+    measure.run_step(config, config.data.name, model_size(config, RunContext()), torch.device("cpu"))
 
 
 def test_running_out_of_memory_is_a_fault(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,6 +169,7 @@ def test_the_schema_follows_every_field() -> None:
     several = ("bottlenecks", "select")
     assert sections == [
         "data",
+        "datasets",
         "vision",
         "language",
         "bottleneck",

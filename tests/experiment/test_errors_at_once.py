@@ -53,10 +53,10 @@ def test_five_errors_at_once(experiments: Path) -> None:
         ),
         (
             "qqqqq: 1",
-            "qqqqq: unknown key. Keys of an experiment: seed, task, plugins, data, vision, language, bottleneck, "
-            "bottlenecks, select, model, train, generate, evaluate, compare, tuned, extends, sweep.",
+            "qqqqq: unknown key. Keys of an experiment: seed, task, plugins, data, datasets, vision, language, "
+            "bottleneck, bottlenecks, select, model, train, generate, evaluate, compare, tuned, extends, sweep.",
         ),
-        ("model: {qqqqq: 1}", "model.qqqqq: unknown key. Keys of model: visual_input, architecture, unfreeze, "),
+        ("model: {qqqqq: 1}", "model.qqqqq: unknown key. Keys of model: visual_input, architecture, visual_prefix, "),
         (
             "sweep: {qqqqq: {}}",
             "sweep.qqqqq: unknown key. Keys of sweep: grid, cases, points, seeds, tune, ",

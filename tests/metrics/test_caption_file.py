@@ -31,7 +31,7 @@ def write(path: Path, *records: Any) -> Path:
 
 
 def test_a_file_scores_like_its_captions(tmp_path: Path) -> None:
-    scores = score_file(write(tmp_path / "predictions.jsonl", *RECORDS))
+    scores = score_file(write(tmp_path / "predictions.jsonl", *RECORDS))[""]
     expected = score(
         {record["id"]: record["prediction"] for record in RECORDS},
         {record["id"]: record["references"] for record in RECORDS},
@@ -43,8 +43,8 @@ def test_a_file_scores_like_its_captions(tmp_path: Path) -> None:
 
 def test_missing_scores_are_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "predictions.jsonl", *RECORDS)
-    assert set(score_file(path).not_computed) == {"METEOR"}
-    assert set(score_file(path, spice=True).not_computed) == {"METEOR", "SPICE"}
+    assert set(score_file(path)[""].not_computed) == {"METEOR"}
+    assert set(score_file(path, spice=True)[""].not_computed) == {"METEOR", "SPICE"}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n  \n", ""], ids=ascii)
@@ -58,7 +58,7 @@ def test_line_endings_and_blank_lines_do_not_matter(end: str, tmp_path: Path) ->
 def test_unicode_line_separators_in_a_caption_do_not_split_a_line(tmp_path: Path) -> None:
     records = [{"id": 1, "prediction": "a\u2028b\u0085c\u2029d", "references": ["a b"]}, RECORDS[0]]
     path = write(tmp_path / "predictions.jsonl", *records)
-    assert "needs the official tokenizer" in score_file(path).not_computed["CIDEr"]
+    assert "needs the official tokenizer" in score_file(path)[""].not_computed["CIDEr"]
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,9 @@ def test_predictions_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("predictions", "message"),
     [
-        ({"dev-850-0-0": "yes"}, r"neither true nor false: 1 \(dev-850-0-0: 'yes'\)"),
-        ({"dev-850-0-0": "true,"}, "neither true nor false"),
+        ({"dev-850-0-0": "true,"}, r"do not fit a line: 1 \(dev-850-0-0: 'true,'\)"),
+        ({"dev-850-0-0": "true\nfalse"}, "do not fit a line"),
+        ({"dev-850-0-0": " "}, "do not fit a line"),
         ({"dev-850-0-1": "true"}, r"1 missing \(dev-850-0-0\); 1 unexpected \(dev-850-0-1\)"),
     ],
 )

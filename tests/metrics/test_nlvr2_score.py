@@ -59,5 +59,6 @@ def test_the_hidden_test_set_is_handed_in(tmp_path: Path) -> None:
     score.write_results(tmp_path / score.results_file, predictions)
     lines = (tmp_path / "nlvr2_results.csv").read_text().splitlines()
     assert lines[0] == "dev-850-0-0,false" and len(lines) == len(RECORDS)
-    with pytest.raises(ValueError, match="neither true nor false"):
-        score.write_results(tmp_path / "x.csv", {**predictions, "dev-850-0-0": "maybe"})
+    for generated, field in (("true, I\nthink", "true I think"), ("", "-")):  # any text may be generated
+        score.write_results(tmp_path / "x.csv", {**predictions, "dev-850-0-0": generated})
+        assert (tmp_path / "x.csv").read_text().splitlines()[0] == f"dev-850-0-0,{field}"

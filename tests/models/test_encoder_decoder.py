@@ -126,7 +126,8 @@ def test_at_step_zero_it_is_the_frozen_model_with_the_image_before_the_prompt(fa
 def test_an_encoder_that_scales_its_embeddings_in_its_forward_gets_scaled_ones() -> None:
     config = PegasusConfig(
         vocab_size=50, d_model=WIDTH, encoder_layers=1, decoder_layers=1, encoder_attention_heads=3, pad_token_id=1,
-        decoder_attention_heads=3, encoder_ffn_dim=48, decoder_ffn_dim=48, scale_embedding=True, decoder_start_token_id=1,
+        decoder_attention_heads=3, encoder_ffn_dim=48, decoder_ffn_dim=48, scale_embedding=True,
+        decoder_start_token_id=1,
     )  # fmt: skip
     without_dropout(config)
     language = PegasusForConditionalGeneration(config).eval()

@@ -81,12 +81,14 @@ DATA = (
     Option("data.prompt", "data.prompt=picture:{text}"),
     Option("data.max_text_tokens", "data.max_text_tokens=4"),
     Option("data.max_target_tokens", "data.max_target_tokens=3", task=CAPTIONING),
+    Option("data.sample_answers", "data.sample_answers=true", task=GENERATION),
 )
 BACKBONES = (
     Option("vision.name", "vision.name=vit_tiny_patch16_224", stored=False, beside=(*LORA, "vision.weights=random")),
     Option("vision.weights", "vision.weights=random", stored=False),
     Option("vision.features", "vision.features=tokens"),
     Option("vision.image_size", "vision.image_size=48"),
+    Option("vision.pool", "vision.pool=[1,2]", beside=(*LORA, "vision.features=tokens"), stored=False),
     Option("vision.cache", "vision.cache=false", SAME),
     Option("language.weights", "language.weights=random", stored=False),
     Option("language.dtype", "language.dtype=bfloat16", stored=False),
@@ -146,6 +148,10 @@ MODEL = (
     Option("model.unfreeze", "model.unfreeze=['*.word_embeddings.*']"),
     Option("model.normalize_visual", "model.normalize_visual=false"),
     Option("model.standardize_visual", "model.standardize_visual=true"),
+    Option("model.visual_prefix", "model.visual_prefix=false", stored=False),
+    Option("model.visual_prefix", "model.visual_prefix=false", task=CAPTIONING, stored=False),
+    Option("model.projector", "model.projector=linear_norm", stored=False),
+    Option("model.projector", "model.projector=mlp", stored=False),
     Option("model.architecture", "model.architecture=encoder_classifier", SAME),
 )
 TRAIN = (
@@ -195,6 +201,7 @@ _PER_TASK = "tests/bottleneck/test_per_task.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
+    "datasets": "tests/training/test_several_datasets.py",
     "data.name": _GOLDEN,
     "data.root": _GOLDEN,
     "data.prepare": _GOLDEN,

@@ -31,10 +31,10 @@ def build(experiment: Experiment) -> Built:
 
 def test_a_limit_of_the_scored_examples_leaves_the_training_data_whole(experiment: Make) -> None:
     built = build(experiment("data.train=val2014", "evaluate.limit=5"))
-    assert len(built.data.training_examples) == 48
-    assert built.data.validation_examples is not None
-    assert (len(built.data.validation_examples), len(built.data.test_examples)) == (5, 5)
-    assert built.test_split_size == 48
+    assert len(built.data.first.training_examples) == 48
+    assert built.data.first.validation_examples is not None
+    assert (len(built.data.first.validation_examples), len(built.data.first.test_examples)) == (5, 5)
+    assert list(built.test_split_sizes.values()) == [48]
 
 
 def attached_to(run: RunDirectory) -> dict[str, list[str]]:

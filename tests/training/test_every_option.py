@@ -120,13 +120,13 @@ def test_the_seed_decides_initialisation_order_and_dropout(files: Files) -> None
 
 def test_a_test_draws_the_same_numbers_again(files: Files) -> None:
     built = build(files["vqa_generation"], "generate.sample=true", "generate.temperature=3")
-    batch, texts = next(iter(built.data.test_dataloader())), []
+    batch, texts = next(iter(built.data.test_dataloader()[0])), []
     for seed in (1, 2):
         torch.manual_seed(seed)
         built.task.on_test_epoch_start()
         built.task.test_step(batch, 0)
         texts.append(built.task._predicted)
-    assert texts[0] == texts[1] and len({text for _, text in texts[0]}) > 1
+    assert texts[0] == texts[1] and len({text for *_, text in texts[0]}) > 1
 
 
 def test_accumulation_cuts_a_batch_into_micro_batches(files: Files) -> None:
@@ -154,7 +154,7 @@ def test_options_of_the_machine_reach_their_place(files: Files) -> None:
     plain = build(file)
     chosen = build(file, "train.workers=2", "language.attention=eager", "evaluate.batch_size=7", "vision.cache=false")
     assert [built.data.train_dataloader().num_workers for built in (plain, chosen)] == [0, 2]
-    assert [len(built.data.test_dataloader()) for built in (plain, chosen)] == [3, 7]
+    assert [len(built.data.test_dataloader()[0]) for built in (plain, chosen)] == [3, 7]
     assert [built.task.model.language.config._attn_implementation for built in (plain, chosen)] == ["sdpa", "eager"]
     assert plain.task.model.vision is None and chosen.task.model.vision is not None
 

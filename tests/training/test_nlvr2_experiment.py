@@ -52,7 +52,7 @@ def build(experiment: Experiment) -> Built:
 
 def logits(built: Built, examples: list[Any]) -> torch.Tensor:
     with torch.inference_mode():
-        found: torch.Tensor = built.task.model.eval()(built.data.collate(examples))
+        found: torch.Tensor = built.task.model.eval()(built.data.first.collate(examples))
         return found
 
 
@@ -62,7 +62,7 @@ def test_swapping_the_two_images_changes_the_logits(experiment: Experiment, cach
     torch.manual_seed(0)
     for parameter in built.task.model.language.parameters():
         torch.nn.init.normal_(parameter, std=0.3)  # fresh weights are so small that nothing comes through
-    examples = list(built.data.test_examples)
+    examples = list(built.data.first.test_examples)
     swapped = [replace(example, images=example.images[::-1]) for example in examples]
     straight, crossed = logits(built, examples), logits(built, swapped)
     assert straight.shape == (16, 2)
@@ -75,8 +75,8 @@ def test_swapping_the_two_images_changes_the_logits(experiment: Experiment, cach
 def test_both_images_stand_in_prefix_and_context_left_before_right(experiment: Experiment) -> None:
     computed = build(with_overrides(experiment, "vision.cache=true"))
     decoded = build(with_overrides(experiment, "vision.cache=false"))
-    example = computed.data.test_examples[0]
-    batch, pixels = computed.data.collate([example]), decoded.data.collate([example])
+    example = computed.data.first.test_examples[0]
+    batch, pixels = computed.data.first.collate([example]), decoded.data.first.collate([example])
     assert batch["visual"].shape == (1, 2, 192) and pixels["visual"].shape == (1, 2, 3, 32, 32)
     model = decoded.task.model
     encoded = model.visual_features(pixels)

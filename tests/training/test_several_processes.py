@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_experiment import write_caption_experiment, write_experiment
+from tests.tiny_experiment import write_caption_experiment, write_experiment, write_several_datasets
 from tests.training.event_curves import curve
 from vlrouting.experiment import RunDirectory, load
 from vlrouting.experiment.attempts import Attempts
@@ -73,7 +73,7 @@ def test_a_notice_to_one_process_stops_all_after_the_same_step(
     assert cut.predictions.read_text() == whole.predictions.read_text()
 
 
-@pytest.mark.parametrize("write", [write_experiment, write_caption_experiment])
+@pytest.mark.parametrize("write", [write_experiment, write_caption_experiment, write_several_datasets])
 def test_two_processes_and_two_micro_batches_equal_one(write: Callable[..., Path], tmp_path: Path) -> None:
     # 23 images: neither their questions nor the images themselves can be divided by two batches evenly.
     train = {"max_steps": 8, "validate_every_steps": 8}

@@ -313,13 +313,28 @@ CHANGES = {
     "vlrouting/data/loading/step_tokens.py": [
         ("if epoch != self._epoch:", "if self._epoch < 0:", "token counts of the first epoch"),
     ],
+    "vlrouting/data/loading/round_robin.py": [
+        ("turns(start, len(batches), turn)", "turns(0, len(batches), turn)", "a resumed run begins a dataset anew"),
+        ("tokens.get(name)", "None", "the loss of several datasets is a mean of means"),
+        ("for position in range(self.start, self.total)", "for position in range(0, self.total)", "another turn"),
+    ],
+    "vlrouting/data/loading/source.py": [
+        ("batch.loss_tokens = chosen.loss_tokens", "pass", "a mean of means"),
+        ("counts[sampled.drawn(epoch)]", "counts[sampled.drawn(0)]", "the tokens of other answers"),
+        ("self.sampled.example(index, chosen.epoch)", "self.sampled.example(index, 0)", "the same answers every epoch"),
+        ("batch.dataset = self.name", "pass", "a batch has the name of a reader"),
+    ],
+    "vlrouting/data/loading/sampled_answers.py": [
+        ("if score > 0 and text}", "if text}", "an answer without a score is a target"),
+        ("share * np.diff(below)", "share", "the first answers are drawn too often"),
+        ("_seed(self.seed, epoch)", "_seed(0, epoch)", "the answers do not depend on the seed"),
+    ],
     "vlrouting/data/loading/datamodule.py": [
         (
             "self.run_batches, self._batches_done = batches, done",
             "self.run_batches, self._batches_done = batches, 0",
             "a resumed run begins the data anew",
         ),
-        ("batch.loss_tokens = chosen.loss_tokens", "pass", "a mean of means"),
         ("self.config.micro_batches)", "1)", "selectors see batches that do not fit into memory"),
         ("num_workers=workers,", "num_workers=0,", "train.workers is ignored"),
     ],

@@ -50,8 +50,8 @@ CHANGES = {
             "a folder of a cache that is not used passes",
         ),
         (
-            "lambda config, _: not config.generates,",
-            "lambda config, _: False,",
+            "lambda config, key: not _dataset(config, key).generates,",
+            "lambda config, key: False,",
             "settings of texts that no task writes",
         ),
         (
@@ -65,8 +65,8 @@ CHANGES = {
             "shared_down without a routing passes",
         ),
         (
-            "lambda config, _: config.data.answers is not None,",
-            "lambda config, _: False,",
+            "lambda config, key: _dataset(config, key).data.answers is not None,",
+            "lambda config, key: False,",
             "a least count beside a given vocabulary passes",
         ),
     ],
@@ -113,14 +113,18 @@ CHANGES = {
             "if False:",
             "self generates text",
         ),
+        ("Range(least=0, most=2**32 - 1)", "Range(least=0)", "a seed that does not fit passes"),
+        ('b.tower == "vision" and b.attaches', 'b.tower == "vision" and False', "the vision tower trains from a cache"),
+        ("task=dataset.task or self.task", "task=self.task", "a dataset has no task of its own"),
+    ],
+    "vlrouting/config/datasets.py": [
         (
-            'if self.evaluate.checkpoint == "best" and self.data.validation is None:',
+            'if view.evaluate.checkpoint == "best" and view.data.validation is None:',
             "if False:",
             "best without a validation passes",
         ),
-        ("if self.data.name not in fitting:", "if False:", "captioning on questions passes"),
-        ("Range(least=0, most=2**32 - 1)", "Range(least=0)", "a seed that does not fit passes"),
-        ('b.tower == "vision" and b.attaches', 'b.tower == "vision" and False', "the vision tower trains from a cache"),
+        ("if view.data.name not in fitting:", "if False:", "captioning on questions passes"),
+        ("if not TASKS.facts(task).generates:", "if False:", "two heads for one model"),
     ],
     "vlrouting/config/cluster.py": [
         ("if seconds <= self.signal_seconds:", "if False:", "no time before the notice"),
@@ -315,7 +319,8 @@ CHANGES = {
             "",
             "an artifact runs the code that it names",
         ),
-        ("if of_task != command:", "if False:", "a model for captions answers questions"),
+        ("if own == command:", "if True:", "a model for captions answers questions"),
+        ("if fitting and not self.is_chosen:", "if fitting:", "another dataset than the one that was chosen"),
     ],
     "vlrouting/prediction/location.py": [
         (

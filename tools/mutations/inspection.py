@@ -69,7 +69,7 @@ CHANGES = {
             "if not (count and event_loggers):",
             "a resumed run draws its sheet again",
         ),
-        ("if starts or not run.data.exists():", "if True:", "a resumed run writes data.json again"),
+        ("if starts or not file.exists():", "if True:", "a resumed run writes data.json again"),
         ('TAG, STEP = "data/train", 1', 'TAG, STEP = "data/train", 0', "a resumed run loses its sheet"),
         ("if getattr(config.data, role) == name]", "]", "every split has every role"),
     ],

@@ -26,8 +26,8 @@ CHANGES = {
     ],
     "vlrouting/report/paired.py": [
         ("if all(values) and values[0] != values[1]:", "if False:", "runs of different code are compared"),
-        ("adjusted = holm([", "adjusted = list([", "p-values are not adjusted"),
-        ("verdict = BETTER if difference.mean > 0 else WORSE", "verdict = BETTER", "worse is better"),
+        ("holm([differences[place].p_value", "list([differences[place].p_value", "p-values are not adjusted"),
+        ("better = BETTER if difference.mean > 0 else WORSE", "better = BETTER", "worse is better"),
         ("difference(pair[1]).p_value >= SIGNIFICANCE", "difference(pair[1]).p_value >= 0", "all are tied"),
         ("seeds = [seed for seed in first if seed in second]", "seeds = list(first)[: len(second)]", "seeds are mixed"),
     ],
@@ -37,6 +37,13 @@ CHANGES = {
             "return records",
             "examples by line, not by id",
         ),
+        (
+            'f"{dataset}: {cluster}" for cluster in images}',
+            "cluster for cluster in images}",
+            "pairs of two datasets are one",
+        ),
+        ("labels[cluster] = first[0]", "pass", "an image of two datasets is two clusters"),
+        ("np.mean(scores, axis=0)", "np.max(scores, axis=0)", "the best dataset for their mean"),
     ],
     "vlrouting/report/verdict.py": [
         ("if LEARNING_RATE not in variant.tuned]", "if False]", "an untuned rate is a verdict"),

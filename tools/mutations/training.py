@@ -34,6 +34,12 @@ CHANGES = {
         ("keep_trained_state(self, checkpoint)", "pass", "checkpoints hold the frozen weights"),
         ("require_trained_state(self, checkpoint)", "pass", "a checkpoint of another model is loaded in part"),
         ("self.scores |= {", "self.scores = {", "the scores of the validation are lost"),
+        (
+            "self.task_models[batch.dataset].predict(batch)",
+            "self.task_model.predict(batch)",
+            "the settings of the first dataset",
+        ),
+        ("missing_from_mean(self.task_models, score, found)", "False", "a mean of the datasets that have a score"),
     ],
     "vlrouting/tasks/vqa_classification.py": [
         ("functional.binary_cross_entropy_with_logits(", "functional.cross_entropy(", "another loss"),
@@ -61,22 +67,38 @@ CHANGES = {
         ),
     ],
     "vlrouting/training/assembly.py": [
-        ("seed=parts.config.seed,", "seed=0,", "the order of the data does not depend on the seed"),
-        ("model.standardize.measure(*visual.statistics)", "pass", "standardize_visual changes nothing"),
-        (
-            "scores[name] = metric(examples, config.evaluate)",
-            "scores[name] = metric(examples, type(config.evaluate)())",
-            "evaluate does not reach the metric",
-        ),
+        ("seed=config.seed,", "seed=0,", "the order of the data does not depend on the seed"),
+        ("model.standardize.measure(*first.statistics)", "pass", "standardize_visual changes nothing"),
         (
             "config.train.max_steps if config.train.max_steps is not None else (config.train.epochs or 1) * per_epoch",
             "config.train.max_steps or per_epoch",
             "epochs are ignored",
         ),
         (
-            "evaluation_batch_size=parts.config.evaluate.batch_size",
-            "evaluation_batch_size=parts.config.train.batch_size",
+            "evaluation_batch_size=config.evaluate.batch_size",
+            "evaluation_batch_size=config.train.batch_size",
             "evaluate.batch_size is ignored",
+        ),
+        ("    model.visual_tokens = tokens\n", "", "noise of as many tokens for two images as for one"),
+    ],
+    "vlrouting/training/point_data.py": [
+        (
+            "[name] = metric(examples, config.evaluate)",
+            "[name] = metric(examples, type(config.evaluate)())",
+            "evaluate does not reach the metric",
+        ),
+        ("sampled=self.sampled,", "", "data.sample_answers is ignored"),
+    ],
+    "vlrouting/training/results.py": [
+        (
+            'key=lambda record: record["id"])',
+            'key=lambda record: str(record["prediction"]))',
+            "predictions in no order",
+        ),
+        (
+            'file = f"{name}_{score.results_file}" if several else',
+            "file =",
+            "a server's file of the last dataset alone",
         ),
     ],
     "vlrouting/training/trainer.py": [
@@ -156,11 +178,6 @@ CHANGES = {
         ('self._record_end(attempts, "failed", error_text(error), diverged)', "pass", "a failed run counts as running"),
         ("precision=trainer.precision,", 'precision="32-true",', "run.json tells another precision"),
         (
-            'key=lambda record: record["id"])',
-            'key=lambda record: str(record["prediction"]))',
-            "predictions in no order",
-        ),
-        (
             "trained_parameters=task.model.trainable_parameters",
             "trained_parameters=task.model.total_parameters",
             "the table shows other parameters",
@@ -196,8 +213,9 @@ CHANGES = {
     ],
     "vlrouting/training/inputs.py": [
         ('("vision", repr(config.vision))', '("vision",)', "all points of a sweep share the first one's encoder"),
-        ('("examples", repr(data), images)', '("examples", images)', "all points share the first one's data"),
-        ("return images * int(features.shape[1])", "return int(features.shape[1])", "two images count as one"),
+        ('("examples", _read_key(data), images)', '("examples", images)', "all points share the first one's data"),
+        ("(images * tokens, width)", "(tokens, width)", "two images count as one"),
+        ('            prompt="",\n', "", "a prompt of its own has a data set in memory twice"),
     ],
     "vlrouting/training/finite.py": [
         ("if not math.isfinite(loss):", "if False:", "a loss of NaN is told as the gradient's"),
@@ -225,7 +243,11 @@ CHANGES = {
         ("any(sign in text for sign in _ON_GPU)", "False", "cuBLAS without memory is a traceback"),
     ],
     "vlrouting/training/memory_remedy.py": [
-        ("if train.batch_size % (2 * train.micro_batches) == 0:", "if True:", "a remedy that is refused"),
+        (
+            "if all(size % (2 * train.micro_batches) == 0 for size in sizes.values()):",
+            "if True:",
+            "a remedy that is refused",
+        ),
         ('if train.precision == "32-true":', "if True:", "a remedy that is taken already"),
     ],
     "vlrouting/training/reserved_space.py": [

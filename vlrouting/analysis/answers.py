@@ -129,10 +129,9 @@ class _Tested:
 
 
 def _test(built: Built, examples: Sequence[Example], title: str) -> _Tested:
-    built.data.test_examples = examples
+    built.data.first.test_examples = examples
     testing_trainer(built.task.config, title).test(built.task, built.data, verbose=False)
-    assert built.task.tested is not None
-    return _Tested(built.task.predictions, built.task.tested)
+    return _Tested(built.task.predictions, next(iter(built.task.tested.values())))
 
 
 def _score_change(score: Score, own: _Tested, changed: Mapping[str, _Tested]) -> ScoreChange | None:

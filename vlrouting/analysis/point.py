@@ -101,17 +101,20 @@ def measure_layers(
         title: of the progress bar.
     """
     data, task, examples = built.data, built.task, built.test_score.examples
+    source = data.first
     model = task.model.to(device).eval()
     watch = LayerWatch(model, SEED)
     precision = testing_trainer(task.config, title).precision_plugin
-    batches = EvaluationBatchSampler(data.collate.lengths(examples), data.evaluation_batch_size)
+    batches = EvaluationBatchSampler(source.collate.lengths(examples), data.evaluation_batch_size)
     with (
         torch.inference_mode(),
         precision.forward_context(),
         progress_bar(f"{title}, layers", len(examples), "examples") as advance,
     ):
         for number, indices in enumerate(batches):
-            own, other = (data.collate([each[i] for i in indices]).to(device) for each in (examples, swapped))
+            own, other = (
+                source.batch_with_targets([each[i] for i in indices]).to(device) for each in (examples, swapped)
+            )
             seed_step(task.seed, "analysis", number)  # noise is the same for both images
             visual = model.visual_features(other)
             seed_step(task.seed, "analysis", number)

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,17 +64,32 @@ class FeatureCache:
         """Features of an example's images, one after the other: (V, Dv)."""
         return torch.from_numpy(np.concatenate(self._file.read([self._file.row[str(path)] for path in images])))
 
-    def statistics(self, images: Iterable[Path]) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation per channel over these images' features, (Dv,) each."""
+    def sums(self, images: Iterable[Path]) -> tuple[Any, Any, int]:
+        """Over these images' features: the sum per channel, (Dv,), the sum of the squares, and their number."""
         rows = sorted({self._file.row[str(path)] for path in images})
         total, squares, count = 0.0, 0.0, 0
         for start in range(0, len(rows), 1024):  # in parts: tokens of a large dataset do not fit into memory
             part = np.stack(self._file.read(rows[start : start + 1024])).astype(np.float64)  # (n, V, Dv)
             total, squares = total + part.sum(axis=(0, 1)), squares + (part**2).sum(axis=(0, 1))
             count += part.shape[0] * part.shape[1]
-        mean = total / count
-        deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-        return torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32)
+        return total, squares, count
+
+
+def feature_statistics(of: Sequence[tuple[FeatureCache, Iterable[Path]]]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation per channel over the features of images, (Dv,) each; an image counts once.
+
+    Args:
+        of: caches, each with images that it has.
+    """
+    total, squares, count, seen = 0.0, 0.0, 0, set[Path]()
+    for cache, images in of:
+        new = set(images) - seen
+        seen |= new
+        own_total, own_squares, own_count = cache.sums(new)
+        total, squares, count = total + own_total, squares + own_squares, count + own_count
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+    return torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32)
 
 
 def build_feature_cache(

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -83,9 +84,11 @@ def load_language_model(config: LanguageConfig, kind: LanguageKind = "encoder") 
                     model = AUTO_CLASSES[kind].from_config(model_config, **options)
             else:
                 model = AUTO_CLASSES[kind].from_pretrained(source, config=model_config, **options, **where)
+    except BackboneError:
+        raise
     except ImportError as error:  # flash_attention_2 without its package
         raise BackboneError(f"language.attention: {config.attention}: {error}") from None
-    except (OSError, ValueError, pickle.UnpicklingError) as error:
+    except (OSError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
         raise BackboneError(why_not_loaded(config.name, error)) from None
     if kind != "encoder":
         model.generation_config = GenerationConfig()  # only `generate:` decides how to decode, not the hub's file

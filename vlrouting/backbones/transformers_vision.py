@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
@@ -89,7 +90,7 @@ def load_transformers_encoder(config: VisionConfig) -> TransformersEncoder:
             model = _model(source, getattr(whole, "vision_config", None) or whole, config, where)
     except ImportError as error:
         raise BackboneError(f"vision.name: '{config.name}': {str(error).strip().splitlines()[0]}") from None
-    except (OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (OSError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
         raise BackboneError(_why(config.name, error)) from None
     return TransformersEncoder(model, config, _revision(config), processor)
 

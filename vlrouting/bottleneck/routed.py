@@ -213,16 +213,16 @@ class Routed:
         over_tasks: dict[str, nn.Module] = {}
         for task in self.tasks if self.configs[name].per_task else (None,):
             site = Site(
-                key if task is None else f"{key}@{task}",
-                target,
-                base_layers,
-                self.model,
-                self.visual_width,
-                self._slot,
-                name,
-                task,
-                over_tasks,
-                self._over_targets[name],
+                key=key if task is None else f"{key}@{task}",
+                target=target,
+                base_layers=base_layers,
+                model=self.model,
+                visual_width=self.visual_width,
+                slot=self._slot,
+                name=name,
+                task=task,
+                over_tasks=over_tasks,
+                over_targets=self._over_targets[name],
             )
             self._add_one(site)
         self.places[name].append(target)

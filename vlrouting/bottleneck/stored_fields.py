@@ -35,6 +35,7 @@ OF_A_JOINT_MODEL = {
     "vision": Optional(_BACKBONE),
     "visual_shape": Optional([int]),
     "experiment": dict,
+    "datasets": Optional({...: {"visual_shape": Optional([int])}}),
     "answers": [str],
     "bottlenecks": Optional({...: _KIND}),
     "places": Optional({...: [_TARGET]}),

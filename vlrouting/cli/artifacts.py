@@ -25,6 +25,10 @@ ArtifactFolder = Annotated[
     str, typer.Argument(help="runs/<experiment>/<point>, or the artifact folder in it.", show_default=False)
 ]
 Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1, …")]
+OfDataset = Annotated[
+    str | None,
+    typer.Option("--dataset", help="Of a model trained on several: the one whose prompt and task are used."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 TrustPlugins = Annotated[
     bool, typer.Option("--trust-plugins", help="Import the modules that the artifact names, which runs their code.")
@@ -42,6 +46,7 @@ def predict(
         list[str] | None, typer.Option("--question", "-q", help="Ask this about every image; may be repeated.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many answers to show.")] = 3,
+    dataset: OfDataset = None,
     as_json: AsJson = False,
     device: Device = "auto",
     trust_plugins: TrustPlugins = False,
@@ -60,7 +65,7 @@ def predict(
     """
     from vlrouting.prediction.requests import grouped, make_request, require_images
 
-    stored, given, asked = _open(artifact, "predict", trust_plugins), inputs or [], question or []
+    stored, given, asked = _open(artifact, "predict", dataset, trust_plugins), inputs or [], question or []
     if given == [STANDARD_INPUT]:
         if asked:
             fail("- takes the questions from standard input; leave -q out, or name the images")
@@ -82,6 +87,7 @@ def caption(
     images: Annotated[
         list[str] | None, typer.Argument(metavar="IMAGE… | -", help="Image files; - reads their names.")
     ] = None,
+    dataset: OfDataset = None,
     as_json: AsJson = False,
     device: Device = "auto",
     trust_plugins: TrustPlugins = False,
@@ -96,7 +102,7 @@ def caption(
     """
     from vlrouting.prediction.requests import grouped
 
-    stored = _open(artifact, "caption", trust_plugins)
+    stored = _open(artifact, "caption", dataset, trust_plugins)
     if not images:
         fail(f"give an image: vlrouting caption {artifact} IMAGE")
     if images == [STANDARD_INPUT]:
@@ -143,12 +149,10 @@ def score(
         raise SystemExit(int(ExitStatus.FAILED))
 
 
-def _open(artifact: str, command: str, trust_plugins: bool) -> StoredArtifact:
+def _open(artifact: str, command: str, dataset: str | None, trust_plugins: bool) -> StoredArtifact:
     from vlrouting.prediction.stored import open_artifact
 
-    stored = open_artifact(artifact, trust_plugins)
-    stored.require_command(command)
-    return stored
+    return open_artifact(artifact, trust_plugins, dataset).for_command(command)
 
 
 def _from_standard_input(stored: StoredArtifact, asks: bool) -> list[Request]:

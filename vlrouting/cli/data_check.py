@@ -80,6 +80,9 @@ def show(
     overrides: Overrides = None,
     root: Root = None,
     split: Annotated[str | None, typer.Option(help="Which split; default: the training split.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Only this one of an experiment's several datasets; default: a sheet of each.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, max=200, help="Examples to show.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the examples.")] = 0,
     out: Annotated[Path, typer.Option(metavar="FILE.png", help="The file to write.")] = Path("sheet.png"),
@@ -89,16 +92,20 @@ def show(
     \b
     vlrouting data show vqav2
     vlrouting data show demo_caption --split test --count 24 --out captions.png
+
+    The sheets of several datasets are sheet_NAME.png.
     """
-    from vlrouting.data.inspection.subject import subjects_of
+    from vlrouting.data.inspection.subject import of_each_dataset, subjects_of
 
-    chosen = subjects_of(subject, overrides or [], root, [split] if split else [])[0]
-    tokens = None
-    if chosen.config is not None:
-        with loading("the tokenizer"):
-            from vlrouting.data.loading.token_counter import token_counter_of
+    found = of_each_dataset(subjects_of(subject, overrides or [], root, [split] if split else []), dataset)
+    for chosen in found:
+        tokens = None
+        if chosen.config is not None:
+            with loading("the tokenizer"):
+                from vlrouting.data.loading.token_counter import token_counter_of
 
-            tokens = token_counter_of(chosen.config)
-    from vlrouting.report.data_show import show_data
+                tokens = token_counter_of(chosen.config, chosen.key_of)
+        from vlrouting.report.data_show import show_data
 
-    show_data(chosen, out, split=split, count=count, seed=seed, tokens=tokens)
+        file = out.with_stem(f"{out.stem}_{chosen.dataset}") if len(found) > 1 else out
+        show_data(chosen, file, split=split, count=count, seed=seed, tokens=tokens)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from vlrouting.cli import completion
 from vlrouting.cli.app import fail
 from vlrouting.cli.datasets import data
 
@@ -18,9 +19,21 @@ if TYPE_CHECKING:
 
 @data.command("fetch")
 def fetch_data(
-    dataset: Annotated[str, typer.Argument(help="Which: coco, vqav2, gqa, nlvr2.")],
-    root: Annotated[Path | None, typer.Option(help="Folder of the files. Default: data/DATASET.")] = None,
-    split: Annotated[list[str] | None, typer.Option(help="Only what this split needs; repeatable; or: all.")] = None,
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET|EXP",
+            help="Which: coco, vqav2, gqa, nlvr2; or an experiment: what its datasets lack.",
+            autocompletion=completion.datasets_and_experiments,
+        ),
+    ],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of the files. Default: data/DATASET, or the experiment's.")
+    ] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="Only what this split needs; repeatable; or: all. Default: the experiment's, or usual ones."),
+    ] = None,
     only: Annotated[str | None, typer.Option(help="annotations or images.")] = None,
     file: Annotated[list[str] | None, typer.Option(help="Only this file or folder below the root; repeatable.")] = None,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep them, in ROOT/archives.")] = False,
@@ -35,34 +48,39 @@ def fetch_data(
     vlrouting data fetch coco --dry-run
     vlrouting data fetch vqav2 --root /data/vqav2 --only annotations
     vlrouting data fetch nlvr2 --from ~/Downloads
+    vlrouting data fetch clip_bart_multitask
     """
-    from vlrouting.data.fetch.manifest import KINDS, read_manifest
-    from vlrouting.data.fetch.plan import Request, plan
+    from vlrouting.data.fetch.manifest import KINDS
+    from vlrouting.data.fetch.plan import Request
+    from vlrouting.data.fetch.wanted import wanted_data
 
     if only not in (None, *KINDS):
         fail(f"--only {only}: is not one of {', '.join(KINDS)}")
-    found = read_manifest(manifest if manifest is not None else dataset)
-    if found.dataset != dataset:
-        fail(f"{manifest} is the manifest of {found.dataset}, not of {dataset}")
-    request = Request(
-        manifest=found,
-        root=root if root is not None else Path("data") / dataset,
-        splits=tuple(split or ()),
-        only=only,
-        files=tuple(file or ()),
-        from_dir=from_dir,
-        mirror=mirror,
-        keep_archives=keep_archives,
-    )
-    if dry_run:
-        from vlrouting.data.fetch.show import plan_table, totals
-        from vlrouting.report.console import standard_output
+    for wanted in wanted_data(dataset, root=root, splits=split or (), manifest=manifest):
+        request = Request(
+            manifest=wanted.manifest,
+            root=wanted.root,
+            splits=wanted.splits,
+            only=only,
+            files=tuple(file or ()),
+            from_dir=from_dir,
+            mirror=mirror,
+            keep_archives=keep_archives,
+        )
+        if dry_run:
+            _show(request)
+        else:
+            _fetch(request)
 
-        items = plan(request)
-        standard_output().print(plan_table(found, items))
-        typer.echo(totals(request.root, items))
-    else:
-        _fetch(request)
+
+def _show(request: Request) -> None:
+    from vlrouting.data.fetch.plan import plan
+    from vlrouting.data.fetch.show import plan_table, totals
+    from vlrouting.report.console import standard_output
+
+    items = plan(request)
+    standard_output().print(plan_table(request.manifest, items))
+    typer.echo(totals(request.root, items))
 
 
 def _fetch(request: Request) -> None:

@@ -42,7 +42,7 @@ class DatasetFacts:
         return self.tasks.get(task) or next(iter(self.tasks.values()))
 
 
-_VQA, _CLASSIFICATION, _CAPTIONS = ("vqa_classification", "vqa_generation"), "vqa_classification", "captioning"
+_VQA, _CAPTIONS = ("vqa_classification", "vqa_generation"), "captioning"
 _OFFICIAL_2014 = DefaultSplits("train2014", None, "val2014")
 DATASETS: Registry[DatasetFacts] = Registry(
     "dataset",
@@ -50,11 +50,11 @@ DATASETS: Registry[DatasetFacts] = Registry(
         "vqav2": (DatasetFacts(dict.fromkeys(_VQA, "vqa"), _OFFICIAL_2014), "vlrouting.data.datasets.vqav2:FORMAT"),
         "coco": (DatasetFacts({_CAPTIONS: "captions"}, _OFFICIAL_2014), "vlrouting.data.datasets.coco:FORMAT"),
         "gqa": (
-            DatasetFacts({_CLASSIFICATION: "gqa"}, DefaultSplits("train_balanced", None, "testdev_balanced")),
+            DatasetFacts(dict.fromkeys(_VQA, "gqa"), DefaultSplits("train_balanced", None, "testdev_balanced")),
             "vlrouting.data.datasets.gqa:FORMAT",
         ),
         "nlvr2": (
-            DatasetFacts({_CLASSIFICATION: "nlvr2"}, DefaultSplits("train", None, "test1")),
+            DatasetFacts(dict.fromkeys(_VQA, "nlvr2"), DefaultSplits("train", None, "test1")),
             "vlrouting.data.datasets.nlvr2:FORMAT",
         ),
         "jsonl": (
@@ -159,6 +159,10 @@ class DataConfig:
     max_target_tokens: Annotated[int, Range(least=2, most=1_000_000)] = 50
     """A target text (caption, generated answer) is cut to this many tokens, its end token included, as are
     all special ones of an encoder-decoder."""
+
+    sample_answers: bool = False
+    """Generated answers: where several answers of a question are right, draw the target in proportion to the soft
+    scores, anew in every epoch. False takes the most common answer."""
 
     def __post_init__(self) -> None:
         """Fills in the dataset's own defaults, so that whoever reads or stores the section has the effective values."""

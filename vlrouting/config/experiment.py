@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from functools import partial
+from typing import Annotated, TypeVar
 
 from vlrouting.config.backbones import LanguageConfig, VisionConfig
 from vlrouting.config.bottleneck import BottleneckConfig
 from vlrouting.config.compare import CompareConfig
 from vlrouting.config.data import DATASETS, DataConfig
-from vlrouting.config.datasets import NamedDatasetConfig
+from vlrouting.config.datasets import NamedDatasetConfig, dataset_problems, name_problems
 from vlrouting.config.kinds import LoraConfig
 from vlrouting.config.limits import OneOf, Range
 from vlrouting.config.local_model import is_encoder_decoder
@@ -17,12 +18,13 @@ from vlrouting.config.problem import Problem
 from vlrouting.config.routings import ROUTINGS
 from vlrouting.config.selection import SelectConfig
 from vlrouting.config.tasks import ARCHITECTURES, TASKS
-from vlrouting.config.training import VALIDATION, EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
+from vlrouting.config.training import EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
 from vlrouting.config.tuning import TunedConfig
 
 SECTIONS = ("data", "vision", "language", "model", "train", "generate", "evaluate", "compare")
 SINGLE = "bottleneck"
 """Name of the one bottleneck where `bottlenecks` is not used."""
+_Data = TypeVar("_Data", bound=DataConfig)
 
 
 @dataclass
@@ -38,7 +40,8 @@ class ExperimentConfig:
     """Modules to import first; a place for `@register_routing`, `register_kind`, `register_dataset` and the like."""
     data: DataConfig = field(default_factory=DataConfig)
     datasets: dict[str, NamedDatasetConfig] = field(default_factory=dict)
-    """Several datasets by name, each with the keys of `data`; in place of it. A step takes the batch of one of them."""
+    """Several datasets by name, each with the keys of `data`; in place of it. A step takes the batch of one of them, in
+    turn. The scores are `test/<name>/<metric>`, and points are compared by the mean of the datasets' main metrics."""
     vision: VisionConfig = field(default_factory=VisionConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     bottleneck: BottleneckConfig = field(default_factory=LoraConfig)
@@ -57,10 +60,8 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         """What is learned from a table depends on the task, so it is filled in here."""
-        name, task = str(self.data.name), str(self.task)
-        if self.data.target is None and task in TASKS and name in DATASETS and DATASETS.facts(name).is_table:
-            target = "caption" if TASKS.facts(task).command == "caption" else "answer"
-            self.data = replace(self.data, target=target)  # points share the section
+        self.data = _with_target(self.data, self.task)  # points share the section
+        self.datasets = {name: _with_target(each, each.task or self.task) for name, each in self.datasets.items()}
 
     @property
     def per_dataset(self) -> dict[str, ExperimentConfig]:
@@ -80,9 +81,27 @@ class ExperimentConfig:
             train=replace(self.train, batch_size=dataset.batch_size or self.train.batch_size),
         )
 
+    def key_of(self, dataset: str, key: str) -> str:
+        """Where a value of `per_dataset[dataset]` is given: with several, `datasets.NAME.root` for `data.root`."""
+        own = self.datasets.get(dataset)
+        section, _, inside = key.partition(".")
+        if own is None:
+            return key
+        if section == "data":
+            return f"datasets.{dataset}.{inside}".rstrip(".")
+        name = "batch_size" if key == "train.batch_size" else section
+        if name in ("batch_size", "task", "generate") and getattr(own, name) is not None:
+            return f"datasets.{dataset}.{key.removeprefix('train.')}"
+        return key
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks of the datasets, in their order, each once."""
+        return tuple(dict.fromkeys(each.task or self.task for each in self.datasets.values())) or (self.task,)
+
     @property
     def metric(self) -> str:
-        """How predictions are scored: a name of `METRICS`."""
+        """How predictions are scored: a name of `METRICS`. Of several datasets each has its own (`per_dataset`)."""
         return DATASETS.facts(self.data.name).metric(self.task)
 
     @property
@@ -92,8 +111,14 @@ class ExperimentConfig:
 
     @property
     def generates(self) -> bool:
-        """Whether the language model generates text; else a head classifies."""
-        return TASKS.facts(self.task).generates
+        """Whether the language model generates text; else a head classifies. Datasets of a run agree in it."""
+        return TASKS.facts(self.tasks[0]).generates
+
+    @property
+    def samples_answers(self) -> bool:
+        """Whether the targets are drawn among the right answers: not for captions, each of which is a target by itself,
+        and not for a head, which learns all scores."""
+        return self.data.sample_answers and self.generates and TASKS.facts(self.task).command != "caption"
 
     @property
     def architecture(self) -> str:
@@ -105,6 +130,10 @@ class ExperimentConfig:
         pair = self.generates and is_encoder_decoder(self.language)
         of_kind = (name for name in fit if (ARCHITECTURES.facts(name).language == "encoder_decoder") == bool(pair))
         return next(of_kind, fit[0])
+
+    def with_architecture(self) -> ExperimentConfig:
+        """The point with its architecture by name, for a machine that does not know the language model yet."""
+        return replace(self, model=replace(self.model, architecture=self.architecture))
 
     @property
     def has_prefix(self) -> bool:
@@ -124,7 +153,10 @@ class ExperimentConfig:
 
     def problems(self) -> list[Problem]:
         """What cannot go together, within the sections and between them. The values themselves fit (see `fit`)."""
-        found = [problem.below(name) for name in SECTIONS for problem in getattr(self, name).problems()]
+        sections = {name: getattr(self, name) for name in SECTIONS if name != "data" or not self.datasets}
+        sections |= {f"datasets.{name}": dataset for name, dataset in self.datasets.items()}
+        found = [problem.below(name) for name, section in sections.items() for problem in section.problems()]
+        found += name_problems(self)
         for name, bottleneck in self.named_bottlenecks.items():
             section = f"bottlenecks.{name}" if self.bottlenecks else SINGLE
             found += [problem.below(section) for problem in bottleneck.problems()]
@@ -141,33 +173,23 @@ class ExperimentConfig:
         if bottleneck.tower == "vision" and not self.uses_image:
             found.append(Problem((f"{section}.tower", "model.visual_input"), "no image enters the vision tower"))
         if self.generates and not ROUTINGS.facts(bottleneck.routing).causal:
-            message = f"{bottleneck.routing} reads later tokens too, so it cannot go with {self.task}"
-            found.append(Problem((f"{section}.routing",), message, "choose another", depends_on=("task",)))
+            message = f"{bottleneck.routing} reads later tokens too, so it cannot go with {self.tasks[0]}"
+            tasks = tuple(dict.fromkeys(self.key_of(name, "task") for name in self.datasets)) or ("task",)
+            found.append(Problem((f"{section}.routing",), message, "choose another", depends_on=tasks))
         return found
 
     def _between_sections(self) -> list[Problem]:
         found = []
         generates = ARCHITECTURES.facts(self.architecture).generates
         if generates != self.generates:
-            message = f"{self.architecture} {'generates text' if generates else 'classifies'}, unlike {self.task}"
+            message = f"{self.architecture} {'generates text' if generates else 'classifies'}, unlike {self.tasks[0]}"
             found.append(Problem(("model.architecture", "task"), message))
         found += self._with_language()
         if self.model.standardize_visual and not (self.vision.cache and not self.trains_vision):
             keys = ("model.standardize_visual", "vision.cache")
             found.append(Problem(keys, "measures the cached features", "set vision.cache: true, and train no vision"))
-        if self.evaluate.checkpoint == "best" and self.data.validation is None:
-            keys = ("evaluate.checkpoint", "data.validation")
-            found.append(Problem(keys, "best needs a validation split", "set data.validation"))
-        if self.train.early_stopping is not None and self.data.validation is None:
-            keys = ("train.early_stopping", "data.validation")
-            found.append(Problem(keys, "early stopping needs a validation split", "set data.validation"))
-        if self.evaluate.split == VALIDATION:
-            found += self._scored_on_validation()
-        fitting = [name for name in DATASETS if self.task in DATASETS.facts(name).tasks]
-        fitting += TASKS.facts(self.task).datasets
-        if self.data.name not in fitting:
-            message = f"{self.task} is for {', '.join(fitting) or 'no dataset here'}, not for {self.data.name}"
-            found.append(Problem(("task", "data.name"), message))
+        for name, view in self.per_dataset.items():
+            found += dataset_problems(view, partial(self.key_of, name))
         return found
 
     def _with_language(self) -> list[Problem]:
@@ -187,16 +209,10 @@ class ExperimentConfig:
             found.append(Problem(keys, message, "choose a routing, or set model.visual_input: none"))
         return found
 
-    def _scored_on_validation(self) -> list[Problem]:
-        keys = ("evaluate.split", "data.validation")
-        if self.tuned is not None:
-            message = "the tuning chooses on the validation split, so the points have to be scored on the test split"
-            return [Problem(keys[:1], message, "take it out")]
-        validation, test = self.data.validation, self.data.test
-        if validation is None:
-            return [Problem(keys, "there is no validation split to score on", "set data.validation")]
-        files = self.data.splits
-        if validation == test or (validation in files and files[validation] == files.get(test)):
-            message = "the validation split is the test split, which is for the report alone"
-            return [Problem((*keys, "data.test"), message, "name a split of its own")]
-        return []
+
+def _with_target(data: _Data, task: str) -> _Data:
+    """The section with what is learned from the rows of a table, which the task decides."""
+    name, task = str(data.name), str(task)
+    if data.target is not None or task not in TASKS or name not in DATASETS or not DATASETS.facts(name).is_table:
+        return data
+    return replace(data, target="caption" if TASKS.facts(task).command == "caption" else "answer")

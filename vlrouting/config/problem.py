@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from vlrouting.config.names import did_you_mean
@@ -31,6 +32,10 @@ class Problem:
             keys=tuple(f"{section}.{key}" if key else section for key in self.keys),
             depends_on=tuple(f"{section}.{key}" for key in self.depends_on),
         )
+
+    def placed(self, key_of: Callable[[str], str]) -> Problem:
+        """The same problem with every key as `key_of` has it: see `ExperimentConfig.key_of`."""
+        return replace(self, keys=tuple(map(key_of, self.keys)), depends_on=tuple(map(key_of, self.depends_on)))
 
     @property
     def advice(self) -> str:

@@ -74,9 +74,10 @@ class TrainConfig:
     """Optimisation. Defaults are those of the authors' AdamW (no weight decay, no clipping)."""
 
     epochs: Count | None = None
-    """Passes over the training split; give this or `max_steps`."""
+    """Passes over the training split; give this or `max_steps`. With several datasets: over the one that has the most
+    batches; an epoch is as many rounds as it has batches, and a round is one step of each dataset."""
     max_steps: Steps | None = None
-    """Optimizer steps; give this or `epochs`."""
+    """Optimizer steps, of all datasets together; give this or `epochs`."""
     batch_size: Count = 64
     """Examples per optimizer step, over all devices and micro-batches: the same on one GPU and on eight."""
     accumulate: Count = 1
@@ -136,12 +137,6 @@ class TrainConfig:
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
         found = []
-        if self.batch_size % self.micro_batches:
-            message = (
-                f"{self.batch_size} examples cannot be cut into {self.micro_batches} equal micro-batches "
-                f"(accumulate {self.accumulate} x devices {self.devices} x nodes {self.nodes})"
-            )
-            found.append(Problem(("batch_size", "accumulate", "devices", "nodes"), message))
         if len(set(self.logger)) < len(self.logger):
             found.append(Problem(("logger",), f"a logger is given twice: {', '.join(self.logger)}"))
         if (self.epochs is None) == (self.max_steps is None):
@@ -152,6 +147,17 @@ class TrainConfig:
             message = f"{self.warmup_steps} leaves nothing of max_steps {self.max_steps}"
             found.append(Problem(("warmup_steps",), message, depends_on=("max_steps",)))
         return found
+
+    def batch_problems(self) -> list[Problem]:
+        """Why a batch cannot be cut into micro-batches; keys relative to the section. Each dataset of a run may have
+        batches of its own, so this is no part of `problems`."""
+        if self.batch_size % self.micro_batches:
+            message = (
+                f"{self.batch_size} examples cannot be cut into {self.micro_batches} equal micro-batches "
+                f"(accumulate {self.accumulate} x devices {self.devices} x nodes {self.nodes})"
+            )
+            return [Problem(("batch_size", "accumulate", "devices", "nodes"), message)]
+        return []
 
 
 @dataclass
@@ -177,10 +183,10 @@ class GenerateConfig:
         found = []
         if not self.sample and (self.temperature != 1 or self.top_p != 1):
             keys = ("sample", "temperature", "top_p")
-            found.append(Problem(keys, "the last two are for sampling", "set generate.sample: true"))
+            found.append(Problem(keys, "the last two are for sampling", "set sample: true"))
         if self.beams == 1 and self.length_penalty != 1:
             beam_keys = ("beams", "length_penalty")
-            found.append(Problem(beam_keys, "the penalty is for beam search", "set generate.beams above 1"))
+            found.append(Problem(beam_keys, "the penalty is for beam search", "set beams above 1"))
         return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vlrouting.data.datasets.lazy_examples import LazyExamples
@@ -31,6 +31,11 @@ def content_hash(examples: Sequence[Example], root: Path) -> str:
             digest.add(example, [image_name(path, root) for path in example.images])
         whole = digest.hexdigest()
     return whole[:DIGITS]
+
+
+def combined_hash(hashes: Mapping[str, str]) -> str:
+    """One digest of those of several datasets, by name, in their order."""
+    return hashlib.sha256(json.dumps(list(hashes.items())).encode()).hexdigest()[:DIGITS]
 
 
 class ContentDigest:

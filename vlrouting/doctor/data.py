@@ -15,7 +15,7 @@ from vlrouting.data.datasets.registry import chosen_splits, format_of, known_spl
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.inspection.images import image_problem
 from vlrouting.doctor.folders import spelled_bytes, write_problem
-from vlrouting.doctor.subject import RunContext
+from vlrouting.doctor.subject import KeyOf, RunContext
 
 SAMPLED_IMAGES = 8
 """Of each split."""
@@ -42,17 +42,17 @@ class Reading:
     """What is wrong with them, a line each."""
 
 
-def files(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
+def files(config: ExperimentConfig, context: RunContext, key_of: KeyOf) -> Iterator[Finding]:
     """The files and image folders of every split are there, or can be made."""
     problems = missing_files(config.data, images=config.uses_image)
-    yield from (fault(PLACE, problem) for problem in problems)
+    yield from (fault(PLACE, problem.placed(key_of)) for problem in problems)
     if not problems:
         splits = ", ".join(chosen_splits(config.data))
         state = f"will be made by the recipe {config.data.prepare}" if _to_be_made(config.data) else "are there"
         yield Finding(OK, PLACE, f"{config.data.root}: the files of {splits} {state}")
 
 
-def recipe(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
+def recipe(config: ExperimentConfig, context: RunContext, key_of: KeyOf) -> Iterator[Finding]:
     """A recipe that has not been followed yet finds an empty place that takes files."""
     root = Path(config.data.root)
     if not _to_be_made(config.data):
@@ -62,13 +62,13 @@ def recipe(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
             FAULT,
             PLACE,
             f"{root} holds files that the recipe {config.data.prepare} did not make",
-            "move them away, or change data.root",
+            f"move them away, or change {key_of('data.root')}",
         )
     elif problem := write_problem(root):
-        yield Finding(FAULT, PLACE, problem, "set data.root to a folder that you may write to")
+        yield Finding(FAULT, PLACE, problem, f"set {key_of('data.root')} to a folder that you may write to")
 
 
-def content(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
+def content(config: ExperimentConfig, context: RunContext, key_of: KeyOf) -> Iterator[Finding]:
     """Every JSON file begins and ends as one; where the files are not too large, every record is valid."""
     paths = _there(files_read(config.data))
     json = [path for path in paths if path.suffix == JSON]
@@ -86,7 +86,7 @@ def content(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
         yield Finding(OK, PLACE, f"{looked}{found.why_not}")
 
 
-def images(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
+def images(config: ExperimentConfig, context: RunContext, key_of: KeyOf) -> Iterator[Finding]:
     """A sample of every split's images opens."""
     examples = reading(config, context).examples if config.uses_image else None
     if examples is None:

@@ -56,9 +56,8 @@ def runs_folder(sweep: PlannedSweep) -> Iterator[Finding]:
 
 def node_room(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     """A node can write where the point does, and finds some room there; nothing is estimated."""
-    for folder in (context.runs, cache_folder(config)):
-        if folder is None:
-            continue
+    folders = [context.runs, *map(cache_folder, config.per_dataset.values())]
+    for folder in dict.fromkeys(folder for folder in folders if folder is not None):
         remedy = "mount it on every node, or name a folder that is on a shared disk"
         if problem := write_problem(folder):
             yield Finding(FAULT, PLACE, problem, remedy)
@@ -79,11 +78,11 @@ def _wanted(sweep: PlannedSweep) -> tuple[dict[Path, int], bool]:
         if sweep.context.runs is not None:
             of_point = (trained or 0) * (OF_CHECKPOINT * CHECKPOINTS + OF_ARTIFACT) + OTHERS
             wanted[sweep.context.runs] = wanted.get(sweep.context.runs, 0) + of_point
-        folder = cache_folder(point.config)
-        if folder is not None:
-            size = bytes_to_compute(point.config, sweep.context)
-            unknown |= size is None
-            caches[repr((point.config.data, point.config.vision))] = (folder, size or 0)
+        for view in point.config.per_dataset.values():
+            if (folder := cache_folder(view)) is not None:
+                size = bytes_to_compute(view, sweep.context)
+                unknown |= size is None
+                caches[repr((view.data, view.vision))] = (folder, size or 0)
     for folder, size in caches.values():
         wanted[folder] = wanted.get(folder, 0) + size
     return wanted, unknown

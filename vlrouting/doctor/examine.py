@@ -12,19 +12,19 @@ from vlrouting.config.finding import FAULT, WARNING, Finding
 from vlrouting.doctor import batches, data, devices, directories, disk, features, measure, memory, network, slurm
 from vlrouting.doctor import scores as scores_
 from vlrouting.doctor import weights as weights_
-from vlrouting.doctor.subject import PlannedSweep, PointCheck, RunContext, SweepCheck, for_each_point
+from vlrouting.doctor.subject import PlannedSweep, PointCheck, RunContext, SweepCheck, for_each_dataset, for_each_point
 from vlrouting.experiment import Point, UserError, import_plugins
 
 CHECKS: tuple[SweepCheck, ...] = (
-    for_each_point(data.files),
-    for_each_point(data.recipe),
-    for_each_point(data.content),
-    for_each_point(data.images),
+    for_each_point(for_each_dataset(data.files)),
+    for_each_point(for_each_dataset(data.recipe)),
+    for_each_point(for_each_dataset(data.content)),
+    for_each_point(for_each_dataset(data.images)),
     for_each_point(batches.steps),
-    for_each_point(batches.vocabulary),
+    for_each_point(for_each_dataset(batches.vocabulary)),
     for_each_point(weights_.weights),
-    for_each_point(features.features),
-    for_each_point(scores_.programs),
+    for_each_point(for_each_dataset(features.features)),
+    for_each_point(for_each_dataset(scores_.programs)),
     for_each_point(batches.lengths),
     memory.fits,
     measure.measured_step,
@@ -38,7 +38,7 @@ CHECKS: tuple[SweepCheck, ...] = (
     for_each_point(network.meeting_place),
 )
 NODE_CHECKS: tuple[PointCheck, ...] = (
-    data.files,
+    for_each_dataset(data.files),
     disk.node_room,
     slurm.allocation,
     devices.devices,

@@ -11,7 +11,7 @@ from vlrouting.config.finding import FAULT, OK, Finding
 from vlrouting.doctor.data import reading
 from vlrouting.doctor.folders import spelled_bytes, write_problem
 from vlrouting.doctor.sizes import vision_size
-from vlrouting.doctor.subject import RunContext
+from vlrouting.doctor.subject import KeyOf, RunContext
 
 PLACE = "features"
 
@@ -31,7 +31,7 @@ def cache_folder(config: ExperimentConfig) -> Path | None:
     return Path(config.vision.cache_dir or Path(config.data.root) / "features")
 
 
-def features(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
+def features(config: ExperimentConfig, context: RunContext, key_of: KeyOf) -> Iterator[Finding]:
     """The features are there, or can be computed and written."""
     folder = cache_folder(config)
     if folder is None:

@@ -24,45 +24,49 @@ _REMEDY = "raise train.accumulate, set train.gradient_checkpointing=true or lang
 
 
 def measured_step(sweep: PlannedSweep) -> Iterator[Finding]:
-    """A step of the point with the most tokens in a micro-batch fits, where the user asked to measure one.
+    """A step of the point and dataset with the most tokens in a micro-batch fits, where the user asked to measure one.
 
     Weights and tokens are random; the model is whole on one device, whatever the number of processes.
     """
     if not sweep.context.measure:
         return
-    known: list[tuple[int, int, Point, ModelSize]] = []
+    known: list[tuple[int, int, Point, str, ModelSize]] = []
     for point in sweep.points:
         try:
             size = model_size(point.config, sweep.context)
         except (NotKnown, Misfit):
             continue  # which the estimate tells
-        known.append((_rows(point.config) * size.sequence(point.config), size.trainable, point, size))
+        for name, view in point.config.per_dataset.items():
+            known.append((_rows(view) * size.sequence(view, name), size.trainable, point, name, size))
     if not known:
         yield Finding(WARNING, PLACE, "no step can be measured: no backbone is known here", "fetch the backbones first")
         return
-    _, _, point, size = max(known, key=lambda entry: entry[:2])
-    yield replace(_measured(point.config, size, sweep), points=(point.name,))
+    _, _, point, dataset, size = max(known, key=lambda entry: entry[:2])
+    yield replace(_measured(point.config, dataset, size, sweep), points=(point.name,))
 
 
-def _measured(config: ExperimentConfig, size: ModelSize, sweep: PlannedSweep) -> Finding:
+def _measured(config: ExperimentConfig, dataset: str, size: ModelSize, sweep: PlannedSweep) -> Finding:
     import torch
 
     from vlrouting.training.device import choose_device, device_name, peak_memory, reset_peak_memory
 
     device = choose_device([config])
     has, what = capacity(config, sweep.context)
-    said = f"a training step of {_rows(config)} examples x {size.sequence(config)} tokens on {device_name(device)}"
+    view = config.per_dataset[dataset]
+    examples = f"{_rows(view)} examples{f' of {dataset}' if config.datasets else ''}"
+    said = f"a training step of {examples} x {size.sequence(view, dataset)} tokens on {device_name(device)}"
     reset_peak_memory(device)
     try:
-        run_step(config, size, device)
+        run_step(config, dataset, size, device)
     except torch.OutOfMemoryError:
         return Finding(FAULT, PLACE, f"{said} runs out of memory", _REMEDY)
     peak = peak_memory(device)
     return compared(peak, f"{said} takes {spelled_bytes(peak)}, as measured", _REMEDY, has, what)
 
 
-def run_step(config: ExperimentConfig, size: ModelSize, device: torch.device) -> None:
-    """Build the point's model with random weights; one forward pass, backward pass and optimizer step."""
+def run_step(config: ExperimentConfig, dataset: str, size: ModelSize, device: torch.device) -> None:
+    """Build the point's model with random weights; one forward pass of a batch of the dataset, backward pass and
+    optimizer step."""
     import torch
 
     from vlrouting.backbones.load import load_language, load_vision
@@ -72,11 +76,12 @@ def run_step(config: ExperimentConfig, size: ModelSize, device: torch.device) ->
     vision, language = replace(config.vision, weights="random"), replace(config.language, weights="random")
     config = replace(config, vision=vision, language=language)
     encoder, language_model = load_vision(config) if _encodes(config) else None, load_language(config)
-    model = build(config, language_model, size.answers, size.visual_shape, encoder).to(device).train()
+    shape = size.visual_shape(next(iter(size.images)))
+    model = build(config, language_model, size.answers, shape, encoder).to(device).train()
     optimizer, _ = make_optimizer(model.parameters(), config.train, 1)
     dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision_of(config.train))
     with torch.autocast(device.type, dtype) if dtype is not None else nullcontext():
-        output = model(_batch(config, size, int(language_model.model.config.vocab_size)).to(device))
+        output = model(_batch(config, dataset, size, int(language_model.model.config.vocab_size)).to(device))
     output.float().mean().backward()
     optimizer.step()
 
@@ -86,21 +91,24 @@ def _encodes(config: ExperimentConfig) -> bool:
     return config.uses_image and (config.trains_vision or not config.vision.cache)
 
 
-def _batch(config: ExperimentConfig, size: ModelSize, vocabulary: int) -> Batch:
-    """Random inputs of the model, of the configured lengths."""
+def _batch(config: ExperimentConfig, dataset: str, size: ModelSize, vocabulary: int) -> Batch:
+    """Random inputs of the model, of the lengths that the dataset is configured with."""
     import torch
 
     from vlrouting.data.example import Example
     from vlrouting.data.loading.batch import Batch
 
-    rows = _rows(config)
-    ids = torch.randint(vocabulary, (rows, size.text_tokens(config)))
-    tensors = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
-    if size.vision is not None and size.visual_shape is not None:
-        images = (size.images,) if size.images > 1 else ()
-        shape = (*images, 3, *size.vision.pixels) if _encodes(config) else size.visual_shape
+    view = config.per_dataset[dataset]
+    rows, visual_shape, images = _rows(view), size.visual_shape(dataset), size.images[dataset]
+    target = size.target_tokens(view)
+    ids = torch.randint(vocabulary, (rows, size.text_tokens(view) - target))
+    labels = torch.randint(vocabulary, (rows, target)) if target else ids
+    tensors = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+    if size.vision is not None and visual_shape is not None:
+        several = (images,) if images > 1 else ()
+        shape = (*several, 3, *size.vision.pixels) if _encodes(config) else visual_shape
         tensors["visual"] = torch.randn(rows, *shape)
-    return Batch([Example(0, (), "", {})] * rows, tensors)
+    return Batch([Example(0, (), "", {})] * rows, tensors, dataset)
 
 
 def _rows(config: ExperimentConfig) -> int:

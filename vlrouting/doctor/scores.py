@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from vlrouting.config import METRICS, ExperimentConfig
 from vlrouting.config.finding import OK, WARNING, Finding
-from vlrouting.doctor.subject import RunContext
+from vlrouting.doctor.subject import KeyOf, RunContext
 
 PLACE = "scores"
 
 
-def programs(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
+def programs(config: ExperimentConfig, context: RunContext, key_of: KeyOf) -> Iterator[Finding]:
     """Every score of the dataset can be computed."""
     names: dict[str, list[str]] = {}
     for name, reason in METRICS.load(config.metric).missing(config.evaluate).items():

@@ -50,27 +50,46 @@ class ModelSize:
     in_blocks: int
     """Those of them in blocks, which fsdp shards."""
     blocks: int
-    images: int
-    """Images of an example."""
+    images: dict[str, int]
+    """Images of an example, by dataset."""
     vision: VisionSize | None
     """None where no image enters."""
     positions: int | None
     """Longest sequence that the language model takes; None for no limit."""
     answers: int
 
-    @property
-    def visual_shape(self) -> tuple[int, int] | None:
+    def visual_shape(self, dataset: str) -> tuple[int, int] | None:
         """(V, Dv) of an example, of all its images."""
-        return None if self.vision is None else (self.images * self.vision.tokens, self.vision.width)
+        return None if self.vision is None else (self.images[dataset] * self.vision.tokens, self.vision.width)
 
     def text_tokens(self, config: ExperimentConfig) -> int:
-        """Most tokens of a training text: prompt and target."""
+        """Most tokens of a training text, prompt and target, of the point as a dataset has it."""
         longest: int = TASKS.load(config.task).longest_row(config.data)
         return longest
 
-    def sequence(self, config: ExperimentConfig) -> int:
-        """Most tokens of a training sequence: image and text."""
-        return self.text_tokens(config) + (self.visual_shape[0] if self.visual_shape else 0)
+    def target_tokens(self, config: ExperimentConfig) -> int:
+        """Those of them that the decoder of an encoder-decoder reads, apart from the prompt; 0 in other models."""
+        longest: int = TASKS.load(config.task).longest_target(config.data)
+        return longest if ARCHITECTURES.facts(config.architecture).language == "encoder_decoder" else 0
+
+    def sequence(self, config: ExperimentConfig, dataset: str) -> int:
+        """Most tokens of a training example: image and text.
+
+        Args:
+            config: the point as the dataset has it.
+            dataset: its name.
+        """
+        return self.text_tokens(config) + self.prefix(config, dataset)
+
+    def longest(self, config: ExperimentConfig, dataset: str) -> int:
+        """Most positions of one sequence: an encoder-decoder has two."""
+        target = self.target_tokens(config)
+        return max(self.sequence(config, dataset) - target, target)
+
+    def prefix(self, config: ExperimentConfig, dataset: str) -> int:
+        """Tokens of the image before the text."""
+        shape = self.visual_shape(dataset)
+        return shape[0] if shape and config.has_prefix else 0
 
 
 def vision_size(config: ExperimentConfig, context: RunContext) -> VisionSize | None:
@@ -140,10 +159,11 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
     vision = vision_size(config, context)
     if vision is None and config.model.visual_input != "none":
         raise NotKnown(f"{config.vision.name} cannot be built without its weights")
-    images = _images_per_example(config, context)
-    vocabulary = vocabulary_size(config, context)
+    images = {name: _images_per_example(view, context) for name, view in config.per_dataset.items()}
+    first, of_first = next(iter(config.per_dataset.items()))  # with several, all generate
+    vocabulary = vocabulary_size(of_first, context)
     answers = 0 if config.generates else vocabulary if isinstance(vocabulary, int) else USUAL_ANSWERS
-    visual_shape = None if vision is None else (images * vision.tokens, vision.width)
+    visual_shape = None if vision is None else (images[first] * vision.tokens, vision.width)
     language = _language_on_meta(config)
     with _on_meta():
         model = build(config, language, answers, visual_shape, None)
@@ -152,7 +172,7 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
         trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
         frozen=sum(frozen.values()),
         in_blocks=sum(count for name, count in frozen.items() if block_of(name)[0]),
-        blocks=max(1, int(model.language.config.num_hidden_layers)),
+        blocks=max(1, len({block_of(name)[0] for name, _ in model.language.named_parameters()} - {""})),
         images=images,
         vision=vision,
         positions=getattr(model.language.config, "max_position_embeddings", None),

@@ -87,6 +87,28 @@ PointCheck = Callable[[ExperimentConfig, RunContext], Iterable[Finding]]
 SweepCheck = Callable[[PlannedSweep], Iterable[Finding]]
 
 
+KeyOf = Callable[[str], str]
+"""Where a value of a point as one of its datasets has it is given: see `ExperimentConfig.key_of`."""
+DatasetCheck = Callable[[ExperimentConfig, RunContext, KeyOf], Iterable[Finding]]
+
+
+def for_each_dataset(check: DatasetCheck) -> PointCheck:
+    """The check of a point as each of its datasets has it; a finding names its dataset, where there are several."""
+
+    @functools.wraps(check)
+    def check_all(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
+        for name, view in config.per_dataset.items():
+            for finding in check(view, context, functools.partial(config.key_of, name)):
+                yield of_dataset(config, name, finding)
+
+    return check_all
+
+
+def of_dataset(config: ExperimentConfig, name: str, finding: Finding) -> Finding:
+    """The finding with the name of its dataset, where the point has several."""
+    return replace(finding, looked_at=f"{finding.looked_at} of {name}") if config.datasets else finding
+
+
 def for_each_point(check: PointCheck) -> SweepCheck:
     """The check of one point, done for each; a finding carries the point's name."""
 

@@ -28,6 +28,8 @@ def plain(config: ExperimentConfig) -> dict[str, Any]:
     tree: dict[str, Any] = _written(asdict(config))
     if config.bottlenecks:
         del tree["bottleneck"]  # the short form of the other, and only one of the two can be given
+    if config.datasets:
+        del tree["data"]  # likewise
     return tree
 
 

@@ -57,6 +57,7 @@ _RUN_FIELDS: dict[str, Any] = {
     "swept": dict[str, Any],
     "diverged": bool | None,
     **dict.fromkeys(("shown_metrics", "not_computed"), dict[str, str] | None),
+    "datasets": dict[str, dict[str, Any]] | None,
     **dict.fromkeys(
         ("seed", "failed_rank", "trained_parameters", "total_parameters", "peak_memory_bytes"), _Number | None
     ),
@@ -78,7 +79,8 @@ class RunDirectory:
     frozen weights, or null), `not_computed` (metric -> why, and what to do), `trained_parameters`, `total_parameters`,
     `peak_memory_bytes`, `wall_seconds` (of training, resumed parts added up), `samples_per_second`, `stopped_early`
     (why, where `train.early_stopping` ended the training; else null), `diverged` (whether the run failed because its
-    numbers were no longer finite). Runs of older versions lack the later ones.
+    numbers were no longer finite), `datasets` (of a run on several: name -> `metric`, the main one; `examples`, of the
+    training split; `batch_size`; `steps_per_epoch`). Runs of older versions lack the later ones.
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,7 +91,8 @@ class RunDirectory:
         self.metrics = self.path / "metrics.json"
         """Flat: {"test/vqa_accuracy": 61.2, …}."""
         self.predictions = self.path / "predictions.jsonl"
-        """A line per test example, sorted by id (see `vlrouting.tasks.prediction_records`)."""
+        """A line per test example, sorted by id (see `vlrouting.tasks.prediction_records`). With several datasets each
+        has its `dataset`, and they stand one after the other."""
         self.panel = self.path / "panel.png"
         """Test images with what was predicted."""
         self.data = self.path / "data.json"
@@ -108,6 +111,10 @@ class RunDirectory:
         """What `select` has chosen, where the experiment has a selector."""
         self.progress = self.path / "progress.json"
         self.attempts = self.path / "attempts.jsonl"
+
+    def data_of(self, dataset: str) -> Path:
+        """The `data.json` of one of several datasets, `NAME_data.json`; without a name, that of the only one."""
+        return self.path / f"{dataset}_{self.data.name}" if dataset else self.data
 
     @contextmanager
     def lock(self) -> Iterator[None]:

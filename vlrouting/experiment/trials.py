@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from vlrouting.config import ExperimentConfig, TunedConfig
 from vlrouting.config.training import VALIDATION
@@ -20,8 +21,9 @@ TUNING = "tuning"
 """Folder of the trials among an experiment's run directories."""
 SEED = 100
 """Of the trials, where `sweep.tune.seed` does not say otherwise."""
-_COMPARED_ON = ("evaluate.split", "evaluate.limit", "data.validation", "data.test")
-"""Keys that decide what the trials are compared on."""
+_SPLITS = ("validation", "test")
+_COMPARED_ON = ("evaluate.split", "evaluate.limit", *(f"{s}.{k}" for s in ("data", "datasets.*") for k in _SPLITS))
+"""Keys that decide what the trials are compared on; `*` stands for a name."""
 _LENGTH = ("train.max_steps", "train.epochs")
 Axes = Mapping[str, tuple[Leaf, ...]]
 
@@ -66,7 +68,7 @@ def _refused(composition: Composition) -> Iterator[tuple[str, Diagnostic]]:
         setters = (["sweep.grid"] if key in sweep.grid else []) + setters
         if key == "seed":
             yield key, axis[0].diagnostic("a seed is no setting to choose", "; list the seeds in sweep.seeds")
-        elif key in _COMPARED_ON:
+        elif any(fnmatchcase(key, pattern) for pattern in _COMPARED_ON):
             yield key, axis[0].diagnostic("decides what the trials are compared on", "; take it out")
         elif setters:
             message = f"{setters[0]} sets {key} too: take it out of one of the two"

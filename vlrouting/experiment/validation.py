@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
+from fnmatch import fnmatchcase
 
 from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.config.effect import IDLE_RULES, IdleRule
+from vlrouting.config.experiment import SINGLE
 from vlrouting.experiment import schema
 from vlrouting.experiment.compose import STORED, Composition
 from vlrouting.experiment.document import Leaf
@@ -70,6 +72,8 @@ def _without_effect(
 def _is_idle(rule: IdleRule, key: str, draft: Draft) -> bool:
     section, _, name = key.rpartition(".")
     deciders = {section + decider if decider.startswith(".") else decider for decider in rule.decided_by}
+    patterns = [decider for decider in deciders if "*" in decider] if draft.point.config.datasets else []
+    deciders |= {other for other in draft.leaves if any(fnmatchcase(other, pattern) for pattern in patterns)}
     if draft.failed.keys() & {key, *deciders}:
         return False
     if any(draft.leaves[other].layer > draft.leaves[key].layer for other in deciders & draft.leaves.keys()):
@@ -103,11 +107,16 @@ def _of_point(
 
 
 def _two_forms(leaves: Mapping[str, Leaf]) -> list[Problem]:
-    """`bottleneck` is the short form of `bottlenecks` with one entry, which takes its place in an extending file."""
-    keys = ("bottlenecks", "bottleneck")
-    several, single = (max((leaf.layer for leaf in leaves.values() if _below(leaf, key)), default=0) for key in keys)
-    both = several and single and single >= several
-    return [Problem(keys, "give one of the two sections", "name every bottleneck under bottlenecks")] if both else []
+    """`bottleneck` is the short form of `bottlenecks` with one entry, which takes its place in an extending file; and
+    `data` that of `datasets`."""
+    found = []
+    for keys in (("bottlenecks", SINGLE), ("datasets", "data")):
+        layers = ([leaf.layer for leaf in leaves.values() if _below(leaf, key)] for key in keys)
+        several, single = (max(given, default=0) for given in layers)
+        if several and single and single >= several:
+            remedy = f"name every {keys[0].removesuffix('s')} under {keys[0]}"
+            found.append(Problem(keys, "give one of the two sections", remedy))
+    return found
 
 
 def _below(leaf: Leaf, section: str) -> bool:

@@ -84,10 +84,11 @@ def prepare(configs: Sequence[ExperimentConfig], threads: int) -> None:
         with catch_signals():
             inputs = set_up_process(configs, threads=threads)
             for config in configs:
-                writing = disk_errors_as_user_errors(config.data.name, written_folders(config))
+                views = config.per_dataset
+                writing = disk_errors_as_user_errors(", ".join(views), written_folders(config))
                 with writing, memory_errors_explained(config):
-                    examples = inputs.examples(config.data, images=config.uses_image)
-                    inputs.visual(config, examples)
+                    examples = {name: inputs.examples(v.data, images=v.uses_image) for name, v in views.items()}
+                    inputs.visuals(config, examples)
     except Cancelled as stop:
         raise SystemExit(int(stop.exit_status)) from None
     except EXPLAINED as error:
@@ -98,9 +99,8 @@ def prepare(configs: Sequence[ExperimentConfig], threads: int) -> None:
 def warn_of_missing_scores(points: Sequence[Point]) -> None:
     """Print, before hours of training, which scores this machine cannot compute."""
     names_of: dict[str, dict[str, None]] = {}
-    for point in points:
-        metric = METRICS.load(point.config.metric)
-        for name, reason in metric.missing(point.config.evaluate).items():
+    for view in (view for point in points for view in point.config.per_dataset.values()):
+        for name, reason in METRICS.load(view.metric).missing(view.evaluate).items():
             names_of.setdefault(reason, {})[name] = None
     for reason, names in names_of.items():
         say(f"warning: {', '.join(names)} will not be computed: {reason}")

@@ -59,9 +59,9 @@ def _require_scores(trials: Sequence[Point]) -> None:
     Raises:
         UserError: this machine cannot compute what the trials are compared by.
     """
-    for trial in trials:
-        metric = METRICS.load(trial.config.metric)
-        reason = metric.missing(trial.config.evaluate).get(metric.main)
+    for view in (view for trial in trials for view in trial.config.per_dataset.values()):
+        metric = METRICS.load(view.metric)
+        reason = metric.missing(view.evaluate).get(metric.main)
         if reason is not None:
             raise UserError(f"sweep.tune: nothing can be chosen, because {metric.main} is not computed here: {reason}")
 

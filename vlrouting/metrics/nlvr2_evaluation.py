@@ -11,7 +11,6 @@ from typing import Any
 
 from vlrouting.metrics.results_file import named, write_results_file
 
-_LABELS = ("true", "false")
 _PAIR = 2
 """Index of `pair` in an identifier `split-set-pair-sentence`."""
 
@@ -49,14 +48,17 @@ def evaluate(records: Sequence[Mapping[str, Any]], predictions: Mapping[str, str
 
 
 def write_results(path: str | Path, predictions: Mapping[str, str], expected_ids: Iterable[str]) -> None:
-    """Write the file for the evaluation script, one line per record: `dev-850-0-0,true`.
+    """Write the file for the evaluation script, one line per record: `dev-850-0-0,true`. To it any other text than
+    true or false is wrong.
 
     Raises:
-        ValueError: the ids are not those expected, or a prediction is neither true nor false; nothing is written.
+        ValueError: the ids are not those expected, or a prediction is no field of such a line: it is empty, or has a
+            comma or a line break; nothing is written.
     """
-    invalid = [f"{identifier}: {text!r}" for identifier, text in predictions.items() if text.lower() not in _LABELS]
+    fields = {identifier: text for identifier, text in predictions.items() if text.strip() and "," not in text}
+    invalid = [f"{i}: {text!r}" for i, text in predictions.items() if i not in fields or len(text.splitlines()) > 1]
     if invalid:
-        raise ValueError(f"{path}: predictions that are neither true nor false: {named(invalid)}")
+        raise ValueError(f"{path}: predictions that do not fit a line: {named(invalid)}")
 
     def encode(pairs: list[tuple[str, str]]) -> str:
         return "".join(f"{identifier},{prediction}\n" for identifier, prediction in pairs)

@@ -34,8 +34,10 @@ class NLVR2Score(Score):
         return {"accuracy": "NLVR2 accuracy", "consistency": "NLVR2 consistency"}
 
     def write_results(self, path: Path, predictions: Mapping[Any, str]) -> None:
-        """The evaluation's file, a line for each record: `dev-850-0-0,true`."""
-        write_results(path, predictions, [example.id for example in self.examples])
+        """The evaluation's file, a line for each record: `dev-850-0-0,true`. A generated text that is neither is wrong
+        there as it is here; what would break the line is left out of it."""
+        fields = {identity: " ".join(text.replace(",", " ").split()) or "-" for identity, text in predictions.items()}
+        write_results(path, fields, [example.id for example in self.examples])
 
 
 def _consistency(correct: Mapping[str, float]) -> dict[str, list[float]]:

@@ -47,10 +47,13 @@ _REQUIRED = {
 }
 
 
-def read_records(path: Path, optional: Mapping[str, FieldType] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_records(
+    path: Path, optional: Callable[[Mapping[str, Any]], Mapping[str, FieldType]] | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each record that is not blank, and where it is: `…/predictions.jsonl: line 3`.
 
-    A record has `id`, `prediction` and `references` of the right types, and an id of its own.
+    A record has `id`, `prediction` and `references` of the right types, and an id of its own; of several datasets each
+    has ids of its own, and the record says which is its `dataset`.
 
     Args:
         path: the file.
@@ -59,19 +62,20 @@ def read_records(path: Path, optional: Mapping[str, FieldType] | None = None) ->
     Raises:
         PredictionsError: the file cannot be read or is empty, a line is invalid, or an id is duplicate.
     """
-    line_of: dict[int | str, int] = {}
+    line_of: dict[tuple[str, int | str], int] = {}
     for number, line in enumerate(_read(path).split("\n"), start=1):
         if not line.strip():
             continue
         where = f"{path}: line {number}"
         record = _parse(line, where)
-        for key, kind in (optional or {}).items():
+        _require(record, "dataset", TEXT, where)
+        for key, kind in (optional(record) if optional is not None else {}).items():
             _require(record, key, kind, where)
         yield where, record
-        identity = record["id"]
+        identity = record.get("dataset", ""), record["id"]
         if identity in line_of:
             raise PredictionsError(
-                f"{where}: id {identity!r} occurs in line {line_of[identity]} already; remove one of them"
+                f"{where}: id {identity[1]!r} occurs in line {line_of[identity]} already; remove one of them"
             )
         line_of[identity] = number
     if not line_of:

@@ -45,6 +45,7 @@ class JointModel(nn.Module):
         standardize: removes mean and standard deviation from the features, with `standardize_visual`.
         projector: Dv -> D, see `make_projector`; None for the text-only baseline.
         vision: the encoder, or None where the features come computed.
+        visual_tokens: dataset -> V of its examples. Default: that of `visual_shape`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class JointModel(nn.Module):
         """
         super().__init__()
         self.config, self.visual_shape = config, visual_shape
+        self.visual_tokens: dict[str, int] = {}
         self.routed, self.language, self.vision = routed, routed.model, vision
         self.width = int(routed.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.standardize: Standardize | None = None
@@ -120,7 +122,8 @@ class JointModel(nn.Module):
     def _features(self, batch: ModelInputs, visual_shape: tuple[int, int]) -> Tensor:
         if self.config.visual_input in ("noise", "ones"):
             draw = torch.randn if self.config.visual_input == "noise" else torch.ones
-            return draw(len(batch), *visual_shape, device=next(self.language.parameters()).device)
+            tokens = self.visual_tokens.get(batch.dataset, visual_shape[0])
+            return draw(len(batch), tokens, visual_shape[1], device=next(self.language.parameters()).device)
         visual = batch.get("visual")
         if visual is None:
             raise ValueError("the model needs `visual`: features (B, V, Dv), or pixels for its vision encoder")

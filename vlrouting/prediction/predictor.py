@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import cast, overload
+from typing import Any, cast, overload
 
 import torch
 from PIL import Image
@@ -18,16 +19,17 @@ from vlrouting.backbones.load import load_backbones
 from vlrouting.backbones.vision import VisionEncoder
 from vlrouting.bottleneck import ArtifactError
 from vlrouting.bottleneck.artifact import built_from, load_trained_tensors, read_artifact, require_same_weights
-from vlrouting.config import TASKS
+from vlrouting.config import TASKS, ExperimentConfig
 from vlrouting.config.names import counted
 from vlrouting.data.example import Example
 from vlrouting.data.images import load_image, shown
 from vlrouting.experiment import UserError
+from vlrouting.models.joint_model import JointModel
 from vlrouting.prediction.requests import ImageLike, Request, make_request, require_images
 from vlrouting.prediction.stored import StoredArtifact, open_artifact
 from vlrouting.tasks.joint import build_model, described_backbones, stored_selection
 from vlrouting.tasks.randomness import seed_step
-from vlrouting.tasks.task import Task, TaskInputs, TaskModel
+from vlrouting.tasks.task import Task, TaskInputs
 
 Images = ImageLike | Sequence[ImageLike]
 Ranked = tuple[tuple[str, float | None], ...]
@@ -63,25 +65,58 @@ class Predictor:
     'red'
     """
 
-    def __init__(self, artifact: str | Path | StoredArtifact, *, device: str = "auto", trust_plugins: bool = False):
+    def __init__(
+        self,
+        artifact: str | Path | StoredArtifact,
+        *,
+        dataset: str | None = None,
+        device: str = "auto",
+        trust_plugins: bool = False,
+    ):
         """
         Args:
             artifact: the folder of an artifact, or the run directory around it.
+            dataset: of a model that was trained on several, the one whose prompt and task are used. Default: the first
+                whose task answers, or describes, as it is asked to.
             device: `auto` is a GPU if there is one; else `cpu`, `cuda`, `cuda:1`, ….
             trust_plugins: import the modules that the artifact names under `plugins`, which runs their code.
 
         Raises:
-            UserError: there is no artifact, it names plug-ins and they are not trusted, or there is no such device.
+            UserError: there is no artifact, it was not trained on the dataset, it names plug-ins and they are not
+                trusted, or there is no such device.
             ArtifactError: it is damaged, or does not fit its backbones.
             BackboneError: a frozen backbone cannot be loaded.
         """
         self.device = _device(device)
-        self.stored = artifact if isinstance(artifact, StoredArtifact) else open_artifact(artifact, trust_plugins)
-        self.config, self.folder = self.stored.config, self.stored.folder
-        self.task_model, self.images = _load(self.stored)
-        self.task_model.model.to(self.device).eval()
-        self._task: Task = TASKS.load(self.config.task)
-        self._collate = self._task.collate(self.task_model.inputs, training=False)
+        if not isinstance(artifact, StoredArtifact):
+            artifact = open_artifact(artifact, trust_plugins, dataset)
+        self._loaded = _load(artifact)
+        self._loaded.model.to(self.device).eval()
+        self._use(artifact)
+
+    def _use(self, stored: StoredArtifact) -> None:
+        """Ask as the dataset of `stored` does."""
+        self.stored, self.config, self.folder = stored, stored.config, stored.folder
+        task: Task = TASKS.load(self.config.task)
+        inputs = self._loaded.inputs(self.config)
+        self.task_model = task.module(self._loaded.model, inputs)
+        self.images = stored.images or self._loaded.images
+        self._collate = task.collate(inputs, training=False)
+
+    def of(self, dataset: str) -> Predictor:
+        """The same loaded model, asked as another of the datasets that it was trained on is.
+
+        Raises:
+            UserError: it was not trained on such a dataset.
+        """
+        return self._as(self.stored.of(dataset))
+
+    def _as(self, stored: StoredArtifact) -> Predictor:
+        if stored.dataset == self.stored.dataset:
+            return self
+        other = copy(self)
+        other._use(stored)
+        return other
 
     @overload
     def answer(self, images: Images, question: str, top: int = 5) -> Answer: ...
@@ -104,14 +139,14 @@ class Predictor:
             DataError: an image is missing or damaged.
             UserError: the model is for captions or was trained on another number of images, or a question is empty.
         """
-        self.stored.require_command("predict")
+        asked = self._as(self.stored.for_command("predict"))
         if isinstance(question, str):
-            return self._warned([self._request(cast(Images, images), question)], top)[0]
+            return asked._warned([self._request(cast(Images, images), question)], top)[0]
         groups = _listed(cast(Images, images))
         if len(groups) != len(question):
             found = f"{counted(len(groups), 'image')} and {counted(len(question), 'question')}"
             raise UserError(f"{found}: give each question its image, or its pair")
-        return self._warned([self._request(*each) for each in zip(groups, question, strict=True)], top)
+        return asked._warned([self._request(*each) for each in zip(groups, question, strict=True)], top)
 
     @overload
     def caption(self, images: ImageLike) -> str: ...
@@ -126,8 +161,8 @@ class Predictor:
             DataError: an image is missing or damaged.
             UserError: the model is for questions.
         """
-        self.stored.require_command("caption")
-        found = [answer.text for answer in self.answers([self._request(image) for image in _listed(images)])]
+        asked = self._as(self.stored.for_command("caption"))
+        found = [answer.text for answer in asked.answers([self._request(image) for image in _listed(images)])]
         return found[0] if _is_one(images) else found
 
     def answers(self, requests: Iterable[Request], top: int = 1) -> Iterator[Answer]:
@@ -158,9 +193,11 @@ class Predictor:
         # `Example.images` are paths elsewhere; here `_open` makes of each what it is.
         examples = [Example(n, cast(tuple[Path, ...], r.images), r.question, {}) for n, r in enumerate(requests)]
         gpus = [] if self.device.type == "cpu" else [self.device]
+        batch = self._collate(examples)
+        batch.dataset = self.stored.dataset
         with torch.random.fork_rng(devices=gpus):  # noise and sampling repeat, and the caller's randomness stays
             seed_step(self.config.seed, "predict", number)
-            found = self.task_model.ranked(self._collate(examples).to(self.device), top)
+            found = self.task_model.ranked(batch.to(self.device), top)
         return (
             Answer(ranked[0][0], _finite(ranked, self.folder), *self._tokens(request))
             for ranked, request in zip(found, requests, strict=True)
@@ -225,25 +262,43 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _load(artifact: StoredArtifact) -> tuple[TaskModel, int | None]:
-    """The model with its frozen backbones, and the images of an example, where they are known."""
-    config = artifact.config
+@dataclass(frozen=True)
+class _Loaded:
+    """The model with its frozen backbones."""
+
+    model: JointModel
+    tokenizer: Any
+    answers: tuple[str, ...]
+    source: PixelSource | None
+    prefixed: bool
+    images: int | None
+    """Images of an example, where an older artifact does not say, as far as they are known."""
+
+    def inputs(self, config: ExperimentConfig) -> TaskInputs:
+        """Of a dataset's task."""
+        return TaskInputs(config, self.tokenizer, self.answers, self.source, self.prefixed)
+
+
+def _load(artifact: StoredArtifact) -> _Loaded:
+    """The model with its frozen backbones."""
+    config = artifact.point
     stored, tensors = read_artifact(artifact.folder)
     backbones = load_backbones(config)
     try:
         answers = tuple(map(str, stored["answers"]))
         shape = tuple(stored["visual_shape"]) if stored["visual_shape"] else None
         selection = stored_selection(stored)
+        shapes = {name: each["visual_shape"] for name, each in (stored.get("datasets") or {}).items()}
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{artifact.folder}: adapter_config.json is damaged ({error}); copy it again") from None
     with built_from(artifact.folder, tensors):
         model = build_model(config, backbones, shape, len(answers), selection)  # type: ignore[arg-type]
+    model.visual_tokens = {name: int(each[0]) for name, each in shapes.items() if each}
     load_trained_tensors(model, tensors, str(artifact.folder))
     require_same_weights(stored, described_backbones(backbones, model, config), str(artifact.folder))
     source = PixelSource(backbones.vision.transform, _open) if backbones.vision is not None else None
-    inputs = TaskInputs(config, backbones.language.tokenizer, answers, source, shape is not None)
-    task: Task = TASKS.load(config.task)
-    return task.module(model, inputs), artifact.images or _images_per_example(shape, backbones.vision)
+    images = None if artifact.images else _images_per_example(shape, backbones.vision)
+    return _Loaded(model, backbones.language.tokenizer, answers, source, shape is not None, images)
 
 
 @torch.inference_mode()

@@ -3,46 +3,84 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vlrouting.config import TASKS, ExperimentConfig
+from vlrouting.config.names import did_you_mean
 from vlrouting.experiment import UserError, config_from_dict, import_plugins, require_trust
 from vlrouting.prediction.location import CONFIG_FILE, TENSOR_FILE, find_artifact
 
 
 @dataclass(frozen=True)
 class StoredArtifact:
-    """An artifact of `vlrouting train`, not loaded yet."""
+    """An artifact of `vlrouting train`, not loaded yet, as one of its datasets uses it."""
 
     folder: Path
-    config: ExperimentConfig
-    images: int | None
-    """Images of one example; None where an older artifact does not say."""
+    point: ExperimentConfig
+    """What was trained."""
+    dataset: str
+    """The one whose prompts and task are used: a name of `datasets`, or `data.name`."""
+    images_of: Mapping[str, int]
+    """Dataset -> images of one example, as far as the artifact says."""
+    is_chosen: bool = False
+    """Whether the user named the dataset."""
 
-    def require_command(self, command: str) -> None:
-        """
+    @property
+    def config(self) -> ExperimentConfig:
+        """The point as the dataset has it."""
+        return self.point.per_dataset[self.dataset]
+
+    @property
+    def images(self) -> int | None:
+        """Images of one example; None where an older artifact does not say."""
+        return self.images_of.get(self.dataset)
+
+    def of(self, dataset: str) -> StoredArtifact:
+        """The same as another of its datasets uses it.
+
         Raises:
-            UserError: the artifact is for another command, which the text names.
+            UserError: it was not trained on such a dataset.
         """
-        of_task = TASKS.facts(self.config.task).command
-        if of_task != command:
-            raise UserError(
-                f"{self.folder}: was trained for the task {self.config.task}; use: vlrouting {of_task} {self.folder}"
-            )
+        known = list(self.point.per_dataset)
+        if dataset not in known:
+            hint = did_you_mean(dataset, known)
+            raise UserError(f"{self.folder}: was trained on {', '.join(known)}, not on {dataset!r}.{hint}")
+        return replace(self, dataset=dataset, is_chosen=True)
+
+    def for_command(self, command: str) -> StoredArtifact:
+        """The same as the first dataset uses it whose task is for a command; where the user has chosen one, as that
+        does.
+
+        Raises:
+            UserError: the task is for another command, which the text names.
+        """
+        own = TASKS.facts(self.config.task).command
+        if own == command:
+            return self
+        commands = {name: TASKS.facts(view.task).command for name, view in self.point.per_dataset.items()}
+        fitting = [name for name, each in commands.items() if each == command]
+        if fitting and not self.is_chosen:
+            return replace(self, dataset=fitting[0])
+        task = f"task {self.config.task}"
+        if self.is_chosen:
+            task = f"task {self.config.task} on {self.dataset}"
+        raise UserError(f"{self.folder}: was trained for the {task}; use: vlrouting {own} {self.folder}")
 
 
-def open_artifact(given: str | Path, trust_plugins: bool = False) -> StoredArtifact:
+def open_artifact(given: str | Path, trust_plugins: bool = False, dataset: str | None = None) -> StoredArtifact:
     """The artifact that a user means (see `find_artifact`), with its configuration checked.
 
     Args:
         given: its folder, or its run directory.
         trust_plugins: import the modules that it names, which runs their code.
+        dataset: which of its datasets is used. Default: the first.
 
     Raises:
-        UserError: there is none, it is damaged, or it names plug-ins and they are not trusted.
+        UserError: there is none, it is damaged, it was not trained on the dataset, or it names plug-ins and they are
+            not trusted.
     """
     folder = find_artifact(given)
     for name in (CONFIG_FILE, TENSOR_FILE):
@@ -57,8 +95,18 @@ def open_artifact(given: str | Path, trust_plugins: bool = False) -> StoredArtif
         raise _damaged(folder / CONFIG_FILE, "experiment.plugins is no list of names")
     require_trust(plugins, folder / CONFIG_FILE, trust_plugins)
     import_plugins(plugins)
-    images = stored.get("images")
-    return StoredArtifact(folder, _config(folder / CONFIG_FILE, experiment), images if type(images) is int else None)
+    point = _config(folder / CONFIG_FILE, experiment)
+    names = list(point.per_dataset)
+    found = StoredArtifact(folder, point, names[0], _images_of(stored, names))
+    return found if dataset is None else found.of(dataset)
+
+
+def _images_of(stored: Mapping[str, Any], names: Sequence[str]) -> dict[str, int]:
+    """Images of an example of each dataset."""
+    described = stored.get("datasets")
+    each = described if isinstance(described, dict) else {names[0]: stored}
+    counts = {name: entry.get("images") for name, entry in each.items() if isinstance(entry, dict)}
+    return {name: count for name, count in counts.items() if type(count) is int}
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from pathlib import Path
 from vlrouting.config.names import counted, did_you_mean, listed
 from vlrouting.experiment.errors import UserError
 from vlrouting.report.baseline import Baselines, choose_baselines, named_baselines
-from vlrouting.report.example_scores import ExampleScores, TestSets, read_example_scores
-from vlrouting.report.paired import PairedVariants
+from vlrouting.report.example_scores import ExampleScores, read_example_scores
+from vlrouting.report.paired import Judged, PairedVariants
 from vlrouting.report.rows import Row, collect, metric_keys, require_runs, titled_keys
+from vlrouting.report.test_sets import TestSets
 from vlrouting.report.variants import PointGroup, grouped, shown
 from vlrouting.report.verdict import control_flags, missing_for_a_verdict, summary
 from vlrouting.statistics import Difference, Interval
@@ -41,6 +42,8 @@ class Variant:
             is that of the adjusted test.
         adjusted_p: Holm's, over all comparisons that have several seeds; None with one seed.
         verdict: `better`, `worse` or `no difference shown`; None where no verdict can be given.
+        on_datasets: of several datasets, main metric's key -> the difference there; p-values are adjusted over all
+            variants and datasets.
         tied_with_best: whether no difference to the best variant is shown at 5%; False where that cannot be said.
         tuned: key -> value chosen on the validation split.
         at_edge: those of them that are the first or last value of their grid.
@@ -60,6 +63,7 @@ class Variant:
     difference: Difference | None = None
     adjusted_p: float | None = None
     verdict: str | None = None
+    on_datasets: dict[str, Judged] = field(default_factory=dict)
     tied_with_best: bool = False
     tuned: dict[str, object] = field(default_factory=dict)
     at_edge: tuple[str, ...] = ()
@@ -91,6 +95,7 @@ class Comparison:
         baselines: the variants that others are compared with.
         metric: key of the metric that variants are compared by.
         titles: metric key -> title, the main metric first.
+        datasets: name -> key of its main metric, where the variants are compared by the mean of these.
         examples, clusters: of the test set that most is said about; 0 where examples have no scores.
         missing: what is missing for a verdict, as noun phrases.
         flags: what a reader has to know, of all variants.
@@ -102,6 +107,7 @@ class Comparison:
     baselines: tuple[Variant, ...] = ()
     metric: str = ""
     titles: dict[str, str] = field(default_factory=dict)
+    datasets: dict[str, str] = field(default_factory=dict)
     examples: int = 0
     clusters: int = 0
     missing: tuple[str, ...] = ()
@@ -115,8 +121,12 @@ class Comparison:
 
     @property
     def metric_title(self) -> str:
-        """What the main metric is called, with the variant of its evaluation code."""
-        return self.titles.get(self.metric, self.metric)
+        """What the main metric is called, with the variant of its evaluation code; of a mean, with what is averaged."""
+        title = self.titles.get(self.metric, self.metric)
+        if not self.datasets:
+            return title
+        of_each = "; ".join(self.titles.get(key, key) for key in self.datasets.values())
+        return f"{title} of {counted(len(self.datasets), 'dataset')} ({of_each})"
 
     def short_title(self, metric: str) -> str:
         """`VQA accuracy` for `VQA accuracy (official evaluation code, 2021 variant)`; the whole title where another
@@ -165,7 +175,9 @@ def compare_runs(
     named = _configured(rows, configured or {}) if baseline is None else {}
     baselines = _baselines(groups, baseline, named)
     paired = PairedVariants(groups, tests, metric, mixed)
+    datasets = next((row.datasets for row in rows if row.complete and row.main_metric == metric), {})
     variants = paired.compared(variants, baselines.of)
+    variants = paired.on_datasets(variants, baselines.of, list(datasets.values()))
     shared = tests.examples(paired.reference.runs) if paired.reference else None
     found = Comparison(
         experiments=tuple(folder.name for folder in folders),
@@ -173,6 +185,7 @@ def compare_runs(
         baselines=tuple(variants[place] for place in sorted(set(baselines.of.values()))),
         metric=metric,
         titles=titles,
+        datasets=datasets,
         examples=len(shared.ids) if shared else 0,
         clusters=len(set(shared.clusters)) if shared else 0,
     )

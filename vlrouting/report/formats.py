@@ -106,6 +106,14 @@ def _flat(comparison: Comparison, variant: Variant) -> dict[str, object]:
             f"{metric} high": interval and interval.high,
             f"{metric} std": variant.std(metric),
         }
+        if metric in comparison.datasets.values():
+            judged = variant.on_datasets.get(metric)
+            found |= {
+                f"{metric} difference": judged and judged.difference.mean,
+                f"{metric} difference low": judged and judged.difference.low,
+                f"{metric} difference high": judged and judged.difference.high,
+                f"{metric} adjusted p": judged and judged.adjusted_p,
+            }
     return found
 
 

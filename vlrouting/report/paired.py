@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from vlrouting.report.example_scores import TestSets
 from vlrouting.report.rows import PROVENANCE
+from vlrouting.report.test_sets import TestSets
 from vlrouting.report.variants import PointGroup
 from vlrouting.statistics import Difference, Resampled, holm, minimum_detectable
 
@@ -16,6 +16,21 @@ if TYPE_CHECKING:
 
 SIGNIFICANCE = 0.05
 BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no difference shown"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A difference to the baseline, tested together with others.
+
+    Attributes:
+        difference: its minimum detectable difference is that of the adjusted test.
+        adjusted_p: Holm's, over all that are tested together and have several seeds; None with one seed.
+        verdict: as `Variant.verdict`.
+    """
+
+    difference: Difference
+    adjusted_p: float | None = None
+    verdict: str | None = None
 
 
 class PairedVariants:
@@ -52,13 +67,33 @@ class PairedVariants:
         self.reference = self._find_reference(baselines)
         return self._with_ties(found)
 
-    def difference(self, one: int, other: int) -> Difference | None:
-        """Of two variants, by their places; None where they cannot be compared."""
+    def difference(self, one: int, other: int, metric: str | None = None) -> Difference | None:
+        """Of two variants, by their places, in the main metric unless said otherwise; None where they cannot be
+        compared."""
         first, second = self._groups[one], self._groups[other]
         if first.differs_in or second.differs_in or self._obstacle(first, second):
             return None
-        pair = self._paired(first, second)
+        pair = self._paired(first, second, metric)
         return None if pair is None else pair[0].difference(pair[1])
+
+    def on_datasets(
+        self, variants: Sequence[Variant], baselines: Mapping[int, int], metrics: Sequence[str]
+    ) -> list[Variant]:
+        """The variants with their differences on each of several datasets.
+
+        Args:
+            variants: in the order of the groups.
+            baselines: place of a variant -> place of its baseline.
+            metrics: the datasets' main metrics.
+        """
+        pairs = [(place, base, metric) for place, base in baselines.items() for metric in metrics]
+        found = {(place, key): self.difference(place, base, key) for place, base, key in pairs}
+        measured = {at: difference for at, difference in found.items() if difference is not None}
+        judged = dict(zip(measured, _judged(list(measured.values())), strict=True))
+        return [
+            replace(variant, on_datasets={key: judged[place, key] for key in metrics if (place, key) in judged})
+            for place, variant in enumerate(variants)
+        ]
 
     def _split_flag(self, place: int, variant: Variant) -> Variant:
         differs = [PROVENANCE[field] for field, _ in self._groups[place].differs_in]
@@ -95,11 +130,15 @@ class PairedVariants:
             return "no seed in common"
         return ""
 
-    def _paired(self, one: PointGroup, other: PointGroup) -> tuple[Resampled, Resampled] | None:
-        """The main metric of both over the seeds that both have; None where examples have no scores."""
+    def _paired(
+        self, one: PointGroup, other: PointGroup, metric: str | None = None
+    ) -> tuple[Resampled, Resampled] | None:
+        """The main metric of both, or another one, over the seeds that both have; None where examples have no
+        scores."""
         first, second = ({row.seed: row for row in group.runs} for group in (one, other))
         seeds = [seed for seed in first if seed in second]
-        pair = [self._tests.resampled([runs[seed] for seed in seeds], self._metric) for runs in (first, second)]
+        key = metric or self._metric
+        pair = [self._tests.resampled([runs[seed] for seed in seeds], key) for runs in (first, second)]
         if not seeds or pair[0] is None or pair[1] is None:
             return None
         return pair[0], pair[1]
@@ -138,16 +177,27 @@ class PairedVariants:
 def _with_verdicts(variants: Sequence[Variant]) -> list[Variant]:
     """Adjusted p-values and verdicts of the comparisons that have several seeds."""
     found = list(variants)
-    tested = [(p, variant.difference) for p, variant in enumerate(found) if has_seeds(variant.difference)]
-    adjusted = holm([difference.p_value for _, difference in tested if difference])
-    for (place, difference), p_value in zip(tested, adjusted, strict=True):
-        assert difference is not None
+    places = [place for place, variant in enumerate(found) if variant.difference is not None]
+    judged = _judged([difference for variant in found if (difference := variant.difference) is not None])
+    for place, of in zip(places, judged, strict=True):
+        found[place] = replace(found[place], **vars(of))
+    return found
+
+
+def _judged(differences: Sequence[Difference]) -> list[Judged]:
+    """Differences that are tested together: p-values are adjusted over those that have several seeds."""
+    tested = [place for place, difference in enumerate(differences) if has_seeds(difference)]
+    adjusted = dict(zip(tested, holm([differences[place].p_value for place in tested]), strict=True))
+    found = []
+    for place, difference in enumerate(differences):
+        if place not in adjusted:
+            found.append(Judged(difference))
+            continue
         detectable = minimum_detectable(difference, 1 - SIGNIFICANCE / len(tested))
+        better = BETTER if difference.mean > 0 else WORSE
+        verdict = better if adjusted[place] < SIGNIFICANCE else NO_DIFFERENCE
         shown = replace(difference, minimum_detectable=detectable)
-        verdict = NO_DIFFERENCE
-        if p_value < SIGNIFICANCE:
-            verdict = BETTER if difference.mean > 0 else WORSE
-        found[place] = replace(found[place], difference=shown, adjusted_p=p_value, verdict=verdict)
+        found.append(Judged(shown, adjusted[place], verdict))
     return found
 
 

@@ -22,7 +22,6 @@ PROVENANCE = {
 }
 """What points may not differ in if their scores are averaged or compared -> what it is called in a message."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
-_TOP_LEVEL = re.compile(r"test/[^/]+")
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,8 @@ class Row:
     """Content of metrics.json."""
     main_metric: str = ""
     """Key of the metric that variants are compared by."""
+    datasets: dict[str, str] = field(default_factory=dict)
+    """Name -> key of its main metric, of a run on several datasets, whose own main metric is the mean of these."""
     titles: dict[str, str] = field(default_factory=dict)
     """Metric key -> column title, in the order of the table."""
     seed: int | None = None
@@ -106,10 +107,18 @@ def _folders(path: Path) -> list[Path]:
 
 
 def metric_keys(rows: Iterable[Row]) -> list[str]:
-    """Metrics that a table can show: those with a title, then every other `test/<name>` without a further slash."""
+    """Metrics that a table can show: those with a title, then every other one of a whole test split: `test/<name>`, of
+    one of several datasets `test/<dataset>/<name>`."""
     complete = [row for row in rows if row.complete]
-    others = sorted({key for row in complete for key in row.metrics if _TOP_LEVEL.fullmatch(key)})
+    others = sorted({key for row in complete for key in row.metrics if _is_of_split(key, row.datasets)})
     return list(dict.fromkeys([*titled_keys(rows), *others]))
+
+
+def _is_of_split(key: str, datasets: Iterable[str]) -> bool:
+    """Whether a metric is no part of a score, such as that of one type of question."""
+    split, _, name = key.partition("/")
+    dataset, _, of_dataset = name.partition("/")
+    return split == "test" and "/" not in (of_dataset if dataset in datasets else name)
 
 
 def titled_keys(rows: Iterable[Row]) -> list[str]:
@@ -134,6 +143,7 @@ def _row(run: RunDirectory) -> Row:
 def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
     config = run.read_config()
     main_metric = str(record.get("main_metric") or "")
+    datasets = _datasets(record, main_metric)
     titles, not_computed = _texts(record.get("shown_metrics")), _texts(record.get("not_computed"))
     metrics = run.read_metrics()
     if main_metric not in metrics and not not_computed:
@@ -149,18 +159,33 @@ def _complete_row(run: RunDirectory, record: dict[str, object]) -> Row:
         seconds=_number(record.get("wall_seconds")),
         metrics=metrics,
         main_metric=main_metric,
+        datasets=datasets,
         titles=titles or {main_metric: main_metric},
         seed=_whole(seed),
         setting=json.dumps(settings, sort_keys=True, default=str),
         experiment=run.path.parent.name,
         folder=run.path,
         settings=settings,
-        provenance=_provenance(record, titles.get(main_metric)),
+        provenance=_provenance(record, _metric_variant(titles, main_metric, datasets)),
         peak_memory_bytes=_whole(record.get("peak_memory_bytes")),
         tuned={key: config.get(key) for key in _names(config.get("tuned.keys"))},
         at_edge=tuple(_names(config.get("tuned.edges"))),
         baseline=_text(config.get("compare.baseline")),
     )
+
+
+def _datasets(record: dict[str, object], main_metric: str) -> dict[str, str]:
+    """`Row.datasets`, from the main metric's name in each of the `datasets` of a run.json."""
+    found = record.get("datasets")
+    split = main_metric.partition("/")[0]
+    return {name: f"{split}/{name}/{of.get('metric')}" for name, of in found.items()} if isinstance(found, dict) else {}
+
+
+def _metric_variant(titles: dict[str, str], main_metric: str, datasets: dict[str, str]) -> str | None:
+    """Which evaluation code gave the main metric: of a mean, that of every dataset."""
+    if not datasets:
+        return titles.get(main_metric)
+    return "; ".join(titles.get(key, key) for key in datasets.values())
 
 
 def _is_neutral(key: str) -> bool:

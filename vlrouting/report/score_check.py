@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from vlrouting.config import DATASETS, METRICS, TASKS, ExperimentConfig
@@ -91,13 +92,64 @@ def _check(run: RunDirectory, name: str, trust_plugins: bool) -> CheckedRun:
     if not main:
         raise _Older("the name of its main metric in run.json")
     config = _read_config(run, trust_plugins)
-    metric: type[Score] = METRICS.load(config.metric)
-    records = _read(run.predictions, metric)
-    prefix = f"{split}/"
-    stored = {key[len(prefix) :]: value for key, value in run.read_metrics().items() if key.startswith(prefix)}
+    metrics: dict[str, type[Score]] = {name: METRICS.load(view.metric) for name, view in config.per_dataset.items()}
+    records = _read(run.predictions, config, metrics)
+    stored = run.read_metrics()
+    parts = []
+    for dataset, view in config.per_dataset.items():
+        prefix = f"{split}/{dataset}/" if config.datasets else f"{split}/"
+        own = {key[len(prefix) :]: value for key, value in stored.items() if key.startswith(prefix)}
+        parts.append(_check_dataset(metrics[dataset], records[dataset], view, prefix=prefix, split=split, stored=own))
+    if config.datasets:
+        parts.append(_check_mean([part.main for part in parts], f"{split}/{main}", stored))
+    _require_stored([key for part in parts for key in part.lacking], info, split)
+    return CheckedRun(
+        name,
+        sum(part.numbers for part in parts),
+        sum(part.examples for part in parts),
+        tuple(difference for part in parts for difference in part.differences),
+        {key: why for part in parts for key, why in part.not_checked.items()},
+    )
+
+
+@dataclass(frozen=True)
+class _CheckedPart:
+    """Of one dataset, or of the mean over several.
+
+    Attributes:
+        lacking: keys that metrics.json does not have, although they can be computed.
+        main: value of the main metric; None where it cannot be computed here.
+    """
+
+    numbers: int
+    examples: int = 0
+    differences: tuple[Difference, ...] = ()
+    not_checked: Mapping[str, str] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
+    main: float | None = None
+
+
+def _check_dataset(
+    metric: type[Score],
+    records: Sequence[Record],
+    config: ExperimentConfig,
+    *,
+    prefix: str,
+    split: str,
+    stored: Mapping[str, float],
+) -> _CheckedPart:
+    """
+    Args:
+        metric: of the dataset.
+        records: its predictions.
+        config: the point as the dataset has it.
+        prefix: of its keys in metrics.json.
+        split: that was scored.
+        stored: key without the prefix -> value in metrics.json.
+    """
+    dataset = prefix.removeprefix(f"{split}/")
     score, scores = _recompute(metric, records, config, split=split, wanted=stored.keys())
     found = {"examples": len(records), **scores.values}
-    _require_stored(found.keys() - stored.keys(), info)
     not_checked = {key: scores.not_computed[key] for key in stored if key in scores.not_computed}
     differences = [
         Difference(f"{prefix}{key}", value, found.get(key))
@@ -106,45 +158,93 @@ def _check(run: RunDirectory, name: str, trust_plugins: bool) -> CheckedRun:
     ]
     one_sided = scores.not_computed.keys() | (found.keys() - stored.keys())
     left_out = {LISTED_AS.get(key, key) for key in one_sided}
-    differences += _differing_examples(records, score, scores, left_out=left_out, root=Path(config.data.root))
-    return CheckedRun(name, len(stored.keys() & found.keys()), len(records), tuple(differences), not_checked)
+    of_examples = _differing_examples(records, score, scores, left_out=left_out, root=Path(config.data.root))
+    whose = f" of {dataset[:-1]}" if dataset else ""
+    differences += [replace(each, name=f"{each.name}{whose}") for each in of_examples]
+    return _CheckedPart(
+        len(stored.keys() & found.keys()),
+        len(records),
+        tuple(differences),
+        {f"{dataset}{key}": why for key, why in not_checked.items()},
+        tuple(f"{prefix}{key}" for key in found.keys() - stored.keys()),
+        scores.values.get(score.main),
+    )
 
 
-def _require_stored(lacking: set[str], info: Mapping[str, object]) -> None:
+def _check_mean(mains: Sequence[float | None], key: str, stored: Mapping[str, float]) -> _CheckedPart:
+    """The mean of several datasets' main metrics."""
+    known = [main for main in mains if main is not None]
+    if len(known) < len(mains):
+        reason = "one of the datasets' main metrics is not computed here"
+        return _CheckedPart(0, not_checked={key.partition("/")[2]: reason} if key in stored else {})
+    mean = fmean(known)
+    if key not in stored:
+        return _CheckedPart(0, lacking=(key,))
+    differs = () if _same(stored[key], mean) else (Difference(key, stored[key], mean),)
+    return _CheckedPart(1, differences=differs)
+
+
+def _require_stored(lacking: Sequence[str], info: Mapping[str, object], split: str) -> None:
     """
     Raises:
         _Older: metrics.json lacks a number, and run.json does not say that it could not be computed.
     """
     explained = info.get("not_computed")
-    if unexplained := lacking - (explained.keys() if isinstance(explained, dict) else set()):
+    names = {key.removeprefix(f"{split}/") for key in lacking}
+    if unexplained := names - (explained.keys() if isinstance(explained, dict) else set()):
         raise _Older(f"{', '.join(sorted(unexplained))} in metrics.json")
 
 
 def _read_config(run: RunDirectory, trust_plugins: bool) -> ExperimentConfig:
-    """The sections `data` and `evaluate`, and the task; the others may need plug-ins that the scores do not."""
+    """The datasets and the section `evaluate`, and the tasks; the others may need plug-ins that the scores do not."""
     try:
         tree = load_mapping(run.config)
-        data, plugins, task = tree.get("data"), tree.get("plugins") or [], tree.get("task")
-        name = data.get("name") if isinstance(data, dict) else None
-        if isinstance(name, str) and not _is_scored_alone(name, str(task)) and isinstance(plugins, list):
+        several, plugins, task = tree.get("datasets") or {}, tree.get("plugins") or [], str(tree.get("task"))
+        sections = list(several.values()) if isinstance(several, dict) and several else [tree.get("data")]
+        alone = all(_is_scored_alone(section, task) for section in sections if isinstance(section, dict))
+        if not alone and isinstance(plugins, list):
             require_trust(list(map(str, plugins)), run.config, trust_plugins)
             import_plugins(list(map(str, plugins)))
-        keys = ("data", "evaluate", *(["task"] if str(task) in TASKS else []))
+        tree["datasets"] = {name: _with_known_task(of) for name, of in several.items()} if several else {}
+        keys = ("data", "datasets", "evaluate", *(["task"] if task in TASKS else []))
         return config_from_dict({key: tree[key] for key in keys if key in tree})
-    except (Unreadable, ValueError) as error:
+    except (Unreadable, ValueError, AttributeError) as error:
         raise UserError(f"{run.config} is damaged: {error}.") from error
 
 
-def _is_scored_alone(dataset: str, task: str) -> bool:
-    """Whether the metric is known without the plug-ins: also of a plug-in's task, where the dataset has one metric."""
+def _with_known_task(section: Any) -> Any:
+    """A dataset's section without a task of a plug-in, where that is not needed."""
+    if not isinstance(section, dict) or str(section.get("task")) in (*TASKS, "None"):
+        return section
+    return {key: value for key, value in section.items() if key != "task"}
+
+
+def _is_scored_alone(section: Mapping[str, Any], task: str) -> bool:
+    """Whether a dataset's metric is known without the plug-ins: also of a plug-in's task, where it has one metric."""
+    dataset, task = section.get("name"), str(section.get("task") or task)
+    if not isinstance(dataset, str):
+        return True  # which is said of the configuration
     return dataset in DATASETS and (task in TASKS or len({*DATASETS.facts(dataset).tasks.values()}) == 1)
 
 
-def _read(path: Path, metric: type[Score]) -> list[Record]:
-    records = [record for _, record in read_records(path, {**_TYPES, **metric.field_types})]
-    if len({type(record["id"]) for record in records}) > 1:
-        raise PredictionsError(f"{path}: some ids are integers and some are strings; give all of them the same type")
-    return records
+def _read(path: Path, config: ExperimentConfig, metrics: Mapping[str, type[Score]]) -> dict[str, list[Record]]:
+    """The records by dataset."""
+    types = {name: {**_TYPES, **metric.field_types} for name, metric in metrics.items()}
+    found: dict[str, list[Record]] = {name: [] for name in metrics}
+
+    def dataset_of(record: Mapping[str, Any]) -> str:
+        return str(record.get("dataset")) if config.datasets else next(iter(metrics))
+
+    for where, record in read_records(path, lambda record: types.get(dataset_of(record), _TYPES)):
+        if dataset_of(record) not in found:
+            raise PredictionsError(f"{where}: 'dataset' is none of {', '.join(found)}; run: vlrouting evaluate")
+        found[dataset_of(record)].append(record)
+    for records in found.values():
+        if len({type(record["id"]) for record in records}) > 1:
+            raise PredictionsError(
+                f"{path}: some ids are integers and some are strings; give all of them the same type"
+            )
+    return found
 
 
 def _recompute(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vlrouting.config.fit import spelled
 from vlrouting.config.names import counted
 from vlrouting.report.comparison import Comparison, Variant
-from vlrouting.report.paired import NO_DIFFERENCE
+from vlrouting.report.paired import BETTER, NO_DIFFERENCE, WORSE
 from vlrouting.statistics import Interval
 
 VARIANT, PARAMETERS, TIME = "variant", "trainable parameters", "training time"
@@ -54,8 +54,11 @@ def _wrapped(name: str, width: int) -> list[str]:
 
 
 def grids(comparison: Comparison) -> list[Grid]:
-    """The verdicts; further scores and costs; the points that are not complete."""
+    """The scores and differences of several datasets; the verdicts; further scores and costs; the points that are not
+    complete."""
     tables = [_verdicts(comparison), _costs(comparison)] if comparison.complete else []
+    if comparison.complete and comparison.datasets:
+        tables[:1] = [_of_datasets(comparison), tables[0], *_differences(comparison)]
     unfinished = [row for variant in comparison.variants for row in variant.unfinished]
     if unfinished:
         several = len(comparison.experiments) > 1
@@ -83,10 +86,17 @@ def notes(comparison: Comparison) -> list[str]:
 def _meaning(comparison: Comparison) -> str:
     several = any(len(variant.runs) > 1 for variant in comparison.complete)
     over = f"{counted(comparison.examples, 'test example')} in {counted(comparison.clusters, 'cluster')}"
+    if comparison.datasets:
+        over += f" of {counted(len(comparison.datasets), 'dataset')}, each of which counts the same in the mean"
     bold = " Bold: no difference to the best is shown at 5%." if _bold(comparison) else ""
     adjusted = " p is Holm's over all differences." if any(v.verdict for v in comparison.variants) else ""
     seeds = "over training seeds and " if several else "for these training runs only, over "
-    return f"± is the 95% interval {seeds}{over}.{adjusted}{bold}"
+    datasets = (
+        " * is a difference on one dataset at 5% (Holm, over all variants and datasets)."
+        if any(judged.verdict for variant in comparison.variants for judged in variant.on_datasets.values())
+        else ""
+    )
+    return f"± is the 95% interval {seeds}{over}.{adjusted}{datasets}{bold}"
 
 
 def _bold(comparison: Comparison) -> bool:
@@ -115,10 +125,50 @@ def _verdicts(comparison: Comparison) -> Grid:
     return _grid("Comparison", columns)
 
 
+def _of_datasets(comparison: Comparison) -> Grid:
+    """What a paper shows of several datasets: the main metric of each, and the mean."""
+    variants = comparison.complete
+    columns = [(VARIANT, [Cell(variant.label) for variant in variants])]
+    if all(variant.trainable_parameters is not None for variant in variants):
+        columns.append(("trained", [Cell(_parameter_share(variant)) for variant in variants]))
+    for key in (*comparison.datasets.values(), comparison.metric):
+        is_mean = key == comparison.metric
+        cells = [_score(variant, key, is_mean and variant.tied_with_best) for variant in variants]
+        columns.append((comparison.short_title(key), cells))
+    return _grid("Scores on each dataset", columns)
+
+
+def _differences(comparison: Comparison) -> list[Grid]:
+    """The differences to the baseline on each of several datasets, and in the mean."""
+    compared = [variant for variant in comparison.complete if variant.on_datasets]
+    if not compared:
+        return []
+    columns = [(VARIANT, [Cell(variant.label) for variant in compared])]
+    for name, key in comparison.datasets.items():
+        columns.append((name, [Cell(_difference_on(variant, key)) for variant in compared]))
+    columns.append((comparison.short_title(comparison.metric), [Cell(_difference(v, set())) for v in compared]))
+    return [_grid(f"D{_difference_heading(comparison)[1:]} on each dataset", columns)]
+
+
+def _difference_on(variant: Variant, key: str) -> str:
+    if key not in variant.on_datasets:
+        return ""
+    judged = variant.on_datasets[key]
+    star = " *" if judged.verdict in (BETTER, WORSE) else ""
+    return _with_half(judged.difference, "+") + star
+
+
+def _parameter_share(variant: Variant) -> str:
+    """`4.18%` of all parameters; their number where that of all is not known."""
+    trainable, total = variant.trainable_parameters, variant.runs[0].total_parameters
+    return f"{trainable:,.0f}" if not total or trainable is None else f"{100 * trainable / total:.2f}%"
+
+
 def _costs(comparison: Comparison) -> Grid:
     """Further scores, and what each variant takes."""
     variants = comparison.complete
-    further = [key for key in comparison.titles if key != comparison.metric]
+    shown = {comparison.metric, *comparison.datasets.values()}
+    further = [key for key in comparison.titles if key not in shown]
     columns = [(VARIANT, [Cell(variant.label) for variant in variants])]
     columns += [(comparison.short_title(key), [_score(v, key) for v in variants]) for key in further]
     columns += [
@@ -183,7 +233,7 @@ def _parameters(variant: Variant) -> str:
     trainable, total = variant.trainable_parameters, variant.runs[0].total_parameters
     if trainable is None:
         return ""
-    return f"{trainable:,.0f} ({100 * trainable / total:.2f}%)" if total else f"{trainable:,.0f}"
+    return f"{trainable:,.0f} ({_parameter_share(variant)})" if total else f"{trainable:,.0f}"
 
 
 def _tuned(variant: Variant) -> str:

@@ -48,6 +48,10 @@ class VQAGeneration(Task):
         """Prompt and target."""
         return data.max_text_tokens + data.max_target_tokens
 
+    def longest_target(self, data: DataConfig) -> int:
+        """See `Task`."""
+        return data.max_target_tokens
+
     def collate(self, inputs: TaskInputs, training: bool) -> CollateFunction:
         """See `Task`."""
         config = inputs.config

@@ -43,9 +43,16 @@ def data_record(config: ExperimentConfig, examples: Mapping[str, Sequence[Exampl
 
 
 def record_data(
-    run: RunDirectory, config: ExperimentConfig, record: DataRecord, loggers: Sequence[Any], *, starts: bool
+    run: RunDirectory,
+    config: ExperimentConfig,
+    record: DataRecord,
+    loggers: Sequence[Any],
+    *,
+    starts: bool,
+    dataset: str = "",
 ) -> None:
-    """Write data.json where there is none yet, and log the sheet when the training starts.
+    """Write data.json where there is none yet, and log the sheet when the training starts. Each of several datasets has
+    its own.
 
     Changes no random state. An image that does not open is an empty box: the run itself will say so.
 
@@ -55,12 +62,14 @@ def record_data(
         record: its data.
         loggers: of the Trainer.
         starts: nothing is trained yet; a resumed run has its sheet in its event file.
+        dataset: the name of one of several.
 
     Raises:
         OSError: data.json cannot be written.
     """
-    if starts or not run.data.exists():
-        write_data_record(run.data, record)
+    file = run.data_of(dataset)
+    if starts or not file.exists():
+        write_data_record(file, record)
     count = min(MOST_SHOWN, config.evaluate.panel)
     event_loggers = [logger for logger in loggers if isinstance(logger, EventLogger)]
     if not (starts and count and event_loggers):
@@ -69,10 +78,11 @@ def record_data(
         from vlrouting.report.data_sheet import data_sheet, pixels  # matplotlib takes a while to import
 
         training = record.splits[0]
-        title = f"{training.name}: {count} of {training.examples:,} examples"
+        name = f"{dataset}, {training.name}" if dataset else training.name
+        title = f"{name}: {count} of {training.examples:,} examples"
         sheet = pixels(data_sheet(title, record.examples[:count], record.splits, dpi=100))
     except Exception as error:  # no picture is worth a run
         log.warning("The sheet of the training split was not drawn: %s: %s", type(error).__name__, error)
         return
     for logger in event_loggers:
-        logger.log_picture(TAG, sheet, STEP)
+        logger.log_picture(f"{TAG}/{dataset}".rstrip("/"), sheet, STEP)

@@ -18,8 +18,8 @@ from vlrouting.training.complete_points import complete_points
 from vlrouting.training.device import choose_device, precision_of
 from vlrouting.training.inputs import SharedInputs
 from vlrouting.training.interruption import catch_signals
-from vlrouting.training.point import described_scores, write_predictions
 from vlrouting.training.progress_file import ProgressBar
+from vlrouting.training.results import described_scores, write_predictions
 from vlrouting.training.trainer import quiet_lightning
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vlrouting.backbones.feature_cache import FeatureCache, PixelSource, build_feature_cache
+from vlrouting.backbones.feature_cache import FeatureCache, PixelSource, build_feature_cache, feature_statistics
 from vlrouting.backbones.load import load_vision
 from vlrouting.backbones.vision import VisionEncoder
 from vlrouting.bottleneck.fingerprint import weight_fingerprint
@@ -22,6 +22,7 @@ from vlrouting.data.example import Example
 from vlrouting.data.images import load_image
 from vlrouting.data.inspection.data_file import DataRecord
 from vlrouting.data.loading.batch import VisualSource
+from vlrouting.data.loading.sampled_answers import SampledAnswers
 from vlrouting.data.shuffled_images import ShuffledImages, shuffled_images
 from vlrouting.progress_bar import say
 from vlrouting.training.data_record import data_record
@@ -57,7 +58,7 @@ class SharedInputs:
             DataError: something is missing or broken.
         """
         found: dict[str, Sequence[Example]] = self._once(
-            ("examples", repr(data), images), lambda: read_splits(data, images=images)
+            ("examples", _read_key(data), images), lambda: read_splits(data, images=images)
         )
         return found
 
@@ -66,7 +67,7 @@ class SharedInputs:
     ) -> Sequence[Example]:
         """What an epoch of the task goes through."""
         found: Sequence[Example] = self._once(
-            ("training", repr(config.data), config.task),
+            ("training", _read_key(config.data), config.task),
             lambda: TASKS.load(config.task).training_examples(examples[config.data.train]),
         )
         return found
@@ -82,7 +83,7 @@ class SharedInputs:
     def content_hash(self, config: ExperimentConfig, key: str, examples: Sequence[Example]) -> str:
         """Digest of a split's examples, or of a part of them (`vlrouting.data.content_hash`); `key` says which."""
         root = Path(config.data.root)
-        found: str = self._once(("hash", repr(config.data), key), lambda: content_hash(examples, root))
+        found: str = self._once(("hash", _read_key(config.data), key), lambda: content_hash(examples, root))
         return found
 
     def data_record(
@@ -93,32 +94,53 @@ class SharedInputs:
         found: DataRecord = self._once(key, lambda: data_record(config, examples, tokenizer))
         return found
 
-    def visual(self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]]) -> Visual:
-        """Features computed once, or pixels, as the configuration says.
+    def sampled_answers(self, config: ExperimentConfig, training: Sequence[Example]) -> SampledAnswers | None:
+        """Draws the training answers; None where they are what they are."""
+        if not config.samples_answers:
+            return None
+        key = ("sampled", _read_key(config.data), config.task, config.seed)
+        found: SampledAnswers = self._once(key, lambda: SampledAnswers(training, config.seed))
+        return found
+
+    def visuals(
+        self, config: ExperimentConfig, examples: Mapping[str, Mapping[str, Sequence[Example]]]
+    ) -> dict[str, Visual]:
+        """By dataset, features computed once, or pixels, as the configuration says. All have one encoder.
+
+        Args:
+            config: the point.
+            examples: by dataset and split.
 
         Raises:
             BackboneError: the vision encoder cannot be loaded.
             DataError: an image is missing or broken.
         """
+        views = config.per_dataset
         if config.model.visual_input == "none":
-            return Visual()
+            return dict.fromkeys(views, Visual())
         encoder = self._encoder(config)
         record: dict[str, Any] = {"name": encoder.name, "revision": encoder.revision}
-        images = len(examples[config.data.test][0].images)
-        if not config.uses_image:
-            return Visual(shape=_output_shape(encoder, images), record=record)
-        if config.trains_vision or not config.vision.cache:
-            pixels = self._source(config, examples, PixelSource(encoder.transform, load_image))
-            return Visual(pixels, _output_shape(encoder, images), encoder, record)
-        cache = self._cache(config, examples, encoder)
-        key = ("fingerprint", repr(config.vision))
-        record["fingerprint"] = self._once(key, lambda: weight_fingerprint(encoder.model))
-        statistics = None
-        if config.model.standardize_visual:
-            statistics = cache.statistics(images_of(examples[config.data.train]))
-        visual_tokens, width = cache.shape
-        source = self._source(config, examples, cache)
-        return Visual(source, (images * visual_tokens, width), None, record, statistics)
+        sources: dict[str, VisualSource] = {}
+        statistics, in_model = None, None
+        if config.uses_image and config.vision.cache and not config.trains_vision:
+            caches = {name: self._cache(view, examples[name], encoder) for name, view in views.items()}
+            key = ("fingerprint", repr(config.vision))
+            record["fingerprint"] = self._once(key, lambda: weight_fingerprint(encoder.model))
+            if config.model.standardize_visual:
+                training = [(caches[name], images_of(examples[name][view.data.train])) for name, view in views.items()]
+                statistics = feature_statistics(training)
+            sources |= caches
+            tokens, width = next(iter(caches.values())).shape
+        else:
+            if config.uses_image:
+                sources, in_model = dict.fromkeys(views, PixelSource(encoder.transform, load_image)), encoder
+            tokens, width = _output_shape(encoder)
+        found = {}
+        for name, view in views.items():
+            images = len(examples[name][view.data.test][0].images)
+            source = self._source(view, examples[name], sources[name]) if sources else None
+            found[name] = Visual(source, (images * tokens, width), in_model, record, statistics)
+        return found
 
     def _source(
         self, config: ExperimentConfig, examples: Mapping[str, Sequence[Example]], source: VisualSource
@@ -126,7 +148,7 @@ class SharedInputs:
         """The images of the examples themselves, or of others where the experiment shuffles them."""
         if config.model.visual_input != "shuffled":
             return source
-        key = ("shuffled", repr(config.data), config.seed)
+        key = ("shuffled", _read_key(config.data), config.seed)
         return ShuffledImages(source, self._once(key, lambda: shuffled_images(examples, config.seed)))
 
     def _encoder(self, config: ExperimentConfig) -> VisionEncoder:
@@ -149,7 +171,7 @@ class SharedInputs:
                 encoder, images, folder, load_image, config.evaluate.batch_size, config.train.workers, self.device
             )
 
-        cache: FeatureCache = self._once(("cache", repr(config.data), repr(config.vision)), make)
+        cache: FeatureCache = self._once(("cache", _read_key(config.data), repr(config.vision)), make)
         return cache
 
     def _once(self, key: Any, make: Any) -> Any:
@@ -158,9 +180,23 @@ class SharedInputs:
         return self._made[key]
 
 
-def _output_shape(encoder: VisionEncoder, images: int) -> tuple[int, int]:
-    """(V, Dv) of an example of so many images, found by encoding an empty one."""
+def _output_shape(encoder: VisionEncoder) -> tuple[int, int]:
+    """(V, Dv) of an image, found by encoding an empty one."""
     device = next(encoder.parameters()).device
     with torch.no_grad():
         features = encoder(torch.zeros(1, 3, *encoder.image_size, device=device))
-    return images * int(features.shape[1]), int(features.shape[2])
+    return int(features.shape[1]), int(features.shape[2])
+
+
+def _read_key(data: DataConfig) -> str:
+    """What the examples depend on: not how they become texts."""
+    return repr(
+        replace(
+            data,
+            min_answer_count=1,
+            prompt="",
+            max_text_tokens=0,
+            max_target_tokens=0,
+            sample_answers=False,
+        )
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,13 +18,12 @@ from vlrouting.experiment import (
     atomically,
     environment,
     to_yaml,
-    write_json_atomic,
-    write_text_atomic,
 )
 from vlrouting.experiment.atomic import sweep_temporary
 from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.progress import Progress, last_training_step, write_progress
 from vlrouting.models.not_finite import NotFinite
+from vlrouting.progress_bar import say
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.checkpoints import RunCheckpoints
 from vlrouting.training.data_record import record_data
@@ -37,6 +35,7 @@ from vlrouting.training.interruption import Cancelled, Interruption
 from vlrouting.training.out_of_memory import memory_errors_explained
 from vlrouting.training.process_rank import SINGLE_PROCESS, ProcessRank, scheduler_job
 from vlrouting.training.reserved_space import reserved_space
+from vlrouting.training.results import described_scores, write_predictions
 from vlrouting.training.resume import Resume
 from vlrouting.training.selected import SelectionFile
 from vlrouting.training.trainer import make_trainer
@@ -165,9 +164,13 @@ class PointRun:
 
     def _record_data(self, built: Built, trainer: lightning.Trainer, starts: bool) -> None:
         config = self.point.config
-        examples = self.inputs.examples(config.data, images=config.uses_image)
-        record = self.inputs.data_record(config, examples, built.task.task_model.inputs.tokenizer)
-        record_data(self.run, config, record, trainer.loggers, starts=starts)
+        if config.datasets and starts:
+            say(f"{self.point.name}: {built.data.schedule}")
+        for name, view in config.per_dataset.items():
+            examples = self.inputs.examples(view.data, images=view.uses_image)
+            record = self.inputs.data_record(view, examples, built.task.task_model.inputs.tokenizer)
+            of = name if config.datasets else ""
+            record_data(self.run, config, record, trainer.loggers, starts=starts, dataset=of)
 
     def _trainer(self, built: Built, resume: Resume) -> lightning.Trainer:
         config, run = self.point.config, self.run
@@ -175,7 +178,7 @@ class PointRun:
             last=run.last,
             best=run.best if config.evaluate.checkpoint == "best" else None,
             every_steps=config.train.checkpoint_every_steps,
-            monitor=f"validation/{built.test_score.main}",
+            monitor=f"validation/{built.task.main}",
             interruption=self.interruption,
             best_score=resume.best_score,
             train_seconds=resume.train_seconds,
@@ -188,7 +191,7 @@ class PointRun:
         write_artifact(run.artifact, task.model, built.artifact_config)
         records = write_predictions(built, run, task.scores)
         self._log_results(built, trainer.loggers, records)
-        examples = task.trained_steps * task.config.batch_size
+        examples = built.data.examples_in(task.trained_steps)
         require_run_directory(run)
         run.update_run(
             **described_scores(built, built.content_hashes["train"]),
@@ -210,7 +213,8 @@ class PointRun:
         prefix = f"{built.task.final_split}/"
         tested = {name.removeprefix(prefix): value for name, value in scores.items() if name.startswith(prefix)}
         # Tags of their own: `test/…` are curves.
-        final = {f"final/{name}": value for name, value in tested.items() if "/" not in name}
+        depth = 1 if built.task.several else 0  # of the numbers of a whole split
+        final = {f"final/{name}": value for name, value in tested.items() if name.count("/") <= depth}
         shown = None
         if count := self.point.config.evaluate.panel:
             from vlrouting.report.panel import panel  # matplotlib takes a while to import, and a run ends only once
@@ -226,38 +230,7 @@ class PointRun:
             logger.close()
 
 
-def write_predictions(built: Built, run: RunDirectory, scores: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Write predictions.jsonl, the evaluation server's file and metrics.json; returns the records."""
-    records = sorted(built.task.predictions, key=lambda record: record["id"])
-    write_text_atomic(run.predictions, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-    predictions = {record["id"]: record["prediction"] for record in records}
-    built.test_score.write_results(run.path / built.test_score.results_file, predictions)
-    write_json_atomic(run.metrics, {**scores, f"{built.task.final_split}/examples": len(records)})
-    return records
-
-
 def frozen_weights(artifact_config: Mapping[str, Any]) -> dict[str, dict[str, str] | None]:
     """`language` and `vision` -> dtype -> fingerprint of the frozen weights; None where there is none."""
     towers = {"language": artifact_config.get("backbone"), "vision": artifact_config.get("vision")}
     return {name: ((record or {}).get("fingerprint") or {}).get("all") for name, record in towers.items()}
-
-
-def described_scores(built: Built, training_data: str | None) -> dict[str, Any]:
-    """Fields of run.json: the main metric, the metrics of a table, what could not be computed, and the data's digest.
-
-    Args:
-        built: after a test.
-        training_data: digest of the examples that the point was trained on; None where it is not known.
-    """
-    tested, score, split = built.task.tested, built.test_score, built.task.final_split
-    assert tested is not None
-    scored, whole = len(score.examples), built.test_split_size
-    part = "" if scored == whole else f", {scored:,} of {whole:,} examples"
-    titles = score.titles(tested)
-    return {
-        "main_metric": f"{split}/{score.main}",
-        "metric_variant": titles.get(score.main, score.main),
-        "data_hash": None if training_data is None else f"{training_data}{built.content_hashes['test']}",
-        "shown_metrics": {f"{split}/{key}": f"{title}{part}" for key, title in titles.items()},
-        "not_computed": tested.not_computed,
-    }

@@ -54,11 +54,12 @@ class ProgressBar(LightningProgressBar):
         self._start(trainer, "testing", 0, _test_batches(trainer))
 
     def on_test_batch_end(
-        self, trainer: Trainer, task: object, outputs: object, batch: object, batch_idx: int, *_: object
+        self, trainer: Trainer, task: object, outputs: object, batch: object, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Show the batch."""
+        """Show the batch, counted over all datasets."""
         if self._is_due(trainer):
-            self._update(trainer, "testing", batch_idx + 1, _test_batches(trainer))
+            before = int(sum(trainer.num_test_batches[:dataloader_idx]))
+            self._update(trainer, "testing", before + batch_idx + 1, _test_batches(trainer))
 
     def on_test_end(self, *_: object) -> None:
         """Fill the bar, and stop it."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from vlrouting.backbones.load import Backbones
 from vlrouting.bottleneck import Target, attach
-from vlrouting.config import ARCHITECTURES
+from vlrouting.config import ARCHITECTURES, TASKS, ExperimentConfig
+from vlrouting.data.loading.batch import Batch
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
 from vlrouting.experiment import UserError, write_json_atomic
 from vlrouting.selection import Selection, SelectionProblem, select
-from vlrouting.tasks.task import Task, TaskInputs
+from vlrouting.tasks.task import TaskInputs
 
 POLL_SECONDS = 0.2
 
@@ -68,31 +70,39 @@ def _from_json(stored: dict[str, dict[str, list[object]]]) -> Selection:
 
 
 def run_selector(
-    task: Task,
-    inputs: TaskInputs,
+    config: ExperimentConfig,
+    parts: Mapping[str, TaskInputs],
     backbones: Backbones,
     visual_shape: tuple[int, int] | None,
     *,
+    visual_tokens: Mapping[str, int],
     data: VisionLanguageDataModule,
     device: torch.device,
 ) -> Selection:
-    """What the selector of the configuration chooses, from the joint model without bottlenecks.
+    """What the selector of the configuration chooses, from the joint model without bottlenecks and from batches of all
+    datasets.
 
     The backbones and the global random state are afterwards as they were.
 
     Raises:
         UserError: the selector chose nothing, or what is not there.
     """
-    config = inputs.config
     assert config.select is not None
+    outputs = len(next(iter(parts.values())).answers)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         routed = attach(backbones.language.model, {}, unfreeze=())
         architecture = ARCHITECTURES.load(config.architecture)
-        model = architecture(routed, visual_shape, config.model, backbones.vision, outputs=len(inputs.answers))
+        model = architecture(routed, visual_shape, config.model, backbones.vision, outputs=outputs)
+        model.visual_tokens = dict(visual_tokens)
         model.to(device).eval()
-        loss = task.module(model, inputs).loss
+        tasks = {name: TASKS.load(each.config.task).module(model, each) for name, each in parts.items()}
         batches = (batch.to(device) for batch in data.first_batches(config.select.batches))
+
+        def loss(batch: Batch) -> Tensor:
+            found: Tensor = tasks[batch.dataset].loss(batch)
+            return found
+
         try:
             chosen = select(SelectionProblem(model, config.named_bottlenecks, batches, loss), config.select)
         except ValueError as error:

@@ -68,9 +68,11 @@ def make_trainer(
 
 
 def _validates(config: ExperimentConfig) -> bool:
-    """Whether there is a validation split that is not only scored at the end."""
+    """Whether there is a validation split that is not only scored at the end. It may be that of some datasets alone;
+    then there is no mean of all."""
     chooses = config.evaluate.checkpoint == "best" or config.train.early_stopping is not None
-    return config.data.validation is not None and (config.evaluate.split == TEST or chooses)
+    validation = [view.data.validation for view in config.per_dataset.values()]
+    return any(split is not None for split in validation) and (config.evaluate.split == TEST or chooses)
 
 
 def quiet_lightning() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from vlrouting.backbones.location import BackboneError, missing_backbones
@@ -35,14 +36,19 @@ def error_text(error: Exception) -> str:
 
 def missing_files_of(config: ExperimentConfig) -> list[Problem]:
     """For each missing file, image folder, backbone and package of a point: what is missing, and the remedy."""
-    files = missing_files(config.data, images=config.uses_image)
+    files = [
+        problem.placed(partial(config.key_of, name))
+        for name, view in config.per_dataset.items()
+        for problem in missing_files(view.data, images=config.uses_image)
+    ]
     return files + missing_backbones(config) + missing_logger_packages(config.train)
 
 
 def written_folders(config: ExperimentConfig) -> list[Path]:
     """Where a point writes, beside its run directory."""
-    root = Path(config.data.root)
-    return [root, Path(config.vision.cache_dir or root / "features"), Path(tempfile.gettempdir())]
+    roots = list(dict.fromkeys(Path(view.data.root) for view in config.per_dataset.values()))
+    caches = [Path(config.vision.cache_dir)] if config.vision.cache_dir else [root / "features" for root in roots]
+    return [*roots, *caches, Path(tempfile.gettempdir())]
 
 
 def require_run_directory(run: RunDirectory) -> None:

@@ -245,5 +245,8 @@ def test_vl_pets_small_gate_leaves_padding_out_and_stays_out_of_decoders() -> No
             ValueError, match=r"granularity: small takes a mean over all tokens.*targets in the encoder"
         ):
             attach(tiny(family), config)
+    two_widths = replace(config, granularity="middleX", targets=["intermediate.dense"])
+    with pytest.raises(ValueError, match=r"middleX adds what is read \(24 features\) to what is given \(48\)"):
+        attach(tiny("bert"), two_widths)
     encoder = replace(config, targets=["encoder.layers.*.out_proj", "encoder.layers.*.fc2"])
     assert len(attach(tiny("bart"), encoder).bottlenecks) == 4

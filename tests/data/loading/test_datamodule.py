@@ -25,6 +25,7 @@ from vlrouting.data.example import DataError
 from vlrouting.data.images import load_image
 from vlrouting.data.loading.batch import Batch, Collate
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
+from vlrouting.data.loading.source import DatasetSource
 from vlrouting.data.loading.vocabulary import AnswerVocabulary
 
 
@@ -55,11 +56,17 @@ def module(data: DataConfig, visual: Any = None, workers: int = 0, batch_size: i
         train=TrainConfig(batch_size=batch_size, workers=workers),
         evaluation_batch_size=7,
         seed=5,
-        collate=collate,
-        evaluation_collate=collate,
-        training_examples=examples[data.train],
-        validation_examples=None if data.validation is None else examples[data.validation],
-        test_examples=examples[data.test],
+        sources=[
+            DatasetSource(
+                name="own",
+                batch_size=batch_size,
+                collate=collate,
+                evaluation_collate=collate,
+                training_examples=examples[data.train],
+                validation_examples=None if data.validation is None else examples[data.validation],
+                test_examples=examples[data.test],
+            )
+        ],
         missing_files=partial(missing_files, data),
     )
 
@@ -77,13 +84,13 @@ def test_from_files_to_batches(data: DataConfig) -> None:
         assert batch["targets"].max(dim=1).values.tolist() == [1, 1, 1]
         assert batch["visual"].shape == (3, 1, 2)
         assert batch["visual"][:, 0, 0].tolist() == [int(example.id) // 1000 for example in batch.examples]
-    tested = list(found.test_dataloader())
+    tested = list(found.test_dataloader()[0])
     assert sorted(identity for batch in tested for identity in ids(batch)) == sorted(
-        example.id for example in found.test_examples
+        example.id for example in found.first.test_examples
     )
-    assert [ids(batch) for batch in found.test_dataloader()] == [ids(batch) for batch in tested]
-    assert found.validation_examples is not None
-    assert found.collate.lengths(found.validation_examples)[:4].tolist() == [6, 12, 7, 8]
+    assert [ids(batch) for batch in found.test_dataloader()[0]] == [ids(batch) for batch in tested]
+    assert found.first.validation_examples is not None
+    assert found.first.collate.lengths(found.first.validation_examples)[:4].tolist() == [6, 12, 7, 8]
 
 
 def test_workers_give_the_same_batches_and_leave_the_global_state_alone(data: DataConfig) -> None:
@@ -91,7 +98,7 @@ def test_workers_give_the_same_batches_and_leave_the_global_state_alone(data: Da
     for workers in (0, 2):
         found = module(data, workers=workers, visual=PictureSource("pixels"))
         found.plan_run(8)
-        loader, tested = found.train_dataloader(), found.test_dataloader()
+        loader, (tested,) = found.train_dataloader(), found.test_dataloader()
         torch.manual_seed(3)
         random.seed(3)
         np.random.seed(3)
@@ -126,7 +133,7 @@ def test_pixels_are_those_of_the_question(data: DataConfig) -> None:
 )
 def test_a_broken_image_is_one_sentence(data: DataConfig, workers: int, share: float, expected: str) -> None:
     found = module(data, visual=PictureSource("pixels"), workers=workers)
-    path = found.training_examples[0].images[0]
+    path = found.first.training_examples[0].images[0]
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     if not share:
@@ -141,9 +148,9 @@ def test_a_broken_image_is_one_sentence(data: DataConfig, workers: int, share: f
 
 def test_a_planned_run_goes_over_the_epochs_and_resumes(data: DataConfig) -> None:
     found = module(data)
-    plan = found._batches(0, 1, 1).plan
+    plan = found._batches(0, 1, 1)["own"].plan
     epochs = [*plan(0), *plan(1), *plan(2)]
-    expected = [[found.training_examples[index].id for index in batch] for batch in epochs]
+    expected = [[found.first.training_examples[index].id for index in batch] for batch in epochs]
     for done in (0, 4, 5, 12):
         found.plan_run(12, done)
         loader = found.train_dataloader()
@@ -164,18 +171,18 @@ def test_the_ranks_are_those_of_the_trainer(data: DataConfig) -> None:
         loader = found.train_dataloader()
         assert len(list(loader)) == 2
         trained += [ids(batch) for batch in loader]
-        tested += [identity for batch in found.test_dataloader() for identity in ids(batch)]
+        tested += [identity for batch in found.test_dataloader()[0] for identity in ids(batch)]
     assert len({identity for batch in trained for identity in batch}) == 12
-    assert sorted(map(str, tested)) == sorted(str(example.id) for example in found.test_examples)
+    assert sorted(map(str, tested)) == sorted(str(example.id) for example in found.first.test_examples)
 
 
 def test_the_first_batches_are_micro_batches_of_the_order(data: DataConfig) -> None:
     found = module(data, batch_size=4)
     found.config = replace(found.config, devices=2)
     first = list(found.first_batches(3))
-    whole = found._batches(0, 1, 1).plan(0)
+    whole = found._batches(0, 1, 1)["own"].plan(0)
     assert [len(batch) for batch in first] == [2, 2, 2]
-    assert ids(first[0]) + ids(first[1]) == [found.training_examples[index].id for index in whole[0]]
+    assert ids(first[0]) + ids(first[1]) == [found.first.training_examples[index].id for index in whole[0]]
 
 
 def test_no_validation_split(data: DataConfig) -> None:
@@ -223,8 +230,10 @@ def test_lightning_gets_the_planned_run(data: DataConfig, tmp_path: Path) -> Non
     )
     trainer.fit(recorder, datamodule=found)
     trainer.test(recorder, datamodule=found, verbose=False)
-    plan = found._batches(0, 1, 1).plan
-    assert recorder.trained == [[found.training_examples[i].id for i in part] for part in [*plan(0), *plan(1)][:8]]
+    plan = found._batches(0, 1, 1)["own"].plan
+    assert recorder.trained == [
+        [found.first.training_examples[i].id for i in part] for part in [*plan(0), *plan(1)][:8]
+    ]
     assert len(recorder.validated) == len(set(recorder.validated)) == 16
     assert len(recorder.tested) == len(set(recorder.tested)) == 16
 

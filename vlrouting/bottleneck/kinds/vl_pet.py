@@ -52,7 +52,13 @@ class VLPet(LowRankBottleneck):
         width = projection_widths(site.base_layers[-1])[1]
         super().__init__(config, site, input_width=width, outputs=(width,), bias=True, activation=ACT2FN["gelu_new"])
         self.up.reset_parameters(zero=True)
-        self.gate = _gate(config, projection_widths(site.base_layers[0])[0], width)
+        inputs = projection_widths(site.base_layers[0])[0]
+        if config.granularity == "middleX" and inputs != width:
+            raise ValueError(
+                f"{self.key}: granularity: middleX adds what is read ({inputs} features) to what is given ({width}); "
+                "choose another granularity, or the last module of a sub-layer"
+            )
+        self.gate = _gate(config, inputs, width)
         self.channels = nn.Parameter(torch.zeros(width)) if config.granularity == "middleY" else None
         self._sub_layer_input = SubLayerInput()
         if config.granularity == "small" and generates_with(site.model, site.target.name):

@@ -55,6 +55,10 @@ class LazyExamples(Sequence[Example]):
         """`answer` of every example."""
         return (example.answer for example in self)
 
+    def labels(self) -> Iterable[Mapping[str, float]]:
+        """`labels` of every example."""
+        return (example.labels for example in self)
+
     def images(self) -> set[Path]:
         """The images of all examples."""
         return {path for example in self for path in example.images}
@@ -86,6 +90,11 @@ def texts_of(examples: Sequence[Example]) -> Iterable[str]:
 def answers_of(examples: Sequence[Example]) -> Iterable[str]:
     """`answer` of every example, of a list too."""
     return examples.answers() if isinstance(examples, LazyExamples) else (example.answer for example in examples)
+
+
+def labels_of(examples: Sequence[Example]) -> Iterable[Mapping[str, float]]:
+    """`labels` of every example, of a list too."""
+    return examples.labels() if isinstance(examples, LazyExamples) else (example.labels for example in examples)
 
 
 def images_of(examples: Sequence[Example]) -> set[Path]:

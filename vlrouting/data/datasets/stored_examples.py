@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,12 @@ class StoredExamples(LazyExamples):
         """See `LazyExamples`."""
         distinct = list(self._words)
         return map(distinct.__getitem__, self.stored["kinds"][:, 2].tolist())
+
+    def labels(self) -> Iterable[Mapping[str, float]]:
+        """See `LazyExamples`."""
+        answers = map(list(self._words).__getitem__, self.stored["labels"].tolist())
+        pairs = zip(answers, self.stored["scores"].tolist(), strict=True)
+        return (dict(islice(pairs, count)) for count in np.diff(self.stored["labels.ends"].astype(np.int64)).tolist())
 
     def images(self) -> set[Path]:
         """See `LazyExamples`."""

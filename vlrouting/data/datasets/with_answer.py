@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress
 
 import numpy as np
 
-from vlrouting.data.datasets.lazy_examples import LazyExamples, answers_of, identity_of, texts_of
+from vlrouting.data.datasets.lazy_examples import LazyExamples, answers_of, identity_of, labels_of, texts_of
 from vlrouting.data.example import Example
 
 
@@ -34,3 +34,6 @@ class _Chosen(LazyExamples):
 
     def answers(self) -> Iterable[str]:
         return compress(answers_of(self.whole), self._chosen)
+
+    def labels(self) -> Iterable[Mapping[str, float]]:
+        return compress(labels_of(self.whole), self._chosen)

@@ -66,7 +66,8 @@ def look_at_answers(inspection: Inspection) -> Iterator[Finding]:
         if classifies and share is not None and share < LEAST_SHARE:
             known = counted(len(vocabulary or ()), "answer")
             found = f"{share:.1%} of the questions of '{split.name}' have an answer in the vocabulary of {known}"
-            remedy = "no classifier scores higher; lower data.min_answer_count, or train on more questions"
+            lower = subject.key_of("data.min_answer_count")
+            remedy = f"no classifier scores higher; lower {lower}, or train on more questions"
             yield Finding(WARNING, ABOUT, found, remedy)
 
 

@@ -55,7 +55,7 @@ def _look_at_split(inspection: Inspection, name: str, official: Mapping[str, int
     subject = inspection.subject
     missing = missing_files(subject.data, [name], images=False)
     if missing:
-        yield from (fault(name, problem) for problem in missing)
+        yield from (fault(name, problem.placed(subject.key_of)) for problem in missing)
         return
     say(f"reading {subject.name}: {name}")
     try:
@@ -128,14 +128,15 @@ def _absent(
     for split in inspection.splits:
         for problem in missing_files(inspection.subject.data, [split.name]):
             known.add(split.name)
-            yield fault(_about([split]), problem)
+            yield fault(_about([split]), problem.placed(inspection.subject.key_of))
     for folder, images in presence.folders.items():
         for path in images:
             _count_missing(users[path])
         using = list({split.name: split for path in images for split in users[path]}.values())
         if not known.issuperset(split.name for split in using):
             found = f"the folder {folder} is missing: {counted(len(images), 'image')}"
-            yield Finding(FAULT, _about(using), found, "unpack the image archive again, or correct data.root")
+            remedy = f"unpack the image archive again, or correct {inspection.subject.key_of('data.root')}"
+            yield Finding(FAULT, _about(using), found, remedy)
     for path in presence.absent:
         _count_missing(users[path])
         yield Finding(FAULT, _about(users[path]), image_problem(Path(path)) or f"{path} is missing")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 from torch.utils.data import Sampler
 
 from vlrouting.data.loading.sampler import LengthGroupedBatches
-from vlrouting.data.loading.step_tokens import StepTokens
+from vlrouting.data.loading.step_tokens import StepTokens, TargetTokens
 
 
 class MicroBatch(NamedTuple):
@@ -19,6 +18,10 @@ class MicroBatch(NamedTuple):
     """Positions of the examples in the training data."""
     loss_tokens: float | None
     """See `Batch.loss_tokens`."""
+    epoch: int = 0
+    """Epoch of their dataset."""
+    dataset: str = ""
+    """Name of the dataset, where a run may have several."""
 
 
 class RunBatchSampler(Sampler[MicroBatch]):
@@ -32,14 +35,14 @@ class RunBatchSampler(Sampler[MicroBatch]):
         batches: LengthGroupedBatches,
         total: int,
         start: int = 0,
-        target_tokens: Sequence[int] | np.ndarray | None = None,
+        target_tokens: TargetTokens | None = None,
     ) -> None:
         """
         Args:
             batches: of each epoch.
             total: micro-batches of the whole run.
             start: micro-batches of it that are done already.
-            target_tokens: of every example, where the loss is a mean over them.
+            target_tokens: of every example, or of every example in an epoch, where the loss is a mean over them.
         """
         self.batches, self.total, self.start = batches, total, start
         self._tokens = StepTokens(batches, target_tokens) if target_tokens is not None else None
@@ -53,7 +56,7 @@ class RunBatchSampler(Sampler[MicroBatch]):
         number = self.start
         for epoch in range(first_epoch, -(-self.total // len(self.batches))):
             for indices in self.batches.plan(epoch)[done : done + self.total - number]:
-                yield MicroBatch(indices, self._loss_tokens(number))
+                yield MicroBatch(indices, self._loss_tokens(number), epoch)
                 number += 1
             done = 0
 

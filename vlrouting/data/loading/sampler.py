@@ -89,8 +89,8 @@ class LengthGroupedBatches:
         return grouped.reshape(self.steps, self.batch_size)[torch.randperm(self.steps, generator=generator)]
 
 
-def whole_batches(examples: int, batch_size: int) -> int:
-    """Batches of an epoch: what does not fill one is left out, every epoch anew.
+def whole_batches(examples: int, batch_size: int, key: str = "train.batch_size") -> int:
+    """Batches of an epoch: what does not fill one is left out, every epoch anew. `key` gives the batch size.
 
     Raises:
         DataError: there is none.
@@ -98,7 +98,7 @@ def whole_batches(examples: int, batch_size: int) -> int:
     if examples < batch_size:
         raise DataError(
             f"the training split has {examples} examples, fewer than the {batch_size} of one batch; set "
-            f"train.batch_size to at most {examples}, or train on a larger split"
+            f"{key} to at most {examples}, or train on a larger split"
         )
     return examples // batch_size
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,23 +14,25 @@ from vlrouting.data.inspection.description import TokenCounter
 from vlrouting.progress_bar import say
 
 
-def token_counter(config: ExperimentConfig, tokenizer: Any) -> TokenCounter:
+def token_counter(config: ExperimentConfig, tokenizer: Any, key_of: Callable[[str], str] = str) -> TokenCounter:
     """Counts the tokens of a caption with its end token, where captions are generated, else of a question's prompt.
 
     Args:
-        config: the experiment.
+        config: the experiment, as one dataset has it.
         tokenizer: of its language model.
+        key_of: where a value of `config` is given (`ExperimentConfig.key_of`).
     """
     if TASKS.facts(config.task).command == "caption":
-        return TokenCounter(partial(_of_captions, tokenizer), config.data.max_target_tokens, "data.max_target_tokens")
+        key = key_of("data.max_target_tokens")
+        return TokenCounter(partial(_of_captions, tokenizer), config.data.max_target_tokens, key)
     prompts = partial(_of_prompts, tokenizer, config.data.prompt, not config.generates)
-    return TokenCounter(prompts, config.data.max_text_tokens, "data.max_text_tokens")
+    return TokenCounter(prompts, config.data.max_text_tokens, key_of("data.max_text_tokens"))
 
 
-def token_counter_of(config: ExperimentConfig) -> TokenCounter | None:
+def token_counter_of(config: ExperimentConfig, key_of: Callable[[str], str] = str) -> TokenCounter | None:
     """The same with the experiment's own tokenizer; None, with a line that says why, where it cannot be loaded."""
     try:
-        return token_counter(config, load_tokenizer(config.language))
+        return token_counter(config, load_tokenizer(config.language), key_of)
     except BackboneError as error:
         say(f"no lengths in tokens: {error}")
         return None
