@@ -345,7 +345,8 @@ class _Loss(nn.Module):
 INTRODUCTION = """# What every kind of bottleneck can do
 
 Nothing in these tables is written by hand: `python -m tests.kinds_table > docs/kinds.md` tries every kind on small
-random models, and a test fails where this page is not what trying gives. What the keys mean: `vlrouting explain bottleneck`.
+random models, and a test fails where this page is not what trying gives. `vlrouting explain bottleneck`
+says what the keys mean.
 
 - **trains**: after one optimizer step, every trainable parameter has a gradient that is not zero.
 - **step 0 = frozen**: the outputs before the first step are those of the frozen model.
