@@ -15,7 +15,7 @@ SWEEP = $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER
 	$(if $(GPUS),--gpus $(GPUS)) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help install data list train sweep status cancel evaluate analyse compare report validate doctor tensorboard test test-floor \
+.PHONY: help install data list train sweep status cancel evaluate analyse compare report validate params doctor tensorboard test test-floor \
 	test-gpu test-slurm test-documents lint format clean
 
 help:  ## list the targets
@@ -59,6 +59,8 @@ report: $(READY)  ## one HTML file about the runs of EXP: verdict, plots, test e
 	$(RUN) report $(or $(EXP),"") $(ARGS)
 validate: $(READY)  ## check EXP
 	$(RUN) validate $(or $(EXP),"") $(ARGS)
+params: $(READY)  ## trainable parameters of EXP by part, without weights and data
+	$(RUN) params $(or $(EXP),"") $(ARGS)
 doctor: $(READY)  ## look for what would stop a run of EXP, LAUNCHER=slurm before it is queued
 	$(RUN) doctor $(or $(EXP),"") $(ARGS) $(if $(POINT),--point "$(POINT)") $(if $(LAUNCHER),--launcher $(LAUNCHER)) \
 		$(if $(NODES),train.nodes=$(NODES)) $(if $(GPUS),train.devices=$(GPUS))

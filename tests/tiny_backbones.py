@@ -6,8 +6,13 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
     BertConfig,
     BertModel,
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -98,4 +103,31 @@ def save_tiny_llama(folder: Path, width: int = 32, layers: int = 2) -> Path:
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_tiny_bart(folder: Path, width: int = 32, layers: int = 2) -> Path:
+    """A BART of two layers in encoder and decoder with its tokenizer."""
+    torch.manual_seed(9)
+    config = BartConfig(
+        vocab_size=len(SPECIAL) + len(WORDS), d_model=width, encoder_layers=layers, decoder_layers=layers,
+        encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=2 * width, decoder_ffn_dim=2 * width,
+        max_position_embeddings=96, bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2,
+    )  # fmt: skip
+    BartForConditionalGeneration(config).save_pretrained(folder)
+    word_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def save_tiny_clip(folder: Path, width: int = 24, layers: int = 2) -> Path:
+    """A CLIP with both towers and its image processor: 16 patches of 32 x 32 pixels."""
+    torch.manual_seed(10)
+    small = {"hidden_size": width, "intermediate_size": 2 * width, "num_attention_heads": 3}
+    config = CLIPConfig(
+        text_config={**small, "num_hidden_layers": 1, "vocab_size": 50, "bos_token_id": 0, "eos_token_id": 2},
+        vision_config={**small, "num_hidden_layers": layers, "image_size": 32, "patch_size": 8},
+        projection_dim=8,
+    )
+    CLIPModel(config).save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder

@@ -16,22 +16,28 @@ def tiny(family: str, seed: int = 0, vocabulary: int = 50) -> PreTrainedModel:
     small = {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1}
     encoder = {**small, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 48}
     decoder = {**encoder, "num_key_value_heads": 3, "max_position_embeddings": 64}
+    bart = {
+        **small, "d_model": WIDTH, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 3,
+        "decoder_attention_heads": 3, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "max_position_embeddings": 40,
+        "decoder_start_token_id": 2, "forced_eos_token_id": 2, "dropout": 0.0,
+    }  # fmt: skip
+    t5 = {
+        **small, "d_model": WIDTH, "num_layers": 2, "num_heads": 3, "d_kv": 8, "d_ff": 48, "decoder_start_token_id": 1,
+        "dropout_rate": 0.0,
+    }  # fmt: skip
     models = {
         "bert": lambda: transformers.BertModel(transformers.BertConfig(**encoder)),
         "roberta": lambda: transformers.RobertaModel(transformers.RobertaConfig(**encoder, max_position_embeddings=40)),
         "gpt2": lambda: transformers.GPT2LMHeadModel(
             transformers.GPT2Config(**small, n_embd=WIDTH, n_layer=2, n_head=3, n_positions=32)
         ),
-        "bart": lambda: transformers.BartForConditionalGeneration(
-            transformers.BartConfig(
-                **small, d_model=WIDTH, encoder_layers=2, decoder_layers=2, encoder_attention_heads=3,
-                decoder_attention_heads=3, encoder_ffn_dim=48, decoder_ffn_dim=48, max_position_embeddings=40,
-                decoder_start_token_id=2, forced_eos_token_id=2,
-            )
+        "bart": lambda: transformers.BartForConditionalGeneration(transformers.BartConfig(**bart)),
+        "bart_scaled": lambda: transformers.BartForConditionalGeneration(
+            transformers.BartConfig(**bart, scale_embedding=True)
         ),
-        "t5": lambda: transformers.T5ForConditionalGeneration(
-            transformers.T5Config(**small, d_model=WIDTH, num_layers=2, num_heads=3, d_kv=8, d_ff=48,
-                                  decoder_start_token_id=1)
+        "t5": lambda: transformers.T5ForConditionalGeneration(transformers.T5Config(**t5)),
+        "t5_gated": lambda: transformers.T5ForConditionalGeneration(
+            transformers.T5Config(**t5, feed_forward_proj="gated-gelu", tie_word_embeddings=False)
         ),
         "llama": lambda: transformers.LlamaForCausalLM(transformers.LlamaConfig(**decoder)),
         "qwen2": lambda: transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**decoder)),

@@ -16,6 +16,7 @@ from tests.tiny_models import batch_of
 from vlrouting.analysis.layers import LayerMeasures, LayerWatch
 from vlrouting.analysis.measures import effective_rank, linear_cka
 from vlrouting.analysis.point import measure_layers, swapped_examples
+from vlrouting.bottleneck import BottleneckConfig, attach
 from vlrouting.data.derangement import derangement
 from vlrouting.training.assembly import Built
 
@@ -208,7 +209,7 @@ def test_measuring_changes_no_bit_of_the_output_and_leaves_nothing_behind(questi
     watch = LayerWatch(model, 0)
     with torch.no_grad():
         before = model(batch)
-        with watch.beside(model.visual_features(batch).flip(0)), watch.watching():  # type: ignore[union-attr]
+        with watch.beside(model.visual_features(batch).flip(0), ""), watch.watching():  # type: ignore[union-attr]
             during = model(batch)
         tokens = watch.measures()[0].tokens
         after = model(batch)
@@ -238,3 +239,21 @@ def test_padding_and_prefix_do_not_count(questions: Path) -> None:
         assert short.relative_size == pytest.approx(long.relative_size, rel=1e-4)
         assert short.effective_rank_after == pytest.approx(long.effective_rank_after, rel=1e-4)
         assert short.cka == pytest.approx(long.cka, rel=1e-3)
+
+
+@pytest.mark.parametrize("half", ["", "bottleneck.shared_down_per_task=true"])
+def test_bottlenecks_of_one_task_are_measured_in_its_passes_only(questions: Path, half: str) -> None:
+    plain = measured(build(questions, "bottleneck.routing=mul"))
+    built = build(questions, "bottleneck.routing=mul", "bottleneck.per_task=true", *filter(None, [half]))
+    found = measured(built)
+    assert [layer.task for layer in found] == ["vqav2"] * len(plain)
+    for own, other in zip(found, plain, strict=True):
+        assert (own.name, own.bottleneck, own.layer) == (other.name, other.bottleneck, other.layer)
+        assert own.tokens == other.tokens > 0 and own.image_dependence is not None
+    # A second task that shares the down-projection, and has no batch here.
+    config = BottleneckConfig("lora", rank=4, routing="mul", per_task=True, shared_down_per_task=bool(half))
+    built.task.model.routed.detach()
+    built.task.model.routed = attach(built.task.model.language, config, tasks=("vqav2", "gqa"))
+    layers = {layer.task: layer for layer in measured(built)}
+    assert layers["vqav2"].tokens == plain[0].tokens
+    assert (layers["gqa"].tokens, layers["gqa"].not_measured) == (0, "no forward pass went through it")

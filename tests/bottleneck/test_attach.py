@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from tests.tiny_models import WIDTH, images, inputs, tiny
 from vlrouting.bottleneck import BottleneckConfig, Routed, attach
 from vlrouting.config import ROUTINGS as REGISTERED
-from vlrouting.config.kinds import POSITIONS
+from vlrouting.config.kinds.adapter import POSITIONS
 
 FAMILIES = ("bert", "roberta", "gpt2", "bart", "t5", "llama", "qwen2", "qwen3")
 ROUTINGS = REGISTERED.names()
@@ -16,13 +16,16 @@ CONFIGS = {
     **{f"lora-{routing}": BottleneckConfig("lora", rank=RANK, routing=routing) for routing in ROUTINGS},
     **{f"adapter-{p}": BottleneckConfig("adapter", rank=RANK, routing="mul", position=p) for p in POSITIONS},
     "adapter-shared": BottleneckConfig("adapter", rank=RANK, routing="gram", shared=True),
+    **{f"{kind}-mul": BottleneckConfig(kind, rank=RANK, routing="mul") for kind in ("dora", "vera", "compacter")},
+    "compacter-parallel": BottleneckConfig("compacter", rank=RANK, routing="gram", position="parallel"),
+    "vl_pet-middleY": BottleneckConfig("vl_pet", rank=RANK, routing="mul", granularity="middleY"),
     "lora-own-down": BottleneckConfig("lora", rank=RANK, routing="mul", shared_down=False),
     "lora-after-up": BottleneckConfig("lora", rank=RANK, routing="mul", place="after_up", targets=["query"]),
 }
 
 # Every configuration on one model with separate and one with fused projections; the other families with a few.
 MATRIX = [(family, case) for family in ("bert", "gpt2") for case in CONFIGS]
-FEW = ("lora-mul", "adapter-post_module", "adapter-pre_norm")
+FEW = ("lora-mul", "adapter-post_module", "adapter-pre_norm", "dora-mul", "vl_pet-middleY")
 MATRIX += [(family, case) for family in FAMILIES if family not in ("bert", "gpt2") for case in FEW]
 
 
@@ -63,10 +66,11 @@ def test_one_step_moves_every_up_and_no_frozen_tensor(family: str, case: str) ->
     model = tiny(family)
     routed = attach(model, CONFIGS[case])
     frozen = {name: p.clone() for name, p in model.named_parameters() if not p.requires_grad}
-    ups = {name: b.up.weight.detach().clone() for name, b in routed.bottlenecks.items()}
+    ups = {name: [p.detach().clone() for p in b.up.parameters()] for name, b in routed.bottlenecks.items()}
     one_step(model, routed, family)
     for name, bottleneck in routed.bottlenecks.items():
-        assert not torch.equal(bottleneck.up.weight, ups[name]), f"{name}.up did not move"
+        moved = [not torch.equal(own, up) for own, up in zip(bottleneck.up.parameters(), ups[name], strict=True)]
+        assert any(moved), f"{name}.up did not move"
     for name, parameter in model.named_parameters():
         assert name not in frozen or torch.equal(parameter, frozen[name]), f"{name} is frozen and moved"
 
@@ -94,6 +98,18 @@ COUNTS = [
     ("bert", BottleneckConfig("lora", rank=R, routing="cross_attention"), 2 * 2 * (2 * R * D + 4 * R * R) + NORMS),
     ("bert", BottleneckConfig("lora", rank=R, routing="mul", shared_down=False), 2 * 2 * 3 * R * D + NORMS),
     ("llama", BottleneckConfig("lora", rank=R, routing="mul"), 2 * 2 * 2 * R * D + NORMS // 2),  # RMSNorm has no bias
+    ("bert", BottleneckConfig("dora", rank=R), 2 * 2 * (2 * R * D + D) + NORMS),
+    ("gpt2", BottleneckConfig("vera", rank=R, routing="add"), 2 * (2 * R + 2 * D) + NORMS),
+    ("bert", BottleneckConfig("compacter", rank=R), 2 * 2 * (2 * (R + D) + R + D) + 4**3 + NORMS),
+    (
+        "bert",
+        BottleneckConfig("compacter", rank=R, divisions=2, factor_rank=None, shared_rule=False),
+        2 * 2 * (2 * (R * D // 2 + 2**3) + R + D) + NORMS,
+    ),
+    ("bert", BottleneckConfig("vl_pet", rank=R, gate_rank=3), 2 * 2 * (2 * R * D + R + D + 2 * 3 * D + 3 + D) + NORMS),
+    ("bert", BottleneckConfig("vl_pet", rank=R, granularity="middleX"), 2 * 2 * (2 * R * D + R + 2 * D + 1) + NORMS),
+    ("bert", BottleneckConfig("vl_pet", rank=R, granularity="middleY"), 2 * 2 * (2 * R * D + R + 2 * D) + NORMS),
+    ("bert", BottleneckConfig("vl_pet", rank=R, granularity="small"), 2 * 2 * (2 * R * D + R + 3 * D + 1) + NORMS),
 ]
 
 
@@ -191,9 +207,10 @@ def test_a_deep_copy_uses_its_own_bottlenecks() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_merging_plain_lora_keeps_the_outputs(family: str) -> None:
+@pytest.mark.parametrize("kind", ["lora", "dora", "vera"])
+def test_merging_keeps_the_outputs(kind: str, family: str) -> None:
     model = tiny(family)
-    routed = attach(model, BottleneckConfig("lora", rank=R, alpha=8))
+    routed = attach(model, BottleneckConfig(kind, rank=R))
     one_step(model, routed, family)
     before = run(model, family)
     names = list(tiny(family).state_dict())

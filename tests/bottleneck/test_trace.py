@@ -20,6 +20,11 @@ CASES = [
     ("gpt2", {"kind": "adapter", "routing": "add", "shared": True}),
     ("gpt2", {"kind": "adapter", "routing": "add", "position": "parallel"}),
     ("bert", {"kind": "adapter", "routing": "mul", "residual": False}),
+    ("gpt2", {"kind": "dora", "routing": "mul"}),
+    ("gpt2", {"kind": "vera", "routing": "mul"}),
+    ("bert", {"kind": "vera", "routing": "gram", "shared_down": False}),
+    ("bert", {"kind": "compacter", "routing": "mul"}),
+    ("bert", {"kind": "vl_pet", "routing": "add"}),
 ]
 
 

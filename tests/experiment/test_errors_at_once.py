@@ -33,7 +33,8 @@ def test_five_errors_at_once(experiments: Path) -> None:
         "cross_attention. Did you mean 'mul'?",
         "x.yaml:5: bottleneck.rank: expected a whole number, got 'wide'",
         "x.yaml:7: bottleneck.alpha: kind of bottleneck 'adapter' has no key 'alpha'. Its keys: kind, tower, routing, "
-        "targets, layers, rank, place, shared_down, dropout, position, shared, residual, scale.",
+        "targets, layers, per_task, rank, place, shared_down, dropout, shared_down_per_task, shared_up_per_task, "
+        "position, shared, residual, scale.",
     ]
 
 
@@ -55,7 +56,7 @@ def test_five_errors_at_once(experiments: Path) -> None:
             "qqqqq: unknown key. Keys of an experiment: seed, task, plugins, data, datasets, vision, language, "
             "bottleneck, bottlenecks, select, model, train, generate, evaluate, compare, tuned, extends, sweep.",
         ),
-        ("model: {qqqqq: 1}", "model.qqqqq: unknown key. Keys of model: visual_input, architecture, unfreeze, "),
+        ("model: {qqqqq: 1}", "model.qqqqq: unknown key. Keys of model: visual_input, architecture, visual_prefix, "),
         (
             "sweep: {qqqqq: {}}",
             "sweep.qqqqq: unknown key. Keys of sweep: grid, cases, points, seeds, tune, ",

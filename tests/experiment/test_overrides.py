@@ -25,7 +25,7 @@ from vlrouting.experiment import load
         ("bottleneck={rank: 4, rnk: 5}", "bottleneck.rnk: unknown key. Did you mean 'bottleneck.rank'?"),
         (
             "bottleneck.kind=ADAPTER",
-            "bottleneck.kind: 'ADAPTER' is not one of none, lora, adapter, ia3. Did you mean",
+            "bottleneck.kind: 'ADAPTER' is not one of none, lora, adapter, ia3",
         ),
         (
             "bottleneck.targets=[query",

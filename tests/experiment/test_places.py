@@ -65,14 +65,16 @@ def test_a_combination_names_only_the_keys_that_are_given(experiments: Path) -> 
             "{bottleneck.alpha: [1, 2], bottleneck.kind: [lora, adapter]}",
             "sweep.grid.bottleneck.alpha: kind of bottleneck 'adapter' has no key 'alpha' "
             "(in 'alpha=1,kind=adapter', 'alpha=2,kind=adapter'). Its keys: kind, tower, routing, targets, layers, "
-            "rank, place, shared_down, dropout, position, shared, residual, scale.",
+            "per_task, rank, place, shared_down, dropout, shared_down_per_task, shared_up_per_task, position, shared, "
+            "residual, scale.",
         ),
         ("{bottleneck.rank: [0, 8], seed: [1, 2]}", "sweep.grid.bottleneck.rank: 0 is below 1"),
         (
             "{bottleneck.position: [pre_norm], seed: [1, 2], bottleneck.kind: [lora, adapter]}",
             "sweep.grid.bottleneck.position: kind of bottleneck 'lora' has no key 'position' "
             "(in 'position=pre_norm,seed=1,kind=lora', 'position=pre_norm,seed=2,kind=lora'). Its keys: kind, tower, "
-            "routing, targets, layers, rank, place, shared_down, dropout, alpha.",
+            "routing, targets, layers, per_task, rank, place, shared_down, dropout, shared_down_per_task, "
+            "shared_up_per_task, alpha, scaling.",
         ),
     ],
 )
@@ -143,7 +145,7 @@ def test_a_later_file_that_chooses_another_kind_replaces_the_keys_of_the_earlier
     assert load("x").points[0].config.bottleneck == BottleneckConfig("ia3", layers=[0])
     assert error_lines(overrides=("bottleneck.alpha=4",)) == [
         "command line: bottleneck.alpha: kind of bottleneck 'ia3' has no key 'alpha'. "
-        "Its keys: kind, tower, routing, targets, layers."
+        "Its keys: kind, tower, routing, targets, layers, per_task."
     ]
     assert len(error_lines(overrides=("bottleneck.kind=adapter", "bottleneck.alpha=4"))) == 1
     assert len(error_lines(overrides=("bottleneck.alpha=4", "bottleneck.kind=adapter"))) == 1

@@ -108,7 +108,7 @@ def test_without_an_image_the_text_is_learnt_from_the_start_token_on() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("routing", [*ROUTINGS, "cross_attention"])
 def test_cached_decoding_equals_uncached(family: str, routing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoding = decoder._decoding
+    decoding = decoder.decoding
 
     def generate(cached: bool) -> Tensor:
         def changed(*options: Any) -> GenerationConfig:
@@ -116,7 +116,7 @@ def test_cached_decoding_equals_uncached(family: str, routing: str, monkeypatch:
             made.use_cache = cached
             return made
 
-        monkeypatch.setattr(decoder, "_decoding", changed)
+        monkeypatch.setattr(decoder, "decoding", changed)
         return model.generate(batch_of(*no_prompt(4), visual=images(4)), config, END)
 
     model = make(family, routing)

@@ -146,6 +146,23 @@ def test_bottlenecks_in_the_vision_tower_train(folder: str) -> None:
     assert not any(bottleneck.training for bottleneck in tower.bottlenecks.values())
 
 
+def test_the_vision_tower_has_bottlenecks_per_task_too(folder: str) -> None:
+    encoder = load_vision_encoder(VisionConfig("vit_tiny_patch16_224", weights="random", image_size=32))
+    config = BottleneckConfig("lora", rank=4, tower="vision", per_task=True)
+    encoder.routed = attach(encoder.model, config, tasks=("vqa", "gqa"))
+    model = EncoderClassifier(
+        attach(load_language_model(LanguageConfig(folder)).model, {}), (1, 192), ModelConfig(), encoder, outputs=ANSWERS
+    ).eval()
+    batch = batch_of(IDS, MASK, visual=torch.randn(3, 3, 32, 32))
+    batch.dataset = "gqa"
+    model(batch).sum().backward()
+    for key, bottleneck in encoder.routed.bottlenecks.items():
+        assert (bottleneck.up.weight.grad is None) == key.endswith("@vqa"), key
+    batch.dataset = "coco"
+    with pytest.raises(ValueError, match="look_at: task is 'coco'; there are bottlenecks for 'vqa', 'gqa'"):
+        model(batch)
+
+
 def test_without_an_image_it_says_what_is_missing(folder: str) -> None:
     with pytest.raises(ValueError, match=r"needs `visual`: features \(B, V, Dv\), or pixels"):
         make(folder)(batch_of(IDS, MASK))

@@ -88,6 +88,7 @@ BACKBONES = (
     Option("vision.weights", "vision.weights=random", stored=False),
     Option("vision.features", "vision.features=tokens"),
     Option("vision.image_size", "vision.image_size=48"),
+    Option("vision.pool", "vision.pool=[1,2]", beside=(*LORA, "vision.features=tokens"), stored=False),
     Option("vision.cache", "vision.cache=false", SAME),
     Option("language.weights", "language.weights=random", stored=False),
     Option("language.dtype", "language.dtype=bfloat16", stored=False),
@@ -97,6 +98,18 @@ BOTTLENECK = (
     Option("bottleneck.kind", "bottleneck.kind=adapter"),
     Option("bottleneck.kind", "bottleneck.kind=ia3", beside=(), against=_PLAIN),
     Option("bottleneck.kind", "bottleneck.kind=none", beside=(), against=_PLAIN),
+    *(
+        Option("bottleneck.kind", f"bottleneck.kind={kind}", stored=False)
+        for kind in ("dora", "vera", "compacter", "vl_pet")
+    ),
+    *(
+        Option("bottleneck.tokens", f"bottleneck.kind={kind} bottleneck.tokens=3", beside=(), stored=False)
+        for kind in ("prompt", "prefix")
+    ),
+    *(
+        Option("bottleneck.hidden", "bottleneck.hidden=6", beside=(f"bottleneck.kind={kind}",), stored=False)
+        for kind in ("prompt", "prefix")
+    ),
     Option("bottleneck.tower", "bottleneck.tower=vision", beside=_PLAIN),
     *(
         Option("bottleneck.routing", f"bottleneck.routing={name}")
@@ -135,6 +148,10 @@ MODEL = (
     Option("model.unfreeze", "model.unfreeze=['*.word_embeddings.*']"),
     Option("model.normalize_visual", "model.normalize_visual=false"),
     Option("model.standardize_visual", "model.standardize_visual=true"),
+    Option("model.visual_prefix", "model.visual_prefix=false", stored=False),
+    Option("model.visual_prefix", "model.visual_prefix=false", task=CAPTIONING, stored=False),
+    Option("model.projector", "model.projector=linear_norm", stored=False),
+    Option("model.projector", "model.projector=mlp", stored=False),
     Option("model.architecture", "model.architecture=encoder_classifier", SAME),
 )
 TRAIN = (
@@ -179,6 +196,8 @@ OPTIONS = (*DATA, *BACKBONES, *BOTTLENECK, *MODEL, *TRAIN, *GENERATE, *EVALUATE)
 _GOLDEN = "tests/golden/test_golden_runs.py::test_losses_weights_and_scores_are_those_stored"
 _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
+_FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
+_PER_TASK = "tests/bottleneck/test_per_task.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
@@ -198,6 +217,16 @@ ELSEWHERE = {
     "language.revision": f"{_RUNS}::test_the_revision_chooses_among_those_of_a_hub",
     "select.method": "tests/training/test_assembly.py",
     "select.batches": "tests/training/test_assembly.py",
+    "bottleneck.scaling": "tests/bottleneck/kinds/test_against_peft.py",
+    "bottleneck.projection_seed": "tests/bottleneck/kinds/test_kinds.py",
+    "bottleneck.divisions": _FORMULAS,
+    "bottleneck.factor_rank": _FORMULAS,
+    "bottleneck.shared_rule": _FORMULAS,
+    "bottleneck.granularity": _FORMULAS,
+    "bottleneck.gate_rank": "tests/bottleneck/test_attach.py",
+    "bottleneck.per_task": _PER_TASK,
+    "bottleneck.shared_down_per_task": _PER_TASK,
+    "bottleneck.shared_up_per_task": _PER_TASK,
     "train.devices": _PROCESSES,
     "train.nodes": "tests/launch/slurm/test_script.py",
     "train.early_stopping": "tests/training/test_early_stopping.py",

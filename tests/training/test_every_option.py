@@ -73,7 +73,8 @@ def keys_of_an_experiment() -> Iterator[str]:
             yield from (f"{section.name}.{field.name}" for field in dataclasses.fields(value))
         else:
             yield section.name
-    built_in = [KINDS.facts(kind) for kind in KINDS if KINDS.facts(kind).__module__ == "vlrouting.config.kinds"]
+    configs = [KINDS.facts(kind) for kind in KINDS]
+    built_in = [config for config in configs if config.__module__.startswith("vlrouting.config.kinds.")]
     yield from {f"bottleneck.{field.name}" for kind in built_in for field in dataclasses.fields(kind)}
     yield from (f"select.{field.name}" for field in dataclasses.fields(SelectConfig))
 

@@ -13,6 +13,7 @@ CHANGES = {
         ("if difference.norm() <= _RESOLUTION * features.norm():", "if False:", "CKA of rounding errors"),
     ],
     "vlrouting/analysis/layers.py": [
+        ("if not bottleneck.acts:", "if False:", "the passes of other tasks are counted"),
         ("else modality == TEXT", "else modality >= TEXT", "the visual prefix is counted"),
         ("else modality == TEXT", "else modality <= TEXT", "padding is counted"),
         ("trace.update - trace.plain", "trace.update", "the size of the whole update"),

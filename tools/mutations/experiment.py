@@ -74,9 +74,21 @@ CHANGES = {
         ('if self.routed and self.tower == "vision":', "if False:", "routing in the vision tower passes"),
         ("if self.routed and self.no_routing:", "if False:", "IA3 with routing passes"),
     ],
-    "vlrouting/config/kinds.py": [
+    "vlrouting/config/kinds/low_rank.py": [
         ("dropout: Fraction = 0.0", "dropout: float = 0.0", "dropout 1 passes"),
         ("not ROUTINGS.facts(self.routing).after_up:", "False:", "after_up that cannot train passes"),
+        ("if len(halves) == 2:", "if False:", "both halves shared pass"),
+    ],
+    "vlrouting/config/kinds/compacter.py": [
+        ("self.divisions > 0 and self.rank % self.divisions", "False", "a rank that cannot be divided passes"),
+    ],
+    "vlrouting/config/kinds/vl_pet.py": [
+        ('self.gate_rank is not None and self.granularity != "large"', "False", "a gate_rank without effect passes"),
+    ],
+    "vlrouting/config/kinds/lora.py": [
+        ('self.scaling == "rank_stabilized" and self.alpha is None', "False", "rsLoRA without alpha passes"),
+    ],
+    "vlrouting/config/kinds/adapter.py": [
         ("if self.scale is not None and not parallel:", "if False:", "a scale without effect passes"),
         ("if parallel and not self.residual:", "if False:", "a parallel adapter without residual passes"),
     ],

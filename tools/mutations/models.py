@@ -53,6 +53,7 @@ CHANGES = {
         ),
         ("self._current.reset(before)", "self._current.set(None)", "the end of an inner block ends the outer one"),
         ("    def __reduce__(self)", "    def _reduce(self)", "a model with bottlenecks cannot be copied"),
+        ("and bottleneck.task in (None, task)", "", "the image is projected for the bottlenecks of all tasks"),
         (
             "if stale or self._versions != self._weight_versions():",
             "if False:",
@@ -75,7 +76,13 @@ CHANGES = {
     ],
     "vlrouting/bottleneck/layers.py": [
         ("x_t = self.down(self.dropout(x))", "x_t = self.down(x)", "bottleneck.dropout is ignored"),
-        ("return self.image_down or self.down", "return self.down", "shared_down: false is ignored"),
+        (
+            "projection = self.image_down or self.down\n        return",
+            "projection = self.down\n        return",
+            "shared_down: false is ignored",
+        ),
+        ("site.over_tasks if config.shared_down_per_task", "site.over_tasks if False", "down is not shared by tasks"),
+        ("site.over_tasks if config.shared_up_per_task", "site.over_tasks if False", "up is not shared by tasks"),
         (
             "self.up(self.activation(self.route(x_t)))",
             "self.up(self.route(self.activation(x_t)))",
@@ -102,7 +109,7 @@ CHANGES = {
             "elif False:",
             "widths that do not fit are found in the first forward only",
         ),
-        ("x = x.to(self.down.weight.dtype)", "pass", "a bf16 model with float32 bottlenecks fails"),
+        ("x = x.to(self.dtype)", "pass", "a bf16 model with float32 bottlenecks fails"),
         (
             "return RoutingTrace(plain, update, plain, update, image)",
             "return RoutingTrace(x_t, update, plain, update, image)",
@@ -112,20 +119,39 @@ CHANGES = {
     ],
     "vlrouting/bottleneck/kinds/lora.py": [
         ("config.alpha if config.alpha is not None else config.rank", "config.rank", "alpha is ignored"),
-        ("else config.rank) / config.rank", "else config.rank) / math.sqrt(config.rank)", "rsLoRA's scale"),
+        ('config.rank if config.scaling == "standard" else math', "math", "rsLoRA's scale"),
         ("a=math.sqrt(5)", "a=0", "down starts with another scale"),
+    ],
+    "vlrouting/bottleneck/projection_update.py": [
         ('DEFAULT_TARGETS = ("query", "value")', 'DEFAULT_TARGETS = ("query", "key")', "key in place of value"),
         (
             "return base_output.index_add(-1, self.columns, delta)",
             "return base_output.index_add(-1, self.columns.flip(0), delta)",
             "the columns of a fused layer are mixed up",
         ),
-        ("update = self.scale * torch.cat(", "update = torch.cat(", "merging forgets the scale"),
+        ("return self.scale * torch.cat(", "return torch.cat(", "merging forgets the scale"),
         (
-            "weight.index_add_(1, self.columns, update.T",
-            "weight.index_add_(1, self.columns.flip(0), update.T",
-            "merging into a Conv1D hits other columns",
+            "weight.index_add_(0, self.columns, ",
+            "weight.index_add_(0, self.columns.flip(0), ",
+            "merging hits other columns",
         ),
+    ],
+    "vlrouting/bottleneck/kinds/vera.py": [
+        ("nn.Parameter(torch.zeros(rows))", "nn.Parameter(torch.ones(rows))", "VeRA changes the model at step 0"),
+        ("self.weight = fn(self._drawn())", "self.weight = fn(self.weight)", "rounded twice, unlike the loaded one"),
+        ("RandomState([self.seed, *", "RandomState([1, *", "projection_seed is ignored"),
+    ],
+    "vlrouting/bottleneck/kinds/dora.py": [
+        ("(gain - 1) * linear + gain * update", "(gain - 1) * linear + update", "DoRA scales the weight alone"),
+        ("adapted - bias[self.columns]", "adapted + 0 * bias[self.columns]", "DoRA scales the bias"),
+        ("weight.index_copy_(0, self.columns, merged", "weight.index_add_(0, self.columns, merged", "DoRA is added"),
+        ("@torch.no_grad()\n    def _norm", "def _norm", "the norm has a gradient"),
+        ("context is None or torch.is_grad_enabled()", "True", "the norm is computed for every token"),
+        ("(None,))[0] != versions", "(None,))[0] is None", "the norm of weights that have changed"),
+    ],
+    "vlrouting/bottleneck/per_task.py": [
+        ("if self.bottleneck.acts else None", "if True else None", "the bottlenecks of all tasks act"),
+        ("tasks.count(task) > 1", "False", "a task twice"),
     ],
     "vlrouting/bottleneck/kinds/adapter.py": [
         ("PARALLEL_SCALE = 4.0", "PARALLEL_SCALE = 1.0", "the default scale of parallel adapters"),
@@ -150,6 +176,19 @@ CHANGES = {
         ("part=part, shared=config.shared)", "part=part, shared=False)", "an adapter is never shared"),
         ('if self.config.position == "pre_norm":', "if False:", "pre_norm stands after the norm"),
     ],
+    "vlrouting/bottleneck/kinds/compacter.py": [
+        ('"ipq,ior->poqr"', '"iqp,ior->poqr"', "A_i transposed"),
+        ('"ipq,...iqr->...ipr"', '"iqp,...iqr->...ipr"', "A_i transposed where the factors are thin"),
+        ("nn.init.zeros_(self.left)", "pass", "Compacter changes the model at step 0"),
+        ("if self.config.shared_rule:", "if False:", "every projection has its own rule"),
+        ('f"rule of {site.task}"', '"rule"', "a step trains the rule of other tasks"),
+    ],
+    "vlrouting/bottleneck/kinds/vl_pet.py": [
+        ("self.gate(x + y)", "self.gate(y)", "the gate does not read the sub-layer's input"),
+        ("torch.zeros(width)", "torch.ones(width)", "middleY changes the model at step 0"),
+        ("return None if modality is None", "return None if True", "the small gate reads padding"),
+        ("config.gate_rank or config.rank", "config.rank", "gate_rank is ignored"),
+    ],
     "vlrouting/bottleneck/kinds/ia3.py": [
         ("torch.ones(len(index))", "torch.full((len(index),), 1.1)", "IA3 does not start as the frozen model"),
         ('DEFAULT_TARGETS = ("key", "value", "down")', 'DEFAULT_TARGETS = ("key", "value")', "the MLP is left out"),
@@ -173,8 +212,8 @@ CHANGES = {
             "an artifact that does not fit leaves its bottlenecks",
         ),
         (
-            "attach(backbone, configs, places=places, unfreeze=",
-            "attach(backbone, configs, unfreeze=",
+            "attach(backbone, configs, places=stored_places(config), ",
+            "attach(backbone, configs, ",
             "load attaches the kind's own choice",
         ),
     ],
@@ -214,8 +253,8 @@ CHANGES = {
         ),
         ("[LAYER_NORMS] if norms else []", "[LAYER_NORMS]", "an artifact of version 1 trains norms that were frozen"),
         (
-            "parameter.data for name, parameter in module.named_parameters() if parameter.requires_grad",
-            "parameter.data for name, parameter in module.named_parameters()",
+            "for name, p in module.named_parameters() if p.requires_grad or id(p) in own}",
+            "for name, p in module.named_parameters()}",
             "the artifact has the frozen weights",
         ),
     ],
@@ -281,6 +320,7 @@ CHANGES = {
         ("digest.update(memoryview(", "(memoryview(", "the fingerprint does not see the weights"),
     ],
     "vlrouting/models/joint_model.py": [
+        ("routed.look_at(None, task=task)", "routed.look_at(None)", "the vision tower does not know the task"),
         ("if self.config.normalize_visual else visual", "if True else visual", "normalize_visual is ignored"),
         ("modality[:, : visual.shape[1]] = IMAGE", "modality[:, : visual.shape[1]] = 0", "the image counts as padding"),
         (

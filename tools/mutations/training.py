@@ -205,6 +205,7 @@ CHANGES = {
     "vlrouting/training/strategy.py": [
         ("return max(1, math.ceil(trained / BUCKETS / MEBIBYTE))", "return math.ceil(trained / BUCKETS)", "one bucket"),
         ('"static_graph": train.accumulate == 1', '"static_graph": True', "accumulation fails on several devices"),
+        ('"find_unused_parameters": per_task', '"find_unused_parameters": False', "tasks fail on several devices"),
     ],
     "vlrouting/training/user_errors.py": [
         ("if not is_lasting(error):", "if True:", "a full disk is a traceback"),

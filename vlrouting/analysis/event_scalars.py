@@ -46,4 +46,5 @@ def write_scalars(folder: Path, analysis: Analysis) -> None:
 def _target(layer: LayerMeasures) -> str:
     """What the bottlenecks of a curve have in common: the module's name within its block."""
     within = block_of(layer.name)[1] or layer.name
-    return within if layer.bottleneck == SINGLE else f"{layer.bottleneck}:{within}"
+    named = within if layer.bottleneck == SINGLE else f"{layer.bottleneck}:{within}"
+    return named if layer.task is None else f"{named}@{layer.task}"

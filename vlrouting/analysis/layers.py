@@ -34,6 +34,8 @@ class LayerMeasures:
     """Number of its block; None outside of the blocks."""
     kind: str
     routing: str
+    task: str | None = None
+    """The only task that it acts for; None where it acts for all."""
     not_measured: str | None = None
     """Why there are no measures, such as a kind that cannot route; None where there are."""
     tokens: int = 0
@@ -88,9 +90,10 @@ class LayerWatch:
                 handle.remove()
 
     @contextmanager
-    def beside(self, visual: Tensor | None) -> Iterator[None]:
-        """The batch inside the block has other examples' visual features (B, V, D) as well, for `image_dependence`."""
-        with self.model.routed.look_at(visual) as context:
+    def beside(self, visual: Tensor | None, task: str) -> Iterator[None]:
+        """The batch of `task` inside the block has other examples' visual features (B, V, D) as well, for
+        `image_dependence`."""
+        with self.model.routed.look_at(visual, task=task) as context:
             self._other = None if visual is None else context
         try:
             yield
@@ -110,8 +113,11 @@ class LayerWatch:
         )
 
     def _see(self, bottleneck: Bottleneck, sums: _Sums, _module: nn.Module, _inputs: Any, projected: Tensor) -> None:
+        if not bottleneck.acts:  # another task's, which shares the projection
+            return
         context = bottleneck.slot.current
-        modality = None if context is None else context.modality_for(*projected.shape[:2])
+        rows, tokens_each = projected.shape[:2]
+        modality = None if context is None else context.modality_for(rows, tokens_each, bottleneck.stream)
         tokens = torch.ones_like(projected[..., 0], dtype=torch.bool) if modality is None else modality == TEXT
         # Bottlenecks are float32: rounding to bfloat16 would look like a small effect.
         with torch.autocast(projected.device.type, enabled=False):
@@ -195,12 +201,12 @@ def _why_not(bottleneck: Bottleneck) -> str:
 
 def _described(routed: Routed, key: str) -> dict[str, Any]:
     """The fields of `LayerMeasures` that say which bottleneck it is."""
-    given, _, name = key.rpartition(":")
-    config = routed.bottlenecks[key].config
+    bottleneck = routed.bottlenecks[key]
     return {
-        "name": name,
-        "bottleneck": given or next(iter(routed.configs)),
-        "layer": block_number(name),
-        "kind": config.kind,
-        "routing": config.routing,
+        "name": bottleneck.target.name,
+        "bottleneck": bottleneck.name,
+        "layer": block_number(bottleneck.target.name),
+        "kind": bottleneck.config.kind,
+        "routing": bottleneck.config.routing,
+        "task": bottleneck.task,
     }

@@ -118,7 +118,7 @@ def measure_layers(
             seed_step(task.seed, "analysis", number)  # noise is the same for both images
             visual = model.visual_features(other)
             seed_step(task.seed, "analysis", number)
-            with watch.beside(visual), watch.watching():
+            with watch.beside(visual, own.dataset), watch.watching():
                 task.task_model.loss(own)
             advance(len(indices))
     return watch.measures()

@@ -64,6 +64,7 @@ def _print_layers(analysed: Analysed, console: Console) -> None:
     )
     for layer in layers:
         module = layer.name if layer.bottleneck == SINGLE else f"{layer.bottleneck}: {layer.name}"
+        module += "" if layer.task is None else f" ({layer.task})"
         number = ABSENT if layer.layer is None else str(layer.layer)
         _add(table, number, module, layer.kind, layer.routing, *_measures([layer]))
     console.print(table)

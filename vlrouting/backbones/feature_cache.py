@@ -154,6 +154,8 @@ def cache_key(encoder: VisionEncoder, paths: Sequence[str], load_image: ImageLoa
     """
     digest = hashlib.sha256(f"{FORMAT}|{encoder.name}|{fingerprint(encoder)}|{encoder.features}|".encode())
     digest.update(f"{encoder.preprocessing}|{encoder.transforms}".encode())
+    if encoder.pool is not None:
+        digest.update(f"|pool {encoder.pool}".encode())
     for path in paths:
         try:
             stat = os.stat(path)

@@ -10,7 +10,16 @@ from typing import Any
 
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+)
 
 from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
 from vlrouting.backbones.location import (
@@ -22,6 +31,14 @@ from vlrouting.backbones.location import (
 )
 from vlrouting.backbones.unreadable import SAFETENSORS, why_unreadable
 from vlrouting.config import LanguageConfig
+from vlrouting.config.tasks import LanguageKind
+
+AUTO_CLASSES: dict[LanguageKind, Any] = {
+    "encoder": AutoModel,
+    "causal": AutoModelForCausalLM,
+    "encoder_decoder": AutoModelForSeq2SeqLM,
+}
+"""`ArchitectureFacts.language` -> what loads the model."""
 
 
 @dataclass(frozen=True)
@@ -42,36 +59,38 @@ class LanguageModel:
         return int(self.model.config.hidden_size)
 
 
-def load_language_model(config: LanguageConfig, causal: bool = False) -> LanguageModel:
+def load_language_model(config: LanguageConfig, kind: LanguageKind = "encoder") -> LanguageModel:
     """The model and tokenizer of the configuration, frozen, in eval mode, without dropout.
 
     Args:
         config: which model.
-        causal: with the head that predicts the next token; else the bare encoder.
+        kind: the bare encoder, or a model with the head that predicts the next token.
 
     Raises:
         BackboneError: the model cannot be loaded, or is of the other kind.
     """
-    source, where = _source(config)
-    kind = AutoModelForCausalLM if causal else AutoModel
+    source, where = source_of(config)
     options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
     if config.attention != "auto":
         options["attn_implementation"] = config.attention
     try:
-        with _QuietLoading():
+        with QuietLoading():
             model_config = AutoConfig.from_pretrained(source, **where)
-            _without_dropout(model_config)
+            _require_kind(config.name, model_config, kind)
+            without_dropout(model_config)
             tokenizer = AutoTokenizer.from_pretrained(source, **where)
             if config.weights == "random":
                 with fixed_randomness():
-                    model = kind.from_config(model_config, **options)
+                    model = AUTO_CLASSES[kind].from_config(model_config, **options)
             else:
-                model = kind.from_pretrained(source, config=model_config, **options, **where)
+                model = AUTO_CLASSES[kind].from_pretrained(source, config=model_config, **options, **where)
+    except BackboneError:
+        raise
     except ImportError as error:  # flash_attention_2 without its package
         raise BackboneError(f"language.attention: {config.attention}: {error}") from None
-    except (OSError, ValueError, pickle.UnpicklingError) as error:
-        raise BackboneError(_why(config.name, error)) from None
-    if causal:
+    except (OSError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+        raise BackboneError(why_not_loaded(config.name, error)) from None
+    if kind != "encoder":
         model.generation_config = GenerationConfig()  # only `generate:` decides how to decode, not the hub's file
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes up an empty one for an empty folder
         raise BackboneError(f"language.name: '{config.name}' has no tokenizer; save it beside the model")
@@ -81,21 +100,35 @@ def load_language_model(config: LanguageConfig, causal: bool = False) -> Languag
     return LanguageModel(model, tokenizer, revision or f"weights {fingerprint(model)}")
 
 
+def _require_kind(name: str, model_config: Any, kind: LanguageKind) -> None:
+    """
+    Raises:
+        BackboneError: an encoder-decoder is to be loaded as something else, or something else as one.
+    """
+    pair = bool(getattr(model_config, "is_encoder_decoder", False))
+    if pair == (kind == "encoder_decoder"):
+        return
+    if not pair:
+        raise BackboneError(f"language.name: '{name}' is no encoder-decoder; set model.architecture: null")
+    task = "" if kind == "causal" else " and a task that generates text, such as vqa_generation"
+    raise BackboneError(f"language.name: '{name}' is an encoder-decoder; set model.architecture: encoder_decoder{task}")
+
+
 def load_tokenizer(config: LanguageConfig) -> Any:
     """The tokenizer of the configuration alone, without the model.
 
     Raises:
         BackboneError: it cannot be loaded.
     """
-    source, where = _source(config)
+    source, where = source_of(config)
     try:
-        with _QuietLoading():
+        with QuietLoading():
             return AutoTokenizer.from_pretrained(source, **where)
     except (OSError, ValueError) as error:
-        raise BackboneError(_why(config.name, error)) from None
+        raise BackboneError(why_not_loaded(config.name, error)) from None
 
 
-def _source(config: LanguageConfig) -> tuple[str, dict[str, Any]]:
+def source_of(config: LanguageConfig) -> tuple[str, dict[str, Any]]:
     """Where transformers finds the model, and which of its files.
 
     Raises:
@@ -122,7 +155,7 @@ def _hub_commit(config: LanguageConfig) -> str | None:
     return Path(cached).parent.name if isinstance(cached, str) else None
 
 
-def _without_dropout(model_config: Any) -> None:
+def without_dropout(model_config: Any) -> None:
     """A frozen model runs in eval mode, where dropout is off. Gradient checkpointing needs training mode, so it has to
     be off there too."""
     for key, value in model_config.to_dict().items():
@@ -130,7 +163,8 @@ def _without_dropout(model_config: Any) -> None:
             setattr(model_config, key, 0.0)
 
 
-def _why(name: str, error: Exception) -> str:
+def why_not_loaded(name: str, error: Exception) -> str:
+    """What is wrong with `language.name`, and what helps."""
     reason = why_unreadable(error, SAFETENSORS)
     if Path(name).is_dir() or name.startswith(PACKAGE):
         return f"language.name: the folder {name} holds no model and tokenizer that transformers can load ({reason})"
@@ -141,7 +175,7 @@ def _why(name: str, error: Exception) -> str:
     )
 
 
-class _QuietLoading:
+class QuietLoading:
     """Keeps transformers' loading bars and reports off the console; a point prints its own line."""
 
     def __enter__(self) -> None:

@@ -30,8 +30,7 @@ def load_backbones(config: ExperimentConfig) -> Backbones:
 
 def load_language(config: ExperimentConfig) -> LanguageModel:
     """The language model, of the class that the architecture needs. Raises BackboneError."""
-    causal = ARCHITECTURES.facts(config.architecture).language == "causal"
-    language = load_language_model(config.language, causal=causal)
+    language = load_language_model(config.language, ARCHITECTURES.facts(config.architecture).language)
     apply_transforms(language.model, config.language.transforms)
     return language
 

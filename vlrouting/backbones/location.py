@@ -6,6 +6,7 @@ Imports neither torch nor transformers, so that `vlrouting validate` can ask.
 from __future__ import annotations
 
 import importlib.util
+import json
 from contextlib import suppress
 from dataclasses import replace
 from importlib import metadata
@@ -68,6 +69,19 @@ def package_version(source: str) -> str | None:
             found = metadata.distribution(name)
             return f"{found.metadata['Name']}=={found.version}"
     return None
+
+
+def is_transformers_model(name: str) -> bool:
+    """Whether `vision.name` is a model of transformers and not of timm: a folder whose config.json has `model_type`, or
+    a hub id with a slash, which names of timm do not have."""
+    folder = _package_path(name) if name.startswith(PACKAGE) else Path(name)
+    if folder is None or not folder.is_dir():
+        return "/" in name and ":" not in name
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and "model_type" in config
 
 
 def missing_backbones(config: ExperimentConfig) -> list[Problem]:

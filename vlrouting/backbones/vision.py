@@ -1,7 +1,9 @@
-"""Frozen vision encoders: any timm model, its features and its preprocessing."""
+"""Frozen vision encoders: what all have in common, and those of timm."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,26 @@ from PIL import Image
 from safetensors.torch import load_file
 from timm.data import create_transform, resolve_model_data_config
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vlrouting.backbones.frozen import fingerprint, fixed_randomness, freeze
-from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
+from vlrouting.backbones.location import (
+    PACKAGE,
+    BackboneError,
+    is_transformers_model,
+    package_version,
+    resolve_package_path,
+)
 from vlrouting.backbones.unreadable import SAFETENSORS, why_unreadable
 from vlrouting.backbones.weight_names import efficientnet_to_timm, is_efficientnet_pytorch
 from vlrouting.config import VisionConfig
 from vlrouting.config.names import nearest_names
 
 
-class VisionEncoder(nn.Module):
-    """A timm model that gives visual features. It is frozen, but for what is attached to it or unfrozen in it.
+class VisionEncoder(nn.Module, ABC):
+    """A model that gives visual features. It is frozen, but for what is attached to it or unfrozen in it.
 
     Attributes:
-        width: Dv.
         image_size: (H, W) of the pixels that it takes.
         revision: what was loaded: hub commit, package version or file.
         transforms: what was changed in the loaded model, a part of the feature cache's key.
@@ -34,16 +42,25 @@ class VisionEncoder(nn.Module):
     transforms = ""
     routed: Any = None
 
-    def __init__(self, model: nn.Module, config: VisionConfig, revision: str | None) -> None:
+    def __init__(
+        self, model: nn.Module, config: VisionConfig, revision: str | None, preprocessing: Mapping[str, Any]
+    ) -> None:
+        """
+        Args:
+            model: frozen here.
+            config: what it is to give.
+            revision: see above.
+            preprocessing: `input_size` (3, H, W), `mean`, `std` and `interpolation`, as timm has them.
+        """
         super().__init__()
         self.model, self.features, self.name, self.revision = model, config.features, config.name, revision
-        data = resolve_model_data_config(model)
+        self.pool = None if config.pool is None else (config.pool[0], config.pool[1])
+        data = dict(preprocessing)
         if config.image_size is not None:
             data["input_size"] = (3, config.image_size, config.image_size)
         self.image_size: tuple[int, int] = tuple(data["input_size"][1:])
         # The whole picture, squashed to a square: a question may be about what a centre crop cuts off.
         self._transform = create_transform(**{**data, "crop_pct": 1.0, "crop_mode": "squash"}, is_training=False)
-        self.width = int(model.num_features)  # type: ignore[arg-type]
         freeze(self)
 
     def train(self, mode: bool = True) -> VisionEncoder:
@@ -65,17 +82,60 @@ class VisionEncoder(nn.Module):
         the encoder trains."""
         trains = any(parameter.requires_grad for parameter in self.model.parameters())
         with torch.set_grad_enabled(torch.is_grad_enabled() and trains):
-            return self._encode(pixels)
+            if self.features == "pooled":
+                return self.encode_pooled(pixels).unsqueeze(1)
+            tokens = self.encode_tokens(pixels)
+            return tokens if self.pool is None else self._max_pooled(tokens, self.pool)
 
-    def _encode(self, pixels: Tensor) -> Tensor:
+    @abstractmethod
+    def encode_pooled(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, Dv)."""
+
+    @abstractmethod
+    def encode_tokens(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, V, Dv), without class and register tokens; row by row where they lie in a grid."""
+
+    def _max_pooled(self, tokens: Tensor, shape: tuple[int, int]) -> Tensor:
+        """(B, V, Dv) -> (B, rows · columns, Dv), as VL-Adapter pools its grid (arXiv 2112.06825).
+
+        Raises:
+            BackboneError: the tokens lie in no grid, or in a smaller one.
+        """
+        height, width = self.image_size
+        rows = round((tokens.shape[1] * height / width) ** 0.5)
+        columns = tokens.shape[1] // max(1, rows)
+        if rows * columns != tokens.shape[1]:
+            raise BackboneError(
+                f"vision.pool: the {tokens.shape[1]} tokens of {self.name} lie in no grid; set it to null"
+            )
+        if rows < shape[0] or columns < shape[1]:
+            raise BackboneError(
+                f"vision.pool: {self.name} gives {rows} x {columns} tokens, fewer than {shape[0]} x {shape[1]}; "
+                "set smaller numbers, or a larger vision.image_size"
+            )
+        grid = tokens.transpose(1, 2).unflatten(2, (rows, columns))  # (B, Dv, H', W')
+        return functional.adaptive_max_pool2d(grid, shape).flatten(2).transpose(1, 2)
+
+
+class TimmEncoder(VisionEncoder):
+    """A model of timm, without its classifier."""
+
+    def __init__(self, model: nn.Module, config: VisionConfig, revision: str | None) -> None:
+        super().__init__(model, config, revision, resolve_model_data_config(model))
+
+    def encode_pooled(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, Dv), what the classifier would read."""
+        model: Any = self.model
+        pooled: Tensor = model.forward_head(model.forward_features(pixels), pre_logits=True)
+        return pooled
+
+    def encode_tokens(self, pixels: Tensor) -> Tensor:
+        """See `VisionEncoder`."""
         model: Any = self.model
         features: Tensor = model.forward_features(pixels)
-        if self.features == "pooled":
-            pooled: Tensor = model.forward_head(features, pre_logits=True)
-            return pooled.unsqueeze(1)
         if features.dim() == 4:  # a convolutional network
-            return _grid_tokens(features, self.width)
-        return features[:, getattr(model, "num_prefix_tokens", 0) :]  # without class and register tokens
+            return _grid_tokens(features, int(model.num_features))
+        return features[:, getattr(model, "num_prefix_tokens", 0) :]
 
 
 def _grid_tokens(features: Tensor, width: int) -> Tensor:
@@ -87,15 +147,24 @@ def load_vision_encoder(config: VisionConfig) -> VisionEncoder:
     """The encoder of the configuration, frozen.
 
     Raises:
-        BackboneError: timm has no such model, or its weights cannot be loaded or do not fit.
+        BackboneError: there is no such model, or its weights cannot be loaded or do not fit.
     """
-    model, revision = load_timm_model(config)
-    if hasattr(model, "reset_classifier"):
-        model.reset_classifier(0)  # type: ignore[operator]
-    encoder = VisionEncoder(model, config, revision)
+    if is_transformers_model(config.name):
+        from vlrouting.backbones.transformers_vision import load_transformers_encoder  # it imports this module
+
+        encoder = load_transformers_encoder(config)
+    else:
+        encoder = _load_timm_encoder(config)
     if encoder.revision is None:
         encoder.revision = f"weights {fingerprint(encoder)}"
     return encoder
+
+
+def _load_timm_encoder(config: VisionConfig) -> VisionEncoder:
+    model, revision = load_timm_model(config)
+    if hasattr(model, "reset_classifier"):
+        model.reset_classifier(0)  # type: ignore[operator]
+    return TimmEncoder(model, config, revision)
 
 
 def load_timm_model(config: VisionConfig) -> tuple[nn.Module, str | None]:

@@ -7,9 +7,10 @@ with routed.look_at(visual):  # (B, V, D)
 
 from vlrouting.bottleneck.artifact import ArtifactError
 from vlrouting.bottleneck.attach import attach, load, stored_places
-from vlrouting.bottleneck.base import Bottleneck, Site, register_kind
+from vlrouting.bottleneck.base import Bottleneck, Site, register_kind, shared
 from vlrouting.bottleneck.context import ForwardContext
 from vlrouting.bottleneck.layers import LowRankBottleneck
+from vlrouting.bottleneck.projection_update import ProjectionUpdate
 from vlrouting.bottleneck.routed import Routed
 from vlrouting.bottleneck.targets import Target, projection_targets, sub_layer_targets
 from vlrouting.config import BottleneckConfig
@@ -20,6 +21,7 @@ __all__ = [
     "BottleneckConfig",
     "ForwardContext",
     "LowRankBottleneck",
+    "ProjectionUpdate",
     "Routed",
     "Site",
     "Target",
@@ -27,6 +29,7 @@ __all__ = [
     "load",
     "projection_targets",
     "register_kind",
+    "shared",
     "stored_places",
     "sub_layer_targets",
 ]

@@ -40,10 +40,11 @@ def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
     """Name -> tensor of everything that comes from the training data: the bottlenecks, also where a part of them does
     not train, the other trainable parameters, and the buffers of modules that say `measured = True`, such as statistics
     of the training images."""
-    found = {name: parameter.data for name, parameter in module.named_parameters() if parameter.requires_grad}
+    bottlenecks = [child for child in module.modules() if isinstance(child, Bottleneck)]
+    own = {id(parameter) for bottleneck in bottlenecks for parameter in bottleneck.parameters()}
+    # A parameter that several bottlenecks share appears once, under the name that it has in the first of them.
+    found = {name: p.data for name, p in module.named_parameters() if p.requires_grad or id(p) in own}
     for name, child in module.named_modules():
-        if isinstance(child, Bottleneck):
-            found |= {f"{name}.{key}": parameter.data for key, parameter in child.named_parameters()}
         if getattr(child, "measured", False):
             found |= {f"{name}.{key}": buffer for key, buffer in child.named_buffers(recurse=False)}
     return found

@@ -19,6 +19,7 @@ from vlrouting.bottleneck.artifact import (
     require_same_weights,
 )
 from vlrouting.bottleneck.base import Bottleneck
+from vlrouting.bottleneck.per_task import tasks_with_bottlenecks
 from vlrouting.bottleneck.routed import Routed
 from vlrouting.bottleneck.targets import Target, refuse_bypassed, require_on_model
 from vlrouting.bottleneck.unfreeze import parameters_to_unfreeze
@@ -37,6 +38,7 @@ def attach(
     places: Places | None = None,
     unfreeze: Sequence[str] = (LAYER_NORMS,),
     visual_width: int | None = None,
+    tasks: Sequence[str] = (),
 ) -> Routed:
     """Freeze a model and put a bottleneck on every target that the configuration names.
 
@@ -47,6 +49,7 @@ def attach(
             configuration's own choice.
         unfreeze: what else trains: `layer_norms`, `biases`, `all`, or patterns of parameter names.
         visual_width: width D of the visual features. Default: the model's hidden width.
+        tasks: names that `look_at(task=...)` is given; a configuration with `per_task` attaches a bottleneck for each.
 
     Raises:
         ValueError: an impossible configuration, a target that matches nothing, or a model that has bottlenecks
@@ -54,18 +57,20 @@ def attach(
         TypeError: an argument has the wrong type.
     """
     _check_types(model, config, places, unfreeze, visual_width)
+    require_list("attach", "tasks", tasks, str)
     configs = {SINGLE: config} if isinstance(config, BottleneckConfig) else dict(config)
     problems = [str(problem) for each in configs.values() for problem in check(each)]
     problems += [f"places: no bottleneck is called '{name}'" for name in (places or {}) if name not in configs]
     if problems:
         raise ValueError("; ".join(problems))
     refuse_attached(model)
+    own_tasks = tasks_with_bottlenecks(configs.values(), tasks)
     targets = {name: _targets(model, each, (places or {}).get(name)) for name, each in configs.items()}
     adapted = {layer for found in targets.values() for target in found for layer in (target.name, *target.base_layers)}
     for layer in sorted(adapted):
         refuse_bypassed(model, layer)
     unfrozen = parameters_to_unfreeze(model, unfreeze, adapted)
-    routed = Routed(model, configs, visual_width or _hidden_width(model))
+    routed = Routed(model, configs, visual_width or _hidden_width(model), own_tasks)
     model.requires_grad_(False)
     try:
         for name, found in targets.items():
@@ -150,8 +155,8 @@ def load(directory: str | Path, backbone: nn.Module, *, other_weights: bool = Fa
         warnings.warn(f"{directory}: trained on backbone '{saved}', loaded onto '{name}'", stacklevel=2)
     with built_from(Path(directory), tensors):
         configs = {key: BottleneckConfig(**keys) for key, keys in config["bottlenecks"].items()}
-        places, width = stored_places(config), config["visual_width"]
-        routed = attach(backbone, configs, places=places, unfreeze=config["unfreeze"], visual_width=width)
+        stored = {"unfreeze": config["unfreeze"], "visual_width": config["visual_width"]}
+        routed = attach(backbone, configs, places=stored_places(config), tasks=config.get("tasks") or (), **stored)
     try:
         load_trained_tensors(backbone, tensors, str(directory))
         if not other_weights:

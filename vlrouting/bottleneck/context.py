@@ -6,12 +6,13 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vlrouting.bottleneck.families import Stream
 from vlrouting.config import BottleneckConfig
 
 PADDING, TEXT, IMAGE = 0, 1, 2
@@ -22,6 +23,8 @@ class ImageReader(Protocol):
     """What the context asks of a bottleneck."""
 
     config: BottleneckConfig
+    task: str | None
+    leading_tokens: int
 
     @property
     def image_projection(self) -> nn.Linear | None: ...
@@ -41,9 +44,12 @@ class ForwardContext:
     Attributes:
         visual: (B, V, D) visual features; None without an image.
         mask: (B, V), true for real visual tokens; None where all are real.
-        modality: (B, T) int64 of `PADDING`, `TEXT`, `IMAGE`, one code per position of the sequence; None if unknown.
+        modality: (B, T) int64 of `PADDING`, `TEXT`, `IMAGE`, one code per position of the sequence, of an
+            encoder-decoder the encoder's; None if unknown.
+        target_modality: (B, T') codes of the decoder's sequence in an encoder-decoder; None if unknown.
         task: name of the batch's task or dataset; None if unknown.
         projected: bottleneck key -> its view of the image, (B, V, R), or (B, V, D) where it does not project.
+        kept: bottleneck key -> what a bottleneck keeps from one token to the next while text is generated.
     """
 
     def __init__(
@@ -53,11 +59,20 @@ class ForwardContext:
         *,
         mask: Tensor | None = None,
         modality: Tensor | None = None,
+        target_modality: Tensor | None = None,
         task: str | None = None,
     ) -> None:
-        self.visual, self.mask, self.modality, self.task = visual, mask, modality, task
+        self.visual, self.mask, self.task = visual, mask, task
+        self.modality, self.target_modality = modality, target_modality
         self.projected: dict[str, Tensor] = {}
-        self._routed = {key: bottleneck for key, bottleneck in bottlenecks.items() if bottleneck.config.routed}
+        self.kept: dict[str, Any] = {}
+        self._routed = {
+            key: bottleneck
+            for key, bottleneck in bottlenecks.items()
+            if bottleneck.config.routed and bottleneck.task in (None, task)
+        }
+        acting = [bottleneck for bottleneck in bottlenecks.values() if bottleneck.task in (None, task)]
+        self._leading = sum(bottleneck.leading_tokens for bottleneck in acting)
         self._versions: tuple[int, ...] = ()
         self._with_gradients = False
         self._used = False
@@ -94,13 +109,23 @@ class ForwardContext:
             )
         return _repeated(x_v, rows), None if self.mask is None else _repeated(self.mask, rows)
 
-    def modality_for(self, rows: int, tokens: int) -> Tensor | None:
-        """(rows, tokens) codes; None if unknown. A decoding step with a cache sees text only."""
+    def modality_for(self, rows: int, tokens: int, stream: Stream = "encoder") -> Tensor | None:
+        """(rows, tokens) codes; None if unknown. A decoding step with a cache sees text only. Trained tokens before the
+        sequence (`kind: prompt`) count as text.
+
+        Args:
+            rows: of the sequence.
+            tokens: its positions.
+            stream: which sequence of an encoder-decoder is meant; other models have one, of the default.
+        """
         if self.modality is None:
             return None
-        if tokens != self.modality.shape[1]:
+        known = self.target_modality if stream == "decoder" else self.modality
+        if stream == "encoder" and tokens == self.modality.shape[1] + self._leading:
+            known = functional.pad(self.modality, (self._leading, 0), value=TEXT)
+        if known is None or tokens != known.shape[1]:
             return self.modality.new_full((rows, tokens), TEXT)
-        return _repeated(self.modality, rows)
+        return _repeated(known, rows)
 
     def _linear_projections(self) -> dict[str, nn.Linear]:
         found = {key: bottleneck.image_projection for key, bottleneck in self._routed.items()}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
 
 from torch import nn
 from transformers.activations import ACT2FN
@@ -130,17 +132,42 @@ VIT = Family(
 )
 """Transformers of timm: ViT, DeiT, EVA, Swin, with a fused or separate projections."""
 
+CLIP_VISION = Family(
+    roles={
+        "query": ("self_attn.q_proj",),
+        "key": ("self_attn.k_proj",),
+        "value": ("self_attn.v_proj",),
+        "output": ("self_attn.out_proj",),
+        "up": ("mlp.fc1",),
+        "down": ("mlp.fc2",),
+    },
+    sub_layers=(
+        SubLayer("self_attn.out_proj", "layer_norm1", "self_attn.q_proj"),
+        SubLayer("mlp.fc2", "layer_norm2", "mlp.fc1"),
+    ),
+)
+"""The vision towers of CLIP and SigLIP in transformers."""
+
 FAMILIES = {
     "bert": BERT,
     "roberta": BERT,
     "gpt2": GPT2,
     "bart": BART,
+    "mbart": BART,
     "t5": T5,
+    "mt5": T5,
+    "clip_vision_model": CLIP_VISION,
+    "siglip_vision_model": CLIP_VISION,
     "llama": LLAMA,
     "qwen2": LLAMA,
     "qwen3": LLAMA,
 }
 """Keyed by `model.config.model_type`."""
+
+Stream = Literal["encoder", "decoder"]
+"""A sequence of an encoder-decoder."""
+_READS_THE_ENCODER = ("*.encoder_attn.[kv]_proj", "*.EncDecAttention.[kv]")
+"""Projections in the decoder of BART-like and T5-like models whose input is the encoder's output."""
 
 ROLES = ("query", "key", "value", "output", "up", "down")
 
@@ -150,6 +177,22 @@ def family_of(model: nn.Module) -> Family | None:
     if hasattr(model, "pretrained_cfg"):  # timm
         return VIT if any(name.endswith((".attn.qkv", ".attn.q_proj")) for name, _ in model.named_modules()) else None
     return FAMILIES.get(getattr(getattr(model, "config", None), "model_type", ""))
+
+
+def generates_with(model: nn.Module, name: str) -> bool:
+    """Whether a module reads a sequence of which tokens are generated one after the other: it is in a decoder."""
+    config = getattr(model, "config", None)
+    if getattr(config, "is_encoder_decoder", False):
+        return "decoder" in name.split(".")
+    can_generate = getattr(model, "can_generate", None)
+    return can_generate is not None and bool(can_generate())
+
+
+def stream_of(model: nn.Module, name: str) -> Stream:
+    """Which sequence a module of the model reads; `encoder` where there is only one."""
+    if not getattr(getattr(model, "config", None), "is_encoder_decoder", False) or "decoder" not in name.split("."):
+        return "encoder"
+    return "encoder" if any(fnmatchcase(name, pattern) for pattern in _READS_THE_ENCODER) else "decoder"
 
 
 def activation_of(model: nn.Module) -> nn.Module:

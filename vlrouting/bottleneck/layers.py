@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vlrouting.bottleneck.base import Bottleneck, RoutingTrace, Site
+from vlrouting.bottleneck.base import Bottleneck, RoutingTrace, Site, shared
 from vlrouting.config import ROUTINGS, LowRankConfig
 from vlrouting.routing import mean_over_visual_tokens
 
@@ -36,18 +37,25 @@ class GroupedLinear(nn.Module):
         """(B, T, groups · R) -> (B, T, Σ outputs)."""
         if len(self.outputs) == 1:
             return functional.linear(x, self.weight, self.bias)
-        groups = zip(torch.split(x, self.group_width, dim=-1), torch.split(self.weight, self.outputs), strict=True)
-        y = torch.cat([functional.linear(part, weight) for part, weight in groups], dim=-1)
+        y = grouped_linear(x, self.weight, self.outputs)
         return y if self.bias is None else y + self.bias.to(y.dtype)
+
+
+def grouped_linear(x: Tensor, weight: Tensor, outputs: Sequence[int]) -> Tensor:
+    """(…, groups · R), (Σ outputs, R) -> (…, Σ outputs): group g of x through the rows of group g."""
+    groups = zip(torch.split(x, weight.shape[1], dim=-1), torch.split(weight, list(outputs)), strict=True)
+    return torch.cat([functional.linear(part, rows) for part, rows in groups], dim=-1)
 
 
 class LowRankBottleneck(Bottleneck):
     """Down-projection D -> R, routing function, activation, up-projection R -> D'.
 
+    A kind whose projections are no Linear overrides `make_down` and `make_up`.
+
     Attributes:
-        down: Linear (R, D), for text and image alike.
+        down: D -> R, for text and image alike.
         image_down: the image's own down-projection with `shared_down: false`, else None.
-        up: GroupedLinear.
+        up: R -> D', in one group per adapted range of columns.
         attention: the routing function, where it has parameters, else None.
     """
 
@@ -66,10 +74,14 @@ class LowRankBottleneck(Bottleneck):
         super().__init__(config, site)
         rows = len(outputs) * config.rank
         self._check_widths(input_width, outputs, site.visual_width)
-        self.down = nn.Linear(input_width, rows, bias=bias)
-        self.up = GroupedLinear(config.rank, outputs, bias)
-        own = config.routed and not config.shared_down
-        self.image_down = nn.Linear(site.visual_width, rows, bias=bias) if own else None
+        self.input_width = input_width
+        downs = site.over_tasks if config.shared_down_per_task else {}
+        ups = site.over_tasks if config.shared_up_per_task else {}
+        self.down = shared(downs, "down", lambda: self.make_down(site, input_width, rows, bias))
+        self.up = shared(ups, "up", lambda: self.make_up(site, outputs, bias))
+        self.image_down: nn.Module | None = None
+        if config.routed and not config.shared_down:
+            self.image_down = shared(downs, "image_down", lambda: self.make_down(site, site.visual_width, rows, bias))
         routing = ROUTINGS.load(config.routing)
         self.attention: nn.Module | None = routing(rows) if ROUTINGS.facts(config.routing).has_parameters else None
         self._routing = None if self.attention is not None else routing
@@ -92,12 +104,34 @@ class LowRankBottleneck(Bottleneck):
                 "the down-projection; choose other targets or set shared_down: false"
             )
 
+    def make_down(self, site: Site, inputs: int, rows: int, bias: bool) -> nn.Module:
+        """A down-projection (…, inputs) -> (…, rows), with rows = groups · R. The model is not known to it."""
+        return nn.Linear(inputs, rows, bias=bias)
+
+    def make_up(self, site: Site, outputs: tuple[int, ...], bias: bool) -> nn.Module:
+        """The up-projection (…, groups · R) -> (…, Σ outputs)."""
+        return GroupedLinear(self.config.rank, outputs, bias)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its parameters, in which it computes."""
+        return next(self.parameters()).dtype
+
     @property
     def image_projection(self) -> nn.Linear | None:  # type: ignore[override]
-        """The Linear that projects the image; None where the image is not projected."""
+        """The Linear that projects the image; None where the image is not projected, or not by a Linear."""
         if not self.config.routed or self.config.place == "after_up":
             return None
-        return self.image_down or self.down
+        projection = self.image_down or self.down
+        return projection if isinstance(projection, nn.Linear) else None
+
+    def project_image(self, visual: Tensor) -> Tensor:
+        """See `Bottleneck`: (B, V, D) -> (B, V, R), or as it is where it is routed after the up-projection."""
+        if self.config.place == "after_up":
+            return visual
+        projection = self.image_down or self.down
+        projected: Tensor = projection.forward(visual.to(self.dtype))  # past the hooks, which see the text alone
+        return projected
 
     @property
     def text_projection(self) -> nn.Module:  # type: ignore[override]
@@ -131,7 +165,7 @@ class LowRankBottleneck(Bottleneck):
     def update(self, x: Tensor) -> Tensor:
         """up(activation(route(down(x)))), computed in the bottleneck's own precision: (B, T, D) -> (B, T, D')."""
         if not torch.is_autocast_enabled(x.device.type):
-            x = x.to(self.down.weight.dtype)  # a frozen model may be bf16 while its bottlenecks train in float32
+            x = x.to(self.dtype)  # a frozen model may be bf16 while its bottlenecks train in float32
         x_t = self.down(self.dropout(x))  # (B, T, R)
         if self.config.place == "after_up":
             return self.route(self.up(self.activation(x_t)))
@@ -140,7 +174,7 @@ class LowRankBottleneck(Bottleneck):
 
     def trace(self, projected: Tensor) -> RoutingTrace:
         """See `Bottleneck`."""
-        x_t = projected.to(self.up.weight.dtype)
+        x_t = projected.to(self.dtype)
         image = self._pooled_image(len(x_t))
         if self.config.place == "after_up":
             plain = self.up(self.activation(x_t))
@@ -157,10 +191,9 @@ class LowRankBottleneck(Bottleneck):
             return None
         if self.config.routed:
             projected, mask = context.image_for(self.key, rows)
-            x_v = projected.to(self.up.weight.dtype)
-        elif self.down.in_features == context.visual.shape[-1]:
-            visual, mask = context.visual.to(self.down.weight.dtype), context.mask
-            x_v = functional.linear(visual, self.down.weight, self.down.bias)
+            x_v = projected.to(self.dtype)
+        elif self.input_width == context.visual.shape[-1]:
+            x_v, mask = self.down.forward(context.visual.to(self.dtype)), context.mask
         else:
             return None
         return mean_over_visual_tokens(x_v, mask).squeeze(1)

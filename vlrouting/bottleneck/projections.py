@@ -17,3 +17,9 @@ def projection_widths(projection: nn.Module) -> tuple[int, int]:
         weight: Tensor = projection.weight  # type: ignore[assignment]
         return weight.shape[0], weight.shape[1]
     raise TypeError(f"expected a Linear or Conv1D module, not {type(projection).__name__}")
+
+
+def outputs_first(projection: nn.Module) -> Tensor:
+    """The weight as (outputs, inputs), itself or a view: what changes it in place changes the weight."""
+    weight: Tensor = projection.weight  # type: ignore[assignment]
+    return weight if isinstance(projection, nn.Linear) else weight.T

@@ -18,6 +18,7 @@ from vlrouting.bottleneck.artifact import write_artifact
 from vlrouting.bottleneck.base import Bottleneck, Site
 from vlrouting.bottleneck.context import ContextSlot, ForwardContext
 from vlrouting.bottleneck.fingerprint import weight_fingerprint
+from vlrouting.bottleneck.per_task import only_for_its_task
 from vlrouting.bottleneck.table import share_of, table_of
 from vlrouting.bottleneck.targets import Target
 from vlrouting.config import KINDS, BottleneckConfig
@@ -32,19 +33,29 @@ class Routed:
     Attributes:
         model: the model, changed in place.
         configs: name -> configuration; a single one is called `bottleneck`.
-        bottlenecks: module name -> bottleneck, in model order; with several configurations the key is `name:module`.
+        bottlenecks: module name -> bottleneck, in model order. With several configurations the key is `name:module`;
+            with `per_task` it ends with `@task`.
         places: name -> targets of the bottlenecks of that configuration.
         unfrozen: what was unfrozen, as `attach` was told.
         visual_width: width D of the visual features that `look_at` takes.
+        tasks: those with bottlenecks of their own; none without `per_task`.
     """
 
-    def __init__(self, model: nn.Module, configs: Mapping[str, BottleneckConfig], visual_width: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        configs: Mapping[str, BottleneckConfig],
+        visual_width: int,
+        tasks: Sequence[str] = (),
+    ) -> None:
         self.model, self.configs, self.visual_width = model, dict(configs), visual_width
+        self.tasks = tuple(tasks)
         self.bottlenecks: dict[str, Bottleneck] = {}
         self.places: dict[str, list[Target]] = {name: [] for name in configs}
         self.unfrozen: tuple[str, ...] = ()
         self._owners: dict[str, tuple[str, str]] = {}  # key -> (module name, attribute) of a bottleneck
         self._slot = ContextSlot()
+        self._over_targets: dict[str, dict[str, nn.Module]] = {name: {} for name in configs}
         self._handles: list[RemovableHandle] = [model.register_forward_pre_hook(self._begin_forward)]
         self._taken_out = ""  # how the bottlenecks left the model
         self._values_before: dict[str, Tensor] = {}
@@ -74,6 +85,7 @@ class Routed:
         *,
         mask: Tensor | None = None,
         modality: Tensor | None = None,
+        target_modality: Tensor | None = None,
         task: str | None = None,
     ) -> Iterator[ForwardContext]:
         """Every bottleneck reads this image, and the other facts, inside the block.
@@ -85,19 +97,24 @@ class Routed:
             visual: (B, V, D), one image for each row of the batch, or for several rows that stand next to each other
                 (beams). None where there is no image.
             mask: (B, V), true for real visual tokens; None where all are real.
-            modality: (B, T) code of every position of the sequence (`vlrouting.bottleneck.context`).
-            task: of the batch.
+            modality: (B, T) code of every position of the sequence, of an encoder-decoder the encoder's
+                (`vlrouting.bottleneck.context`).
+            target_modality: (B, T') the same of the decoder's sequence in an encoder-decoder.
+            task: of the batch. With `per_task`, one of `tasks`.
 
         Raises:
-            ValueError: the image or its mask is not of that shape.
+            ValueError: the image or its mask is not of that shape, or the task has no bottlenecks.
             TypeError: an argument has the wrong type.
             RuntimeError: the bottlenecks have been detached.
         """
         if self._taken_out == _DETACHED:
             raise RuntimeError(f"look_at: the bottlenecks are {_DETACHED}; attach them again")
-        for argument, value in {"visual": visual, "mask": mask, "modality": modality}.items():
+        tensors = {"visual": visual, "mask": mask, "modality": modality, "target_modality": target_modality}
+        for argument, value in tensors.items():
             require_type("look_at", argument, value, (Tensor, type(None)))
         require_type("look_at", "task", task, (str, type(None)))
+        if self.tasks and task not in self.tasks:
+            raise ValueError(f"look_at: task is {task!r}; there are bottlenecks for {', '.join(map(repr, self.tasks))}")
         if visual is not None and (visual.dim() != 3 or visual.shape[-1] != self.visual_width):
             raise ValueError(
                 f"look_at takes visual features (B, V, {self.visual_width}), not {tuple(visual.shape)}; "
@@ -106,7 +123,9 @@ class Routed:
         if mask is not None and (visual is None or mask.shape != visual.shape[:2]):
             raise ValueError(f"look_at takes a mask (B, V) of the visual features, not {tuple(mask.shape)}")
         carry_context(self.model, self._slot)
-        context = ForwardContext(visual, self.bottlenecks, mask=mask, modality=modality, task=task)
+        context = ForwardContext(
+            visual, self.bottlenecks, mask=mask, modality=modality, target_modality=target_modality, task=task
+        )
         with self._slot.holding(context):
             yield context
 
@@ -147,6 +166,7 @@ class Routed:
             "bottlenecks": {name: dataclasses.asdict(config) for name, config in self.configs.items()},
             "places": {name: [target.to_json() for target in targets] for name, targets in self.places.items()},
             "unfreeze": list(self.unfrozen),
+            **({"tasks": list(self.tasks)} if self.tasks else {}),
         }
 
     def detach(self) -> nn.Module:
@@ -187,26 +207,46 @@ class Routed:
         return self.model
 
     def add(self, name: str, target: Target) -> None:
-        """Build one bottleneck and put it in; `attach` calls this for every target."""
-        config = self.configs[name]
-        owner = self.model.get_submodule(target.name)
+        """Build the bottleneck of a target, or one per task, and put it in; `attach` calls this for every target."""
         base_layers = tuple(self.model.get_submodule(layer) for layer in target.base_layers)
         key = target.name if len(self.configs) == 1 else f"{name}:{target.name}"
-        child = SINGLE if name == SINGLE else f"{SINGLE}_{name}"
+        over_tasks: dict[str, nn.Module] = {}
+        for task in self.tasks if self.configs[name].per_task else (None,):
+            site = Site(
+                key=key if task is None else f"{key}@{task}",
+                target=target,
+                base_layers=base_layers,
+                model=self.model,
+                visual_width=self.visual_width,
+                slot=self._slot,
+                name=name,
+                task=task,
+                over_tasks=over_tasks,
+                over_targets=self._over_targets[name],
+            )
+            self._add_one(site)
+        self.places[name].append(target)
+
+    def _add_one(self, site: Site) -> None:
+        config, target = self.configs[site.name], site.target
+        owner = self.model.get_submodule(target.name)
+        child = SINGLE if site.name == SINGLE else f"{SINGLE}_{site.name}"
+        child += "" if site.task is None else f"@{site.task}"
         if hasattr(owner, child):
             raise ValueError(f"the model has bottlenecks already ({target.name}.{child}); call detach() first")
-        site = Site(key, target, base_layers, self.model, self.visual_width, self._slot)
         try:
             bottleneck: Bottleneck = KINDS.load(config.kind)(config, site)
         except TypeError as error:  # a kind of bottleneck on a module that it is not for
             raise ValueError(f"{target.name}: {error}") from error
-        self._handles += bottleneck.install(base_layers)
-        bottleneck.to(next(base_layers[0].parameters()).device)
+        handles = bottleneck.install(site.base_layers)
+        if site.task is not None:
+            only_for_its_task(handles, bottleneck)
+        self._handles += handles
+        bottleneck.to(next(site.base_layers[0].parameters()).device)
         bottleneck.train(owner.training)
         owner.add_module(child, bottleneck)
-        self.bottlenecks[key] = bottleneck
-        self.places[name].append(target)
-        self._owners[key] = (target.name, child)
+        self.bottlenecks[site.key] = bottleneck
+        self._owners[site.key] = (target.name, child)
 
     def unfreeze(self, what: Sequence[str], names: Sequence[str]) -> None:
         """Let parameters of the frozen model train; `attach` calls this. `detach` restores their values."""
@@ -219,10 +259,12 @@ class Routed:
     def _remove_bottlenecks(self) -> None:
         for handle in self._handles:
             handle.remove()
+        for bottleneck in self.bottlenecks.values():
+            bottleneck.uninstall([self.model.get_submodule(layer) for layer in bottleneck.target.base_layers])
         for module, child in self._owners.values():
             delattr(self.model.get_submodule(module), child)
         drop_context(self.model)
-        self.bottlenecks, self._handles, self._owners = {}, [], {}
+        self.bottlenecks, self._handles, self._owners, self._over_targets = {}, [], {}, {}
 
     def _begin_forward(self, _model: nn.Module, _inputs: Any) -> None:
         if self._slot.current is not None:

@@ -21,7 +21,12 @@ class Optional:
 _KIND = {"kind": str}
 _TARGET = {"name": str, "base_layers": [str], "columns": [[int]]}
 _BACKBONE = {"name": str, "revision": Optional(str), "fingerprint": Optional(dict)}
-_ATTACHED = {"bottlenecks": {...: _KIND}, "places": Optional({...: [_TARGET]}), "unfreeze": [str]}
+_ATTACHED = {
+    "bottlenecks": {...: _KIND},
+    "places": Optional({...: [_TARGET]}),
+    "unfreeze": [str],
+    "tasks": Optional([str]),
+}
 _COMMON = {"backbone": _BACKBONE, "tensors_sha256": Optional(str)}
 OF_BOTTLENECKS = {**_COMMON, **_ATTACHED, "visual_width": int}
 """What `Routed.save` writes."""

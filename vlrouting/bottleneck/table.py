@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 if TYPE_CHECKING:
     from vlrouting.bottleneck.routed import Routed
 
@@ -16,14 +18,22 @@ def table_of(routed: Routed) -> str:
     """A line per configuration and kind of target; blocks are counted: `12 x encoder.layer.*.attention.self.query`."""
     lines: list[tuple[str, ...]] = []
     for name, config in routed.configs.items():
-        found: dict[str, list[int]] = {}
-        for target in routed.places[name]:
-            key = target.name if len(routed.configs) == 1 else f"{name}:{target.name}"
-            count = sum(parameter.numel() for parameter in routed.bottlenecks[key].parameters())
-            found.setdefault(re.sub(r"\d+", "*", target.name), []).append(count)
+        targets: dict[str, set[str]] = {}
+        parameters: dict[str, list[nn.Parameter]] = {}
+        counted: set[nn.Parameter] = set()  # several bottlenecks may share one
+        for bottleneck in routed.bottlenecks.values():
+            if bottleneck.name == name:
+                names = re.sub(r"\d+", "*", bottleneck.target.name)
+                targets.setdefault(names, set()).add(bottleneck.target.name)
+                own = [parameter for parameter in bottleneck.parameters() if parameter not in counted]
+                parameters.setdefault(names, []).extend(own)
+                counted.update(own)
         facts = (name, config.kind, config.routing, str(getattr(config, "rank", "-")))
-        lines += [(*facts, f"{len(counts)} x {names}", f"{sum(counts):,}") for names, counts in found.items()]
-        if not found:
+        per_task = f" per task ({', '.join(routed.tasks)})" if config.per_task else ""
+        for names, found in targets.items():
+            count = sum(parameter.numel() for parameter in parameters[names])
+            lines.append((*facts, f"{len(found)} x {names}{per_task}", f"{count:,}"))
+        if not targets:
             lines.append((*facts, "none", "0"))
     if routed.unfrozen:
         lines.append(("unfrozen", "", "", "", ", ".join(routed.unfrozen), f"{routed.unfrozen_parameters:,}"))

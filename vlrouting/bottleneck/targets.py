@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from vlrouting.bottleneck.families import FAMILIES, ROLES, Family, family_of
+from vlrouting.bottleneck.families import FAMILIES, ROLES, Family, SubLayer, family_of
 from vlrouting.bottleneck.projections import projection_widths
 
 
@@ -109,14 +109,33 @@ def sub_layer_targets(
     return _one_per_block(single) if shared else single
 
 
-def parallel_targets(model: nn.Module, layers: Sequence[int] | None, *, shared: bool) -> list[Target]:
+def parallel_targets(
+    model: nn.Module, layers: Sequence[int] | None, *, targets: Sequence[str] | None = None, shared: bool
+) -> list[Target]:
     """One target per sub-layer, or one per block: pairs of the module that reads its input and its last module.
 
+    Args:
+        model: to search.
+        layers: block numbers; None for all.
+        targets: patterns of module names. The last module of a sub-layer stands for the sub-layer, every other one is
+            its own entry and end. None for all sub-layers.
+        shared: one target per block, with all of its pairs.
+
     Raises:
-        ValueError: the model's family is not in the table, or it has no such block.
+        ValueError: the model's family is not in the table and no targets are given, or it has no such block; or a
+            pattern matches nothing.
     """
     names = module_names(model, layers)
-    sub_layers = known_family(model).sub_layers
+    sub_layers = known_family(model).sub_layers if targets is None or family_of(model) else ()
+    found = _sub_layers(names, sub_layers)
+    if targets is not None:
+        spans = {target.name: target for target in found}
+        wanted = {name for target in targets for name in match(target, names)}
+        found = [spans.get(name, Target(name, (name, name))) for name in names if name in wanted]
+    return _one_per_block(found) if shared else found
+
+
+def _sub_layers(names: Sequence[str], sub_layers: Sequence[SubLayer]) -> list[Target]:
     found: list[Target] = []
     for block in dict.fromkeys(block_of(name)[0] for name in names):
         inside = [name for name in names if block and name.startswith(f"{block}.")]
@@ -125,7 +144,7 @@ def parallel_targets(model: nn.Module, layers: Sequence[int] | None, *, shared: 
             last = next((name for name in inside if fnmatchcase(block_of(name)[1], sub_layer.module)), None)
             if entry and last:
                 found.append(Target(last, (entry, last)))
-    return _one_per_block(found) if shared else found
+    return found
 
 
 def _one_per_block(targets: Sequence[Target]) -> list[Target]:

@@ -14,6 +14,7 @@ from vlrouting.cli import (  # noqa: F401 - they add their commands to `app`
     experiments,
     explore,
     init,
+    params,
     reports,
 )
 from vlrouting.cli.app import app, fail

@@ -13,7 +13,7 @@ from vlrouting.config.data import DATASETS, METRICS, DataConfig, DatasetFacts, D
 from vlrouting.config.datasets import NamedDatasetConfig
 from vlrouting.config.experiment import ExperimentConfig
 from vlrouting.config.fit import check
-from vlrouting.config.kinds import AdapterConfig, LoraConfig, LowRankConfig
+from vlrouting.config.kinds import AdapterConfig, CompacterConfig, LoraConfig, LowRankConfig, VeraConfig, VlPetConfig
 from vlrouting.config.limits import Form, LocalPath, OneOf, Range
 from vlrouting.config.problem import Problem
 from vlrouting.config.registry import Registry
@@ -36,6 +36,7 @@ __all__ = [
     "AdapterConfig",
     "ArchitectureFacts",
     "BottleneckConfig",
+    "CompacterConfig",
     "DataConfig",
     "DatasetFacts",
     "DefaultSplits",
@@ -62,6 +63,8 @@ __all__ = [
     "TrainConfig",
     "TransformConfig",
     "TunedConfig",
+    "VeraConfig",
     "VisionConfig",
+    "VlPetConfig",
     "check",
 ]

@@ -20,13 +20,17 @@ class VisionConfig:
     """The frozen vision encoder."""
 
     name: ModelName = "vit_base_patch16_224.orig_in21k"
-    """Any timm model, or a folder (`package:MODULE/FOLDER` for one inside an installed package) that holds a model as
-    timm's hub does: config.json and model.safetensors."""
+    """Any timm model (`resnet101_clip.openai`); a folder (`package:MODULE/FOLDER` for one inside an installed package)
+    that holds a model as timm's or transformers' hub does: config.json and model.safetensors; or a hub id with a slash,
+    which is a model of transformers (`openai/clip-vit-base-patch16`; of a CLIP the vision tower is taken)."""
     weights: LocalPath = "hub"
     """`hub` (the folder's own, where `name` is one), `random`, a file, or `package:MODULE/FILE` for weights inside an
     installed package."""
     features: Annotated[str, OneOf(FEATURES)] = "pooled"
     """`pooled` (B, 1, Dv) or `tokens` (B, V, Dv)."""
+    pool: list[Annotated[int, Range(least=1, most=1000)]] | None = None
+    """Rows and columns to which the grid of tokens is pooled, each by the largest values (adaptive max pooling);
+    VL-Adapter has [6, 6], which is 36 tokens. Default: the encoder's own grid."""
     image_size: Annotated[int, Range(least=16, most=16_384)] | None = None
     """Pixels of a side. Default: the model's own."""
     cache: bool = True
@@ -39,7 +43,14 @@ class VisionConfig:
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
-        return _transform_problems(self.transforms)
+        found = _transform_problems(self.transforms)
+        if self.pool is not None and len(self.pool) != 2:
+            found.append(Problem(("pool",), f"{self.pool} is not two numbers", "set it to [rows, columns]"))
+        if self.pool is not None and self.features != "tokens":
+            found.append(
+                Problem(("pool", "features"), "only tokens are pooled to a grid", "set vision.features: tokens")
+            )
+        return found
 
 
 @dataclass
@@ -48,7 +59,7 @@ class LanguageConfig:
 
     name: ModelName = "roberta-base"
     """A hub id, a local folder, or `package:MODULE/FOLDER`: any transformers encoder to classify with, any causal
-    language model to write with."""
+    language model or encoder-decoder to generate text with."""
     gguf_file: ModelName | None = None
     """Name of the GGUF file in there, where the model comes as one (needs the package gguf)."""
     revision: ModelName | None = None

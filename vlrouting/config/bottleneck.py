@@ -26,7 +26,8 @@ class BottleneckConfig:
     """
 
     kind: str = field(default="lora", kw_only=False)
-    """A name of the registry of kinds: `none` (no bottleneck), `lora`, `adapter`, `ia3`, or a plug-in's."""
+    """A name of the registry of kinds: `none` (no bottleneck), `lora`, `adapter`, `ia3`, `dora`, `vera`, `compacter`,
+    `vl_pet`, or a plug-in's."""
     tower: Annotated[str, OneOf(TOWERS)] = "language"
     """The backbone that it adapts: `language` or `vision`. The vision tower can do without routing only: there is no
     image to route by before the tower has run."""
@@ -37,6 +38,8 @@ class BottleneckConfig:
     module names. Default: the kind's own choice."""
     layers: list[Annotated[int, Range(least=0, most=10_000)]] | None = None
     """Which blocks, counted from 0. Default: all."""
+    per_task: bool = False
+    """One bottleneck for each dataset of the run behind every target; a step trains those of its dataset."""
 
     attaches: ClassVar[bool] = True
     """Whether this kind attaches anything to its tower."""
@@ -60,6 +63,8 @@ class BottleneckConfig:
         if self.routed and self.no_routing:
             message = f"kind: {self.kind} cannot route: {self.no_routing}"
             found.append(Problem(("routing",), message, "set none", depends_on=("kind",)))
+        if self.per_task and not self.attaches:
+            found.append(Problem(("per_task",), f"kind: {self.kind} attaches nothing", depends_on=("kind",)))
         if self.routed and self.tower == "vision":
             found.append(Problem(("routing", "tower"), "the vision tower has no image features to route by yet"))
         return found

@@ -157,7 +157,8 @@ class DataConfig:
     max_text_tokens: Annotated[int, Range(least=3, most=1_000_000)] = 19
     """The prompt is cut to this many tokens, the special ones included; the image's are not counted."""
     max_target_tokens: Annotated[int, Range(least=2, most=1_000_000)] = 50
-    """A target text (caption, generated answer) is cut to this many tokens, its end token included."""
+    """A target text (caption, generated answer) is cut to this many tokens, its end token included, as are
+    all special ones of an encoder-decoder."""
 
     sample_answers: bool = False
     """Generated answers: where several answers of a question are right, draw the target in proportion to the soft

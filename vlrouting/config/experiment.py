@@ -13,6 +13,7 @@ from vlrouting.config.data import DATASETS, DataConfig
 from vlrouting.config.datasets import NamedDatasetConfig, dataset_problems, name_problems
 from vlrouting.config.kinds import LoraConfig
 from vlrouting.config.limits import OneOf, Range
+from vlrouting.config.local_model import is_encoder_decoder
 from vlrouting.config.problem import Problem
 from vlrouting.config.routings import ROUTINGS
 from vlrouting.config.selection import SelectConfig
@@ -121,9 +122,23 @@ class ExperimentConfig:
 
     @property
     def architecture(self) -> str:
-        """Name of the joint model's architecture: `model.architecture`, or the first one that fits the task."""
-        fit = (name for name in ARCHITECTURES if ARCHITECTURES.facts(name).generates == self.generates)
-        return self.model.architecture or next(fit)
+        """Name of the joint model's architecture: `model.architecture`, or the first one that fits the task and the
+        language model."""
+        if self.model.architecture is not None:
+            return self.model.architecture
+        fit = [name for name in ARCHITECTURES if ARCHITECTURES.facts(name).generates == self.generates]
+        pair = self.generates and is_encoder_decoder(self.language)
+        of_kind = (name for name in fit if (ARCHITECTURES.facts(name).language == "encoder_decoder") == bool(pair))
+        return next(of_kind, fit[0])
+
+    def with_architecture(self) -> ExperimentConfig:
+        """The point with its architecture by name, for a machine that does not know the language model yet."""
+        return replace(self, model=replace(self.model, architecture=self.architecture))
+
+    @property
+    def has_prefix(self) -> bool:
+        """Whether visual features stand before the text."""
+        return self.model.visual_prefix and self.model.visual_input != "none"
 
     @property
     def uses_image(self) -> bool:
@@ -169,11 +184,29 @@ class ExperimentConfig:
         if generates != self.generates:
             message = f"{self.architecture} {'generates text' if generates else 'classifies'}, unlike {self.tasks[0]}"
             found.append(Problem(("model.architecture", "task"), message))
+        found += self._with_language()
         if self.model.standardize_visual and not (self.vision.cache and not self.trains_vision):
             keys = ("model.standardize_visual", "vision.cache")
             found.append(Problem(keys, "measures the cached features", "set vision.cache: true, and train no vision"))
         for name, view in self.per_dataset.items():
             found += dataset_problems(view, partial(self.key_of, name))
+        return found
+
+    def _with_language(self) -> list[Problem]:
+        """Whether the language model is of the architecture's kind, and sees the image at all."""
+        found = []
+        pair, wanted = is_encoder_decoder(self.language), ARCHITECTURES.facts(self.architecture).language
+        if pair is not None and pair != (wanted == "encoder_decoder"):
+            what = "is an encoder-decoder" if pair else "is no encoder-decoder"
+            remedy = "set model.architecture: encoder_decoder and a task that generates text"
+            keys = ("language.name", "model.architecture" if self.model.architecture is not None else "task")
+            message = f"{self.language.name} {what}, which {self.architecture} cannot use"
+            found.append(Problem(keys, message, remedy if pair else "choose another architecture"))
+        routed = any(b.routed and b.tower == "language" for b in self.named_bottlenecks.values())
+        if not (self.model.visual_prefix or self.model.visual_input == "none" or routed):
+            keys = ("model.visual_prefix", "bottleneck.routing")
+            message = "without a prefix and without routing no image reaches the language model"
+            found.append(Problem(keys, message, "choose a routing, or set model.visual_input: none"))
         return found
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from vlrouting.config.registry import Registry
+
+LanguageKind = Literal["encoder", "causal", "encoder_decoder"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,9 @@ class ArchitectureFacts:
 
     generates: bool
     """It generates text; else it classifies."""
-    language: str
-    """Which class of transformers loads it: `encoder` (AutoModel), `causal` (AutoModelForCausalLM) or `encoder_decoder`
-    (AutoModelForSeq2SeqLM)."""
+    language: LanguageKind
+    """Which class of transformers loads the language model: `encoder` (AutoModel), `causal` (AutoModelForCausalLM) or
+    `encoder_decoder` (AutoModelForSeq2SeqLM). It also decides how texts to be generated become a batch."""
 
 
 TASKS: Registry[TaskFacts] = Registry(
@@ -51,6 +54,10 @@ ARCHITECTURES: Registry[ArchitectureFacts] = Registry(
             "vlrouting.models.encoder_classifier:EncoderClassifier",
         ),
         "decoder": (ArchitectureFacts(generates=True, language="causal"), "vlrouting.models.decoder:Decoder"),
+        "encoder_decoder": (
+            ArchitectureFacts(generates=True, language="encoder_decoder"),
+            "vlrouting.models.encoder_decoder:EncoderDecoder",
+        ),
     },
 )
 """`model.architecture` -> facts and joint model class."""

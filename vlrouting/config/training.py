@@ -11,6 +11,7 @@ from vlrouting.config.problem import Problem
 from vlrouting.config.tasks import ARCHITECTURES
 
 VISUAL_INPUTS = ("image", "shuffled", "noise", "ones", "none")
+PROJECTORS = ("linear", "linear_norm", "mlp")
 SCHEDULES = ("linear", "one_cycle", "constant")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
 STRATEGIES = ("ddp", "fsdp")
@@ -30,7 +31,14 @@ class ModelConfig:
     evaluation), `noise` and `ones`; `none`: no prefix and no context, the text-only baseline, which does without
     `vision` and everything that is said of the image."""
     architecture: Annotated[str, OneOf(ARCHITECTURES)] | None = None
-    """The joint model: `encoder_classifier`, `decoder`, or a plug-in's. Default: from the task."""
+    """The joint model: `encoder_classifier`, `decoder` (GPT-2, Llama), `encoder_decoder` (BART, T5), or a plug-in's.
+    Default: from the task and, where text is generated, from `is_encoder_decoder` in the language model's config.json;
+    a model that is not on this machine is taken for a decoder."""
+    visual_prefix: bool = True
+    """The projected features stand before the text. False: the image reaches the model through routing alone."""
+    projector: Annotated[str, OneOf(PROJECTORS)] = "linear"
+    """Maps the visual features to the language model's width: `linear` (none where the widths are equal, as the authors
+    have it), `linear_norm` (Linear and LayerNorm, VL-Adapter's visual embedding), `mlp` (Linear, GELU, Linear)."""
     unfreeze: list[str] = field(default_factory=lambda: [LAYER_NORMS])
     """Which frozen parameters train as well: `layer_norms` (of the blocks that have a bottleneck; of all blocks with
     `bottleneck.kind: none`), `biases`, `all`, or patterns of parameter names such as `*.embeddings.*`. The head and the
@@ -154,10 +162,11 @@ class TrainConfig:
 
 @dataclass
 class GenerateConfig:
-    """How a causal language model writes, through transformers' `generate` with its cache."""
+    """How a language model generates text, through transformers' `generate` with its cache."""
 
     max_new_tokens: Count = 20
-    """Most tokens of an output, the end token included; prompt and image are not counted."""
+    """Most tokens of an output, the special ones that the model generates included (the end token; BART's `<s>` at the
+    front); prompt and image are not counted."""
     beams: Annotated[int, Range(least=1, most=1000)] = 1
     """Beam search with so many beams; 1 takes the most probable token each time."""
     length_penalty: Annotated[float, Range(least=-1000, most=1000)] = 1.0

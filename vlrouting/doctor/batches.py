@@ -73,7 +73,7 @@ def lengths(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
     except (NotKnown, Misfit):
         return
     for name, view in config.per_dataset.items():
-        longest, keys = size.sequence(view, name), ("data.max_text_tokens", "data.max_target_tokens")
+        longest, keys = size.longest(view, name), ("data.max_text_tokens", "data.max_target_tokens")
         if size.positions is None:
             continue
         if longest <= size.positions:
@@ -82,7 +82,7 @@ def lengths(config: ExperimentConfig, context: RunContext) -> Iterator[Finding]:
             )
             continue
         found = (
-            f"image and text may take {longest} tokens, {longest - size.text_tokens(view)} of them the image's, and "
+            f"image and text may take {longest} tokens, {size.prefix(view, name)} of them the image's, and "
             f"{config.language.name} has {size.positions} positions"
         )
         remedy = f"lower {' or '.join(config.key_of(name, key) for key in keys)}"

@@ -100,8 +100,10 @@ def _batch(config: ExperimentConfig, dataset: str, size: ModelSize, vocabulary: 
 
     view = config.per_dataset[dataset]
     rows, visual_shape, images = _rows(view), size.visual_shape(dataset), size.images[dataset]
-    ids = torch.randint(vocabulary, (rows, size.text_tokens(view)))
-    tensors = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+    target = size.target_tokens(view)
+    ids = torch.randint(vocabulary, (rows, size.text_tokens(view) - target))
+    labels = torch.randint(vocabulary, (rows, target)) if target else ids
+    tensors = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
     if size.vision is not None and visual_shape is not None:
         several = (images,) if images > 1 else ()
         shape = (*several, 3, *size.vision.pixels) if _encodes(config) else visual_shape

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vlrouting.config import ARCHITECTURES, TASKS, ExperimentConfig
+from vlrouting.data.datasets.presence import USUAL_ANSWERS
 from vlrouting.data.datasets.registry import format_of
 from vlrouting.doctor.data import reading
 from vlrouting.doctor.subject import RunContext
@@ -16,9 +17,6 @@ from vlrouting.experiment import UserError
 
 if TYPE_CHECKING:
     from vlrouting.backbones.language import LanguageModel
-
-USUAL_ANSWERS = 3129
-"""Of VQAv2; taken where the vocabulary cannot be read yet."""
 
 
 class NotKnown(Exception):
@@ -69,15 +67,29 @@ class ModelSize:
         longest: int = TASKS.load(config.task).longest_row(config.data)
         return longest
 
+    def target_tokens(self, config: ExperimentConfig) -> int:
+        """Those of them that the decoder of an encoder-decoder reads, apart from the prompt; 0 in other models."""
+        longest: int = TASKS.load(config.task).longest_target(config.data)
+        return longest if ARCHITECTURES.facts(config.architecture).language == "encoder_decoder" else 0
+
     def sequence(self, config: ExperimentConfig, dataset: str) -> int:
-        """Most tokens of a training sequence: image and text.
+        """Most tokens of a training example: image and text.
 
         Args:
             config: the point as the dataset has it.
             dataset: its name.
         """
+        return self.text_tokens(config) + self.prefix(config, dataset)
+
+    def longest(self, config: ExperimentConfig, dataset: str) -> int:
+        """Most positions of one sequence: an encoder-decoder has two."""
+        target = self.target_tokens(config)
+        return max(self.sequence(config, dataset) - target, target)
+
+    def prefix(self, config: ExperimentConfig, dataset: str) -> int:
+        """Tokens of the image before the text."""
         shape = self.visual_shape(dataset)
-        return self.text_tokens(config) + (shape[0] if shape else 0)
+        return shape[0] if shape and config.has_prefix else 0
 
 
 def vision_size(config: ExperimentConfig, context: RunContext) -> VisionSize | None:
@@ -160,7 +172,7 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
         trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
         frozen=sum(frozen.values()),
         in_blocks=sum(count for name, count in frozen.items() if block_of(name)[0]),
-        blocks=max(1, int(model.language.config.num_hidden_layers)),
+        blocks=max(1, len({block_of(name)[0] for name, _ in model.language.named_parameters()} - {""})),
         images=images,
         vision=vision,
         positions=getattr(model.language.config, "max_position_embeddings", None),
@@ -170,15 +182,14 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
 
 def _language_on_meta(config: ExperimentConfig) -> LanguageModel:
     import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+    from transformers import AutoConfig
 
-    from vlrouting.backbones.language import LanguageModel
+    from vlrouting.backbones.language import AUTO_CLASSES, LanguageModel
 
     language = config.language
     source: Source = language_source(language)
     options = {"gguf_file": language.gguf_file} if language.gguf_file is not None else {}
-    causal = ARCHITECTURES.facts(config.architecture).language == "causal"
-    kind = AutoModelForCausalLM if causal else AutoModel
+    kind = AUTO_CLASSES[ARCHITECTURES.facts(config.architecture).language]
     try:
         if source.folder is None and not hub_cached(source):
             raise NotKnown(f"{language.name} is not on this machine")

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlrouting.backbones.location import PACKAGE, BackboneError, missing_backbones, resolve_package_path
+from vlrouting.backbones.location import (
+    PACKAGE,
+    BackboneError,
+    is_transformers_model,
+    missing_backbones,
+    resolve_package_path,
+)
 from vlrouting.config import ExperimentConfig, LanguageConfig
 from vlrouting.config.finding import FAULT, OK, WARNING, Finding, fault
 from vlrouting.config.names import nearest_names
@@ -73,6 +79,9 @@ def vision_source(config: ExperimentConfig) -> Source | Finding:
     if folder is not None:
         weights = ((_WEIGHTS[0], _WEIGHTS[2]),) if vision.weights == "hub" else ()
         return Source("vision.name", vision.name, (("config.json",), *weights), folder)
+    if is_transformers_model(vision.name):
+        weights = (_WEIGHTS,) if vision.weights == "hub" else ()
+        return Source("vision.name", vision.name, (("config.json",), ("preprocessor_config.json",), *weights))
     base = vision.name.split(".")[0]
     if not timm.is_model(base):
         near = ", ".join(nearest_names(base, timm.list_models(), 3)) or "none"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from transformers import GenerationConfig, LogitsProcessorList
+from transformers import LogitsProcessorList
 
 from vlrouting.config import GenerateConfig
+from vlrouting.models.decoding import decoding, token_loss
 from vlrouting.models.finite import NanWatch
 from vlrouting.models.joint_model import JointModel, ModelInputs
 
@@ -25,26 +25,26 @@ class Decoder(JointModel):
         None. A scalar, float32.
 
         The batch has `input_ids` (B, T): prompt, text and end token, padded on the right; `attention_mask` (B, T);
-        `labels` (B, T): the target token, or -100; and `visual`. Without an image the first position can have no
-        label: nothing comes before it.
+        `labels` (B, T): the target token, or -100; and `visual`. Without a visual prefix the first position can have
+        no label: nothing comes before it.
         """
         visual, labels = self.visual_features(batch), batch["labels"]
         embeddings, mask = self.with_prefix(visual, self.embed(batch), batch["attention_mask"])  # (B, V + T, D)
         with self.look_at(visual, mask, batch):
             logits = self.language(inputs_embeds=embeddings, attention_mask=mask).logits  # (B, V + T, vocabulary)
-        if visual is None:
+        prefix = self.prefix_length(visual)
+        if not prefix:
             logits, labels = logits[:, :-1], labels[:, 1:]
         else:
-            logits = logits[:, visual.shape[1] - 1 : -1]  # (B, T, vocabulary): what each token is predicted from
-        total = functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="sum")
-        return total / (batch.target_tokens if batch.loss_tokens is None else batch.loss_tokens)
+            logits = logits[:, prefix - 1 : -1]  # (B, T, vocabulary): what each token is predicted from
+        return token_loss(logits, labels, batch)
 
     @torch.no_grad()
     def generate(self, batch: ModelInputs, config: GenerateConfig, end_token: int) -> Tensor:
         """Generate one text per row. The image is projected once for the whole call; beams share it.
 
         Args:
-            batch: `input_ids` (B, T): prompts, padded on either side; T may be 0 where there is an image;
+            batch: `input_ids` (B, T): prompts, padded on either side; T may be 0 where there is a visual prefix;
                 `attention_mask` (B, T); and `visual`.
             config: how to decode.
             end_token: ends a text; also fills up the rows that end before others.
@@ -65,22 +65,8 @@ class Decoder(JointModel):
             generated: Tensor = self.language.generate(  # type: ignore[operator]
                 inputs_embeds=embeddings,
                 attention_mask=mask,
-                generation_config=_decoding(config, end_token),
+                generation_config=decoding(config, end_token),
                 logits_processor=LogitsProcessorList([watch]),
             )
         watch.check()
         return generated
-
-
-def _decoding(config: GenerateConfig, end_token: int) -> GenerationConfig:
-    sampling = {"temperature": config.temperature, "top_p": config.top_p, "top_k": 0} if config.sample else {}
-    searching = {"length_penalty": config.length_penalty} if config.beams > 1 else {}
-    return GenerationConfig(
-        max_new_tokens=config.max_new_tokens,
-        num_beams=config.beams,
-        do_sample=config.sample,
-        eos_token_id=end_token,
-        pad_token_id=end_token,
-        **sampling,
-        **searching,
-    )

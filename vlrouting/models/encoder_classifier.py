@@ -35,6 +35,6 @@ class EncoderClassifier(JointModel):
         embeddings, mask = self.with_prefix(visual, self.embed(batch), batch["attention_mask"])  # (B, V + T, D)
         with self.look_at(visual, mask, batch):
             states = self.language(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state  # (B, V + T, D)
-        first_text_token = 0 if visual is None else visual.shape[1]
-        logits: Tensor = self.head(states[:, first_text_token].to(self.head[0].weight.dtype))
+        first_text_token = states[:, self.prefix_length(visual)]
+        logits: Tensor = self.head(first_text_token.to(self.head[0].weight.dtype))
         return logits

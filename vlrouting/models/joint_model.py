@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -14,6 +14,7 @@ from vlrouting.bottleneck import Bottleneck, ForwardContext, Routed
 from vlrouting.bottleneck.context import IMAGE
 from vlrouting.config import ModelConfig
 from vlrouting.models.finite import require_finite
+from vlrouting.models.projector import make_projector
 from vlrouting.models.standardize import Standardize
 
 
@@ -42,7 +43,7 @@ class JointModel(nn.Module):
         language: the language model, with bottlenecks.
         routed: what `attach` returned for it.
         standardize: removes mean and standard deviation from the features, with `standardize_visual`.
-        projector: Dv -> D; identity where they are equal, as the authors have it; None for the text-only baseline.
+        projector: Dv -> D, see `make_projector`; None for the text-only baseline.
         vision: the encoder, or None where the features come computed.
         visual_tokens: dataset -> V of its examples. Default: that of `visual_shape`.
     """
@@ -73,7 +74,7 @@ class JointModel(nn.Module):
         self.projector: nn.Module | None = None
         if visual_shape is not None:
             features = visual_shape[1]
-            self.projector = nn.Identity() if features == self.width else nn.Linear(features, self.width)
+            self.projector = make_projector(config.projector, features, self.width)
             if config.standardize_visual and config.visual_input in ("image", "shuffled"):
                 self.standardize = Standardize(features)
 
@@ -129,10 +130,17 @@ class JointModel(nn.Module):
         if self.vision is None:
             return visual
         if visual.dim() == 4:  # one image per example, (B, 3, H, W)
-            encoded: Tensor = self.vision(visual)
-            return encoded
-        features: Tensor = self.vision(visual.flatten(0, 1))  # (B·N, V, Dv)
+            return self._encode(visual, batch.dataset)
+        features = self._encode(visual.flatten(0, 1), batch.dataset)  # (B·N, V, Dv)
         return features.reshape(len(visual), -1, features.shape[-1])  # (B, N·V, Dv), one image after the other
+
+    def _encode(self, pixels: Tensor, task: str) -> Tensor:
+        """(N, 3, H, W) -> (N, V, Dv). Bottlenecks in the vision tower know the task, and no image."""
+        assert self.vision is not None
+        routed = self.vision.routed
+        with nullcontext() if routed is None else routed.look_at(None, task=task):
+            features: Tensor = self.vision(pixels)
+        return features
 
     def embed(self, batch: ModelInputs) -> Tensor:
         """The text's input embeddings, (B, T, D)."""
@@ -140,7 +148,7 @@ class JointModel(nn.Module):
         return embeddings
 
     def look_at(
-        self, visual: Tensor | None, mask: Tensor, batch: ModelInputs
+        self, visual: Tensor | None, mask: Tensor, batch: ModelInputs, target_mask: Tensor | None = None
     ) -> AbstractContextManager[ForwardContext]:
         """The bottlenecks know the forward pass inside the block: its image (B, V, D), what stands where, its dataset.
 
@@ -148,14 +156,17 @@ class JointModel(nn.Module):
             visual: see `visual_features`.
             mask: (B, V + T), of `with_prefix`.
             batch: what the pass is for.
+            target_mask: (B, T') int64, 0 on padding, of the decoder's sequence in an encoder-decoder.
         """
         modality = mask.clone()  # 1 is text, 0 is padding
-        if visual is not None:
-            modality[:, : visual.shape[1]] = IMAGE
-        return self.routed.look_at(visual, modality=modality, task=batch.dataset)
+        modality[:, : self.prefix_length(visual)] = IMAGE
+        return self.routed.look_at(visual, modality=modality, target_modality=target_mask, task=batch.dataset)
 
-    @staticmethod
-    def with_prefix(visual: Tensor | None, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def prefix_length(self, visual: Tensor | None) -> int:
+        """Positions before the text's: V, or 0 without a visual prefix."""
+        return 0 if visual is None or not self.config.visual_prefix else visual.shape[1]
+
+    def with_prefix(self, visual: Tensor | None, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The visual prefix before the text.
 
         Args:
@@ -164,9 +175,9 @@ class JointModel(nn.Module):
             mask: (B, T), 0 on padding.
 
         Returns:
-            (B, V + T, D) and (B, V + T); without an image the text as it is.
+            (B, V + T, D) and (B, V + T); without a visual prefix the text as it is.
         """
-        if visual is None:
+        if visual is None or not self.prefix_length(visual):
             return text, mask
         prefix_mask = mask.new_ones(visual.shape[:2])
         return torch.cat([visual.to(text.dtype), text], dim=1), torch.cat([prefix_mask, mask], dim=1)

@@ -217,7 +217,7 @@ class Predictor:
         """Tokens of a prompt that are read, and those that `data.max_text_tokens` cuts off."""
         data = self.config.data
         prompt = data.prompt.format(text=request.question)
-        special = not self.config.generates
+        special = self._collate.prompts.special
         # `verbose` would warn that the language model takes no text as long.
         found = self.task_model.inputs.tokenizer(prompt, add_special_tokens=special, verbose=False)["input_ids"]
         return min(len(found), data.max_text_tokens), max(0, len(found) - data.max_text_tokens)

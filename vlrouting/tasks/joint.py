@@ -64,12 +64,13 @@ def attach_tower(model: nn.Module, config: ExperimentConfig, tower: str, selecti
         unfreeze = [entry for entry in unfreeze if entry in (LAYER_NORMS, BIASES, EVERYTHING)]
     elif not chosen:  # `layer_norms` are those beside bottlenecks, which are all in the other tower
         unfreeze = [entry for entry in unfreeze if entry != LAYER_NORMS]
+    tasks = tuple(config.per_dataset)
     if selection is None:
-        return attach(model, chosen, unfreeze=unfreeze)
+        return attach(model, chosen, unfreeze=unfreeze, tasks=tasks)
     if tower == "language":
         unfreeze += [entry for entry in selection.unfreeze if entry not in unfreeze]
     places = {name: targets for name, targets in selection.places.items() if name in chosen}
-    return attach(model, chosen, places=places, unfreeze=unfreeze)
+    return attach(model, chosen, places=places, unfreeze=unfreeze, tasks=tasks)
 
 
 def described_backbones(backbones: Backbones, model: JointModel, config: ExperimentConfig) -> dict[str, Any]:

@@ -88,6 +88,10 @@ class Task(ABC):
     def longest_row(self, data: DataConfig) -> int:
         """Most tokens of a training example, without the image's."""
 
+    def longest_target(self, data: DataConfig) -> int:
+        """Most of those tokens that the model learns to generate."""
+        return 0
+
     @abstractmethod
     def collate(self, inputs: TaskInputs, training: bool) -> CollateFunction:
         """Makes the batches of training, or those of validation, test and prediction.

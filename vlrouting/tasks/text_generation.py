@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from vlrouting.config import DataConfig
+from vlrouting.config import ARCHITECTURES, DataConfig
 from vlrouting.data.datasets.captions import TrainingPairs
 from vlrouting.data.datasets.with_answer import with_answer
 from vlrouting.data.example import Example
-from vlrouting.data.loading.batch import Batch
-from vlrouting.data.loading.text_batch import TextCollate
+from vlrouting.data.loading.batch import Batch, CollateFunction
+from vlrouting.data.loading.text_batch import TEXT_COLLATES
 from vlrouting.tasks.task import Task, TaskInputs, TaskModel
 
 
@@ -48,10 +48,15 @@ class VQAGeneration(Task):
         """Prompt and target."""
         return data.max_text_tokens + data.max_target_tokens
 
-    def collate(self, inputs: TaskInputs, training: bool) -> TextCollate:
+    def longest_target(self, data: DataConfig) -> int:
         """See `Task`."""
-        data, prefixed = inputs.config.data, inputs.prefixed
-        return TextCollate(inputs.tokenizer, data, inputs.visual, prefixed=prefixed, targets=training)
+        return data.max_target_tokens
+
+    def collate(self, inputs: TaskInputs, training: bool) -> CollateFunction:
+        """See `Task`."""
+        config = inputs.config
+        make = TEXT_COLLATES[ARCHITECTURES.facts(config.architecture).language]
+        return make(inputs.tokenizer, config.data, inputs.visual, prefixed=config.has_prefix, targets=training)
 
 
 class Captioning(VQAGeneration):

@@ -106,7 +106,7 @@ def _artifact_config(
         **described_backbones(backbones, model, config),
         "visual_shape": first.visual.shape,
         "images": first.images,
-        "experiment": as_written(dataclasses.asdict(config)),
+        "experiment": as_written(dataclasses.asdict(config.with_architecture())),
         "answers": list(first.parts.answers),
         **_attached(model),
     }

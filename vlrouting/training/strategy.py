@@ -9,6 +9,7 @@ from lightning.fabric.plugins.environments import ClusterEnvironment, LightningE
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import nn
 
+from vlrouting.bottleneck import Bottleneck
 from vlrouting.config import TrainConfig
 from vlrouting.training.process_rank import ProcessRank
 
@@ -27,18 +28,26 @@ def make_strategy(train: TrainConfig, rank: ProcessRank, model: nn.Module) -> St
     """
     if rank.world_size == 1:
         return "auto"
+    per_task = has_bottlenecks_per_task(model)
     options: dict[str, Any] = {
         "gradient_as_bucket_view": True,
         "bucket_cap_mb": bucket_size(model),
         # Every step has the same graph, with activation checkpointing too; but not with gradient accumulation, where
-        # DDP sends gradients only in some backward passes.
-        "static_graph": train.accumulate == 1,
+        # DDP sends gradients only in some backward passes, and not where a step trains the bottlenecks of one task.
+        "static_graph": train.accumulate == 1 and not per_task,
+        "find_unused_parameters": per_task,
     }
     if train.strategy == "fsdp":
         from vlrouting.training.sharded import ShardedFrozenStrategy
 
         return ShardedFrozenStrategy(**options)
     return DDPStrategy(**options)
+
+
+def has_bottlenecks_per_task(model: nn.Module) -> bool:
+    """Whether a step leaves bottlenecks without a gradient: those of the other tasks."""
+    tasks = {module.task for module in model.modules() if isinstance(module, Bottleneck)}
+    return len(tasks - {None}) > 1
 
 
 def bucket_size(model: nn.Module) -> int:

@@ -12,7 +12,7 @@ from tests.tiny_backbones import byte_tokenizer, word_tokenizer
 from vlrouting.config import DataConfig
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.batch import IGNORED
-from vlrouting.data.loading.text_batch import TextCollate
+from vlrouting.data.loading.text_batch import SourceTargetCollate, TextCollate
 
 TOKENIZER = byte_tokenizer()
 END = TOKENIZER.eos_token_id
@@ -91,3 +91,38 @@ def test_a_tokenizer_without_an_end_token_is_refused() -> None:
     tokenizer.eos_token = None
     with pytest.raises(DataError, match=r"language\.name: its tokenizer has no end token"):
         TextCollate(tokenizer, DataConfig(), prefixed=True, targets=True)
+
+
+WORDS = word_tokenizer()
+
+
+def words(text: str) -> list[int]:
+    found: list[int] = WORDS(text)["input_ids"]
+    return found
+
+
+def pairs(targets: bool = True, **data: object) -> SourceTargetCollate:
+    return SourceTargetCollate(WORDS, DataConfig(**data), prefixed=True, targets=targets)  # type: ignore[arg-type]
+
+
+def test_an_encoder_decoder_gets_prompt_and_text_apart_as_the_tokenizer_makes_them() -> None:
+    made = pairs(prompt="the {text}", max_text_tokens=6, max_target_tokens=4)
+    rows = [example("red", "what color is it ?"), example("red green blue yes", "picture")]
+    batch = made(rows)
+    pad = WORDS.pad_token_id
+    cut = [*words("the what color is it ?")[:5], 2]
+    assert batch["input_ids"].tolist() == [cut, [*words("the picture"), pad, pad]]
+    assert batch["attention_mask"].tolist() == [[1] * 6, [1] * 4 + [0] * 2]
+    # A text that is too long keeps its end token.
+    assert batch["labels"].tolist() == [[*words("red"), IGNORED], words("red green")]
+    assert made.target_tokens(rows).tolist() == [3, 4] and batch.target_tokens == 7
+    assert made.lengths(rows).tolist() == [9, 8]
+    asked = pairs(targets=False)(rows)
+    assert asked.get("labels") is None and asked["attention_mask"][1].tolist() == [1] * 3 + [0] * 4
+    assert pairs()([example("red")])["input_ids"].tolist() == [words("")]
+    assert isinstance(pickle.loads(pickle.dumps(made)), SourceTargetCollate)
+
+
+def test_an_encoder_decoders_tokenizer_has_to_end_a_text() -> None:
+    with pytest.raises(DataError, match="ends no text with an end token"):
+        SourceTargetCollate(TOKENIZER, DataConfig(), prefixed=True, targets=True)

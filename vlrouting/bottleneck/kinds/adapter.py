@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -10,22 +9,14 @@ from torch.utils.hooks import RemovableHandle
 
 from vlrouting.bottleneck.base import Site
 from vlrouting.bottleneck.families import activation_of
-from vlrouting.bottleneck.layers import LowRankBottleneck
+from vlrouting.bottleneck.layers import GroupedLinear, LowRankBottleneck
 from vlrouting.bottleneck.projections import projection_widths
+from vlrouting.bottleneck.sub_layer import SubLayerInput, install_beside
 from vlrouting.bottleneck.targets import Target, parallel_targets, sub_layer_targets
 from vlrouting.config import AdapterConfig, BottleneckConfig
 
 PARALLEL_SCALE = 4.0
 """Section 4.5 of arXiv 2110.04366 finds it better than 1."""
-
-
-class _SubLayerInput(threading.local):
-    """What the sub-layer has read in this thread, between its entry and its end; a copy is empty."""
-
-    tensor: Tensor | None = None
-
-    def __reduce__(self) -> tuple[type[_SubLayerInput], tuple[()]]:
-        return type(self), ()
 
 
 class Adapter(LowRankBottleneck):
@@ -38,17 +29,17 @@ class Adapter(LowRankBottleneck):
     """
 
     config: AdapterConfig
+    up: GroupedLinear
 
     def __init__(self, config: AdapterConfig, site: Site) -> None:
-        after = config.position in ("post_module", "post_norm")
-        width = _width(site.target.base_layers[0], site.base_layers[0], after)
+        parallel = config.position == "parallel"
+        width = _width(site, 0, after=config.position in ("post_module", "post_norm"))
+        outputs = _width(site, -1, after=True) if parallel else width
         activation = activation_of(site.model)
-        super().__init__(config, site, input_width=width, outputs=(width,), bias=True, activation=activation)
-        self.parallel = config.position == "parallel"
-        if self.parallel and len(site.base_layers) % 2:
-            raise ValueError(f"{self.key}: position: parallel takes pairs of base layers, not {len(site.base_layers)}")
+        super().__init__(config, site, input_width=width, outputs=(outputs,), bias=True, activation=activation)
+        self.parallel = parallel
         self.scale = PARALLEL_SCALE if config.scale is None else config.scale
-        self._sub_layer_input = _SubLayerInput()
+        self._sub_layer_input = SubLayerInput()
         if config.residual:
             self.up.reset_parameters(zero=True)
 
@@ -57,7 +48,7 @@ class Adapter(LowRankBottleneck):
         """See `Bottleneck`. Default: the attention and the MLP of every block."""
         assert isinstance(config, AdapterConfig)
         if config.position == "parallel":
-            return parallel_targets(model, config.layers, shared=config.shared)
+            return parallel_targets(model, config.layers, targets=config.targets, shared=config.shared)
         part = "module" if config.position == "post_module" else "norm"
         return sub_layer_targets(model, config.targets, config.layers, part=part, shared=config.shared)
 
@@ -69,11 +60,7 @@ class Adapter(LowRankBottleneck):
     def install(self, base_layers: Sequence[nn.Module]) -> list[RemovableHandle]:
         """Put the adapter before (`pre_norm`) or after each base layer; a shared adapter has several."""
         if self.parallel:
-            handles: list[RemovableHandle] = []
-            for entry, last in zip(base_layers[::2], base_layers[1::2], strict=True):
-                handles.append(entry.register_forward_pre_hook(self._on_sub_layer_input))
-                handles.append(last.register_forward_hook(self._on_sub_layer_output))
-            return handles
+            return install_beside(base_layers, self._on_sub_layer_input, self._on_sub_layer_output)
         if self.config.position == "pre_norm":
             return [layer.register_forward_pre_hook(self._on_input) for layer in base_layers]
         return [layer.register_forward_hook(self._on_output) for layer in base_layers]
@@ -90,14 +77,13 @@ class Adapter(LowRankBottleneck):
         self._sub_layer_input.tensor = inputs[0]
 
     def _on_sub_layer_output(self, _last: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        entered, self._sub_layer_input.tensor = self._sub_layer_input.tensor, None
-        assert entered is not None
-        update = self.update(entered)
+        update = self.update(self._sub_layer_input.take())
         return output + (self.scale * update).to(output.dtype)
 
 
-def _width(name: str, base_layer: nn.Module, after: bool) -> int:
-    """Width of the base layer's output, or of its input."""
+def _width(site: Site, number: int, *, after: bool) -> int:
+    """Width of a base layer's output, or of its input."""
+    name, base_layer = site.target.base_layers[number], site.base_layers[number]
     try:
         return projection_widths(base_layer)[1 if after else 0]
     except TypeError:

@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from vlrouting.bottleneck.base import Bottleneck, Site
 from vlrouting.bottleneck.families import family_of
-from vlrouting.bottleneck.projections import projection_widths
+from vlrouting.bottleneck.projections import outputs_first, projection_widths
 from vlrouting.bottleneck.targets import Target, block_of, projection_targets
 from vlrouting.config import BottleneckConfig
 
@@ -68,9 +68,7 @@ class IA3(Bottleneck):
     @torch.no_grad()
     def merge_into(self, base_layer: nn.Module) -> None:
         """Scale the weight's rows of these outputs and the bias, or the columns of these inputs."""
-        weight: Tensor = base_layer.weight  # type: ignore[assignment]
-        outputs_first = isinstance(base_layer, nn.Linear)  # a Conv1D stores (inputs, outputs)
-        axis = (1 if outputs_first else 0) if self.on_input else (0 if outputs_first else 1)
+        weight, axis = outputs_first(base_layer), 1 if self.on_input else 0
         shape = (-1, 1) if axis == 0 else (1, -1)
         scaled = weight.index_select(axis, self.columns) * self.scale.view(shape).to(weight.dtype)
         weight.index_copy_(axis, self.columns, scaled)

@@ -15,6 +15,8 @@ from vlrouting.data.fetch.missing import absent
 
 SPLIT_KEYS = ("train", "validation", "test")
 """Keys of `data` that choose a split."""
+USUAL_ANSWERS = 3129
+"""Of VQAv2; taken for a head's size where the vocabulary cannot be read yet."""
 _NAME_ROOT = "name the folder of the dataset's files"
 _FORMAT = ("data.name", "data.prepare")
 """What decides which files and splits there are."""

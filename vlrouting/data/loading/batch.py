@@ -77,7 +77,13 @@ class Batch:
 
 
 class CollateFunction(Protocol):
-    """What a data module needs of a collate function."""
+    """What a data module needs of a collate function.
+
+    Attributes:
+        prompts: makes tokens of the texts that the language model reads.
+    """
+
+    prompts: Tokens
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """Examples to a batch."""
@@ -110,15 +116,15 @@ class Collate:
             vocabulary: gives the targets; None for none.
         """
         self.data, self.visual, self.vocabulary = data, visual, vocabulary
-        self.tokens = Tokens(tokenizer, data.max_text_tokens, root=Path(data.root))
+        self.prompts = Tokens(tokenizer, data.max_text_tokens, root=Path(data.root))
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """
         Raises:
             DataError: an image is missing or broken.
         """
-        rows = [self.tokens.of(self._prompt(example.text)) for example in examples]
-        tensors = self.tokens.padded(rows) | load_images(examples, self.visual)
+        rows = [self.prompts.of(self._prompt(example.text)) for example in examples]
+        tensors = self.prompts.padded(rows) | load_images(examples, self.visual)
         if self.vocabulary is not None:
             targets = [self.vocabulary.encode(example.labels) for example in examples]
             tensors["targets"] = torch.stack(targets)  # (B, A)
@@ -127,7 +133,7 @@ class Collate:
     def lengths(self, examples: Sequence[Example]) -> np.ndarray:
         """Number of tokens of every question, special ones included, after the cut; they are kept for the batches."""
         texts = map(self._prompt, texts_of(examples))
-        return self.tokens.lengths(texts, examples, f"text in {self.data.prompt}")
+        return self.prompts.lengths(texts, examples, f"text in {self.data.prompt}")
 
     def target_tokens(self, examples: Sequence[Example]) -> None:
         """The loss is a mean over examples."""

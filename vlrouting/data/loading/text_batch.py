@@ -1,4 +1,4 @@
-"""Batches of prompts, and of the texts that a causal language model learns to generate after them."""
+"""Batches of prompts, and of the texts that a language model learns to generate after them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from vlrouting.config import DataConfig
+from vlrouting.config.tasks import LanguageKind
 from vlrouting.data.datasets.lazy_examples import answers_of, texts_of
 from vlrouting.data.example import DataError, Example
 from vlrouting.data.loading.batch import IGNORED, Batch, VisualSource, load_images
@@ -27,7 +28,7 @@ class CausalTokenizer(Tokenizer, Protocol):
 
 
 class TextCollate:
-    """Prompts, and with `targets` the texts to be generated after them.
+    """For a causal language model: prompts, and with `targets` the texts to be generated after them.
 
     With `targets` a row is prompt, text and end token, padded on the right; the labels cover the text from its first
     token on and exactly one end token. Without, a row is the prompt alone, padded on the left, since the model
@@ -101,3 +102,66 @@ class TextCollate:
     def _target(self, text: str, answer: str) -> str:
         # After a prompt the text continues with a space, which most tokenizers make a part of the word.
         return f" {answer}" if self._prompt(text) else answer
+
+
+class SourceTargetCollate:
+    """For an encoder-decoder: prompts for the encoder, and with `targets` the texts for the decoder.
+
+    Both are as the tokenizer makes them, special tokens included, and padded on the right. `labels` (B, T') are the
+    target's tokens, with `IGNORED` on padding; the model itself puts its start token before them.
+    """
+
+    def __init__(
+        self,
+        tokenizer: CausalTokenizer,
+        data: DataConfig,
+        visual: VisualSource | None = None,
+        *,
+        prefixed: bool,
+        targets: bool,
+    ) -> None:
+        """See `TextCollate`. A prompt is never empty here, so `prefixed` changes nothing.
+
+        Raises:
+            DataError: the tokenizer does not end a text with an end token.
+        """
+        end = tokenizer.eos_token_id
+        if end is None or list(tokenizer(["a"], add_special_tokens=True)["input_ids"][0])[-1:] != [end]:
+            raise DataError(
+                "language.name: its tokenizer ends no text with an end token, so that no text would end; choose another"
+            )
+        self.data, self.visual, self.targets = data, visual, targets
+        root = Path(data.root)
+        self.prompts = Tokens(tokenizer, data.max_text_tokens, root=root)
+        self.texts = Tokens(tokenizer, data.max_target_tokens, root=root)
+
+    def __call__(self, examples: Sequence[Example]) -> Batch:
+        """
+        Raises:
+            DataError: an image is missing or broken.
+        """
+        tensors = self.prompts.padded([self.prompts.of(self._prompt(example.text)) for example in examples])
+        if self.targets:
+            texts = self.texts.padded([self.texts.of(example.answer) for example in examples])
+            tensors["labels"] = texts["input_ids"].masked_fill(texts["attention_mask"] == 0, IGNORED)  # (B, T')
+        return Batch(list(examples), tensors | load_images(examples, self.visual), self.data.name)
+
+    def lengths(self, examples: Sequence[Example]) -> np.ndarray:
+        """Number of tokens of every example, of prompt and text together; they are kept for the batches."""
+        texts = map(self._prompt, texts_of(examples))
+        prompts = self.prompts.lengths(texts, examples, f"text in {self.data.prompt}")
+        return prompts + self.target_tokens(examples) if self.targets else prompts
+
+    def target_tokens(self, examples: Sequence[Example]) -> np.ndarray:
+        """Number of labels that each example has in training; the texts are kept for the batches."""
+        return self.texts.lengths(answers_of(examples), examples, "answer")
+
+    def _prompt(self, text: str) -> str:
+        return self.data.prompt.format(text=text)
+
+
+TEXT_COLLATES: dict[LanguageKind, type[TextCollate | SourceTargetCollate]] = {
+    "causal": TextCollate,
+    "encoder_decoder": SourceTargetCollate,
+}
+"""`ArchitectureFacts.language` -> how texts to be generated become a batch."""
