@@ -20,7 +20,7 @@ from tests.training.test_resume import assert_same, stop_at, weights
 from vlrouting.config import SelectConfig
 from vlrouting.data.example import DataError
 from vlrouting.data.loading.batch import Batch
-from vlrouting.experiment import Experiment, RunDirectory, load
+from vlrouting.experiment import Experiment, RunDirectory, UserError, load
 from vlrouting.launch.in_process import train
 from vlrouting.prediction.predictor import Predictor
 from vlrouting.selection import Selection, SelectionProblem, register_selector
@@ -248,6 +248,12 @@ def test_without_one_of_the_main_scores_there_is_no_mean(tmp_path: Path, monkeyp
         name: max(len(r["prediction"]) for r in records(done) if r["dataset"] == name) for name in ("vqa", "captions")
     }
     assert longest["vqa"] > longest["captions"] <= 1  # each generates as its own section says
+    (captioned, *_) = [record for record in records(done) if record["dataset"] == "captions"]
+    assert Predictor(done.path).caption(captioned["image"]) == captioned["prediction"]  # the first that describes
+    with pytest.raises(UserError, match="the task captioning on captions; use: vlrouting caption"):
+        Predictor(done.path, dataset="captions").answer(captioned["image"], "what?")
+    with pytest.raises(UserError, match="on vqa, captions, not on 'caption'"):
+        Predictor(done.path, dataset="caption")
     metrics, lacking = done.read_metrics(), done.read_run()["not_computed"]
     assert "test/vqa/vqa_accuracy" in metrics and "validation/vqa/vqa_accuracy" in metrics
     assert "validation/mean" not in metrics

@@ -116,6 +116,13 @@ class RunDirectory:
         """The `data.json` of one of several datasets, `NAME_data.json`; without a name, that of the only one."""
         return self.path / f"{dataset}_{self.data.name}" if dataset else self.data
 
+    def data_files(self) -> dict[str, Path]:
+        """Dataset -> its `data.json`, where there is one; the name of the only dataset is empty."""
+        if self.data.exists():
+            return {"": self.data}
+        ending = f"_{self.data.name}"
+        return {path.name.removesuffix(ending): path for path in sorted(self.path.glob(f"*{ending}"))}
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the directory for this process. The operating system frees it when the process dies.
@@ -275,7 +282,10 @@ def _to_choose(settings: Mapping[str, object]) -> list[str]:
 def settings_of(tree: Mapping[str, Any]) -> dict[str, object]:
     """The dotted keys of a config.yaml. A run of an older version lacks later keys: it ran with their defaults."""
     given = {key: value if _is_plain(value) else repr(value) for key, value in flatten(tree).items()}
-    return flatten(asdict(ExperimentConfig())) | given
+    defaults = asdict(ExperimentConfig())
+    if tree.get("datasets"):
+        del defaults["data"], defaults["datasets"]
+    return flatten(defaults) | given
 
 
 def _is_plain(value: object) -> bool:

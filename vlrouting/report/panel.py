@@ -6,6 +6,7 @@ import random
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ _GAP = 4
 
 
 def panel(records: Sequence[Mapping[str, Any]], count: int) -> Figure:
-    """A figure of `count` test images.
+    """A figure of `count` test images, of several datasets as many of each as can be.
 
     An example with a question shows the question and the predicted answer, green if correct, else red with the true
     answer. An example without a question shows the predicted caption and one reference in gray. The choice of images
@@ -35,7 +36,7 @@ def panel(records: Sequence[Mapping[str, Any]], count: int) -> Figure:
         records: lines of predictions.jsonl: image or images (paths), question (if any), prediction, references.
         count: number of examples to show.
     """
-    chosen = random.Random(0).sample(list(records), min(count, len(records)))
+    chosen = _chosen(records, count)
     rows = max(-(-len(chosen) // COLUMNS), 1)
     figure = Figure(figsize=(2.7 * COLUMNS, 3.3 * rows), layout="constrained")
     axes = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
@@ -48,6 +49,14 @@ def panel(records: Sequence[Mapping[str, Any]], count: int) -> Figure:
         else:
             _show_caption(axis, record)
     return figure
+
+
+def _chosen(records: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
+    of_dataset: dict[object, list[Mapping[str, Any]]] = {}
+    for record in records:
+        of_dataset.setdefault(record.get("dataset"), []).append(record)
+    mixed = [random.Random(0).sample(of, min(count, len(of))) for of in of_dataset.values()]
+    return [record for turn in zip_longest(*mixed) for record in turn if record is not None][:count]
 
 
 def _picture(paths: Sequence[str]) -> Image.Image:

@@ -30,12 +30,14 @@ class DataUse:
 
     Attributes:
         record: what is known of them.
+        dataset: what one of several is called in the runs.
         labels: experiment -> its variants that use them.
         plots: their distributions.
         cards: training examples: `question`, `references`, `id`, and of each image `name` and `uri`.
     """
 
     record: DataRecord
+    dataset: str = ""
     labels: dict[str, list[str]] = field(default_factory=dict)
     plots: list[Plot] = field(default_factory=list)
     cards: list[dict[str, Any]] = field(default_factory=list)
@@ -78,29 +80,30 @@ def data_uses(variants: Iterable[Variant]) -> tuple[list[DataUse], list[str]]:
     uses: dict[str, DataUse] = {}
     notes: list[str] = []
     for variant in variants:
-        record = _first_record(variant, notes)
-        if record is not None:
-            use = uses.setdefault(repr((record.dataset, record.splits)), DataUse(record))
+        for dataset, record in _first_records(variant, notes).items():
+            use = uses.setdefault(repr((dataset, record.dataset, record.splits)), DataUse(record, dataset))
             use.labels.setdefault(variant.experiment, []).append(variant.name)
-    thumbnails = Thumbnails(MOST_CHARACTERS)
     for number, use in enumerate(uses.values(), start=1):
         with styled():
             plots = distribution_plots(use.record.splits, prefix=f"data{number}_" if len(uses) > 1 else "data_")
             use.plots = list(map(arranged, plots))
-        use.cards = _cards(use.record.examples, thumbnails)
+        use.cards = _cards(use.record.examples, Thumbnails(MOST_CHARACTERS // len(uses)))
     return list(uses.values()), list(dict.fromkeys(notes))
 
 
-def _first_record(variant: Variant, notes: list[str]) -> DataRecord | None:
+def _first_records(variant: Variant, notes: list[str]) -> dict[str, DataRecord]:
+    """By dataset, in the order of the run."""
     for row in (*variant.runs, *variant.unfinished):
-        path = RunDirectory(row.folder).data if row.folder is not None else None
-        if path is None or not path.exists():
-            continue
-        try:
-            return read_data_record(path)
-        except UserError as error:
-            notes.append(str(error))
-    return None
+        files = RunDirectory(row.folder).data_files() if row.folder is not None else {}
+        found = {}
+        for dataset in sorted(files, key=lambda name: list(row.datasets).index(name) if name in row.datasets else 0):
+            try:
+                found[dataset] = read_data_record(files[dataset])
+            except UserError as error:
+                notes.append(str(error))
+        if found:
+            return found
+    return {}
 
 
 def _numbers(split: SplitDescription) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from vlrouting.config.names import counted
@@ -59,7 +60,7 @@ def browser(variants: Sequence[Variant], count: int, most_characters: int) -> Br
     disagreements = {key for key in outputs.examples if _disagree(outputs, key, knows_right)}
     thumbnails = Thumbnails(most_characters)
     records: dict[Key, dict[str, Any]] = {}
-    for key in _chosen(list(outputs.examples), disagreements, count):
+    for key in _of_each_dataset(outputs, disagreements, count):
         numbers = thumbnails.add(outputs.examples[key].images)
         if numbers is None:
             break
@@ -85,9 +86,29 @@ def browser(variants: Sequence[Variant], count: int, most_characters: int) -> Br
 
 def _disagree(outputs: TestOutputs, key: Key, knows_right: bool) -> bool:
     """Whether some variants are right and others wrong; without right and wrong, whether the outputs differ."""
-    if knows_right:
+    if knows_right and outputs.examples[key].is_question:
         return len({of.scores[key] >= RIGHT for of in outputs.variants if key in of.scores}) > 1
     return len({" ".join(of.texts[key].casefold().split()) for of in outputs.variants if key in of.texts}) > 1
+
+
+def _of_each_dataset(outputs: TestOutputs, disagreements: set[Key], count: int) -> list[Key]:
+    """Keys of every dataset in turn, so that each has its share, also where a limit on the images cuts off the rest."""
+    of_dataset: dict[str, list[Key]] = {}
+    for key, example in outputs.examples.items():
+        of_dataset.setdefault(example.dataset, []).append(key)
+    parts = [_chosen(keys, disagreements, share) for keys, share in zip(*_shares(of_dataset, count), strict=True)]
+    return [key for turn in zip_longest(*parts) for key in turn if key is not None]
+
+
+def _shares(of_dataset: Mapping[str, list[Key]], count: int) -> tuple[list[list[Key]], list[int]]:
+    """The keys of each dataset, the smallest first, and how many of them are shown: what a small one does not need is
+    for the others."""
+    ordered = sorted(of_dataset.values(), key=len)
+    shares, left = [], count
+    for place, keys in enumerate(ordered):
+        shares.append(min(len(keys), left // (len(ordered) - place)))
+        left -= shares[-1]
+    return ordered, shares
 
 
 def _chosen(keys: Sequence[Key], disagreements: set[Key], count: int) -> list[Key]:
@@ -105,6 +126,7 @@ def _evenly_spaced(keys: Sequence[Key], count: int) -> list[Key]:
 
 def _record(outputs: TestOutputs, key: Key, images: list[int], knows_right: bool) -> dict[str, Any]:
     example = outputs.examples[key]
+    has_right = knows_right and example.is_question
     return {
         "id": str(example.id),
         "question": _cut(example.question),
@@ -117,8 +139,8 @@ def _record(outputs: TestOutputs, key: Key, images: list[int], knows_right: bool
             else {
                 "text": _cut(of.texts[key]),
                 "score": round(of.scores[key], 2) if key in of.scores else None,
-                "right": of.scores[key] >= RIGHT if knows_right and key in of.scores else None,
-                "rightSeeds": of.right.get(key, 0) if knows_right and key in of.scores else None,
+                "right": of.scores[key] >= RIGHT if has_right and key in of.scores else None,
+                "rightSeeds": of.right.get(key, 0) if has_right and key in of.scores else None,
             }
             for of in outputs.variants
         ],

@@ -14,7 +14,7 @@ from vlrouting.report.comparison import Variant
 
 RIGHT = 50.0
 """Least score, in percent, of an answer that counts as right: VQA accuracy gives parts of 100 too."""
-KINDS = ("answer_type", "question_type")
+KINDS = ("dataset", "answer_type", "question_type")
 """Fields of a record that a reader may filter by."""
 Key = tuple[object, ...]
 
@@ -32,8 +32,18 @@ class TestExample:
 
     @property
     def key(self) -> Key:
-        """Tells test examples apart, also those of two data sets."""
-        return self.id, self.images
+        """Tells test examples apart, also those of two datasets."""
+        return self.dataset, self.id, self.images
+
+    @property
+    def dataset(self) -> str:
+        """Which of several datasets of a run it is of; empty where there is one."""
+        return self.kinds.get("dataset", "")
+
+    @property
+    def is_question(self) -> bool:
+        """Whether an output is right or wrong."""
+        return bool(self.question)
 
 
 @dataclass
@@ -98,7 +108,8 @@ def read_outputs(variants: Sequence[Variant]) -> TestOutputs:
 def _read_run(examples: dict[Key, TestExample], outputs: VariantOutputs, path: Path, *, is_shown: bool) -> None:
     for record in _records(path):
         images = record.get("images") or ([record["image"]] if record.get("image") else [])
-        key = record["id"], tuple(map(str, images))
+        dataset, paths = str(record.get("dataset") or ""), tuple(map(str, images))
+        key = dataset, record["id"], paths
         score = record.get("score")
         if score is not None and record.get("question") and score >= RIGHT:
             outputs.right[key] = outputs.right.get(key, 0) + 1
@@ -110,7 +121,7 @@ def _read_run(examples: dict[Key, TestExample], outputs: VariantOutputs, path: P
         if key not in examples:
             kinds = {kind: str(record[kind]) for kind in KINDS if record.get(kind)}
             references = tuple(map(str, record.get("references") or ()))
-            examples[key] = TestExample(record["id"], str(record.get("question") or ""), references, key[1], kinds)
+            examples[key] = TestExample(record["id"], str(record.get("question") or ""), references, paths, kinds)
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

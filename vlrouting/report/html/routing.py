@@ -25,10 +25,10 @@ NUMBERS = {
 
 @dataclass(frozen=True)
 class RoutingAnalysis:
-    """Of one variant, from its first run that was analysed.
+    """Of one variant, from its first run that was analysed; of several datasets, on one of them.
 
     Attributes:
-        label: the variant's.
+        label: the variant's, with the dataset's name where there are several.
         seed: of the run.
         examples: how many were analysed.
         layers: name of the layer -> its values of `NUMBERS`; None where a value is not defined.
@@ -55,7 +55,11 @@ def routing_analyses(variants: Iterable[Variant]) -> tuple[list[RoutingAnalysis]
             if path is None or not path.exists():
                 continue
             try:
-                found.append(_analysis(variant.label, row.seed, read_object(path)))
+                content = read_object(path)
+                several = content.get("datasets")
+                of_dataset = {f"{variant.label}: {name}": of for name, of in several.items()} if several else {}
+                of_dataset = of_dataset or {variant.label: content}
+                found += [_analysis(label, row.seed, of) for label, of in of_dataset.items()]
                 break
             except (UserError, KeyError, TypeError, AttributeError, ValueError) as error:
                 text = str(error) if isinstance(error, UserError) else f"{path} is damaged."

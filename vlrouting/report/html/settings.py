@@ -13,6 +13,7 @@ from vlrouting.experiment.rundir import RunDirectory
 from vlrouting.experiment.schema import flatten
 from vlrouting.report.comparison import Variant
 
+_NO_DEFAULT = object()
 ABSENT = "\N{EN DASH}"
 _RECORDED = (
     *("git_commit", "git_dirty", "code_version", "data_hash", "metric_variant", "precision", "device", "python"),
@@ -48,11 +49,17 @@ def settings(variants: Sequence[Variant]) -> Settings:
         values = [spelled(config[key]) if key in config else ABSENT for config in configs.values()]
         if len(set(values)) > 1:
             differing[key] = values
-        elif key in defaults and values[0] == spelled(defaults[key]):
+        elif values[0] == spelled(defaults.get(_in_one_dataset(key), _NO_DEFAULT)):
             default[key] = values[0]
         else:
             shared[key] = values[0]
     return Settings(differing, list(configs), shared, default)
+
+
+def _in_one_dataset(key: str) -> str:
+    """`data.root` for `datasets.vqa.root`, whose default is the same."""
+    section, _, name = key.partition(".")
+    return f"data.{name.partition('.')[2]}" if section == "datasets" and "." in name else key
 
 
 def _config(variant: Variant) -> dict[str, object]:

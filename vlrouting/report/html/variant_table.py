@@ -46,15 +46,27 @@ class Column:
 def columns(comparison: Comparison) -> list[Column]:
     """The columns that have anything to show, over the variants in their order."""
     variants = comparison.variants
-    others = [key for key in comparison.titles if key != comparison.metric]
+    datasets = comparison.datasets
+    others = [key for key in comparison.titles if key not in (comparison.metric, *datasets.values())]
     found = [
         Column("variant", [_name(comparison, variant) for variant in variants], is_number=False),
         Column("seeds", [_seeds(variant) for variant in variants]),
+        *(
+            Column(comparison.short_title(key), [_score(variant, key) for variant in variants])
+            for key in datasets.values()
+        ),
         Column(
             comparison.short_title(comparison.metric) if comparison.metric else "score",
             [_score(v, comparison.metric, is_best=v.tied_with_best) for v in variants],
         ),
-        Column("difference to the baseline", [_difference(variant) for variant in variants]),
+        *(
+            Column(f"{name}: difference to the baseline", [_difference_on(variant, key) for variant in variants])
+            for name, key in datasets.items()
+        ),
+        Column(
+            f"{f'{comparison.short_title(comparison.metric)}: ' if datasets else ''}difference to the baseline",
+            [_difference(variant) for variant in variants],
+        ),
         Column("adjusted p", [_p_value(variant) for variant in variants], is_number=False),
         Column("verdict", [_verdict(variant) for variant in variants], is_number=False),
         Column("tuned", [_tuned(variant) for variant in variants], is_number=False),
@@ -90,6 +102,17 @@ def _score(variant: Variant, metric: str, *, is_best: bool = False) -> Cell:
 def _difference(variant: Variant) -> Cell:
     found = variant.difference
     return Cell("") if found is None else Cell(f"{found.mean:+.2f}", _range(found, sign="+"), found.mean)
+
+
+def _difference_on(variant: Variant, metric: str) -> Cell:
+    """On one of several datasets; marked where it is shown, over all variants and datasets."""
+    judged = variant.on_datasets.get(metric)
+    if judged is None:
+        return Cell("")
+    found, p = judged.difference, judged.adjusted_p
+    adjusted = "" if p is None else ", p < 0.001" if p < 0.001 else f", p = {p:.3f}"
+    mark = judged.verdict if judged.verdict in (BETTER, WORSE) else ""
+    return Cell(f"{found.mean:+.2f}", f"{_range(found, sign='+')}{adjusted}", found.mean, mark or "")
 
 
 def _range(found: Interval, sign: str = "") -> str:

@@ -32,7 +32,8 @@ def draw(comparison: Comparison, tunings: Mapping[str, Tuning]) -> list[Plot]:
         comparison: the variants.
         tunings: variant's label -> its tuning runs.
     """
-    tags = [LOSS, *([comparison.metric.replace("test/", "validation/", 1)] if comparison.metric else [])]
+    scores = [comparison.metric, *comparison.datasets.values()] if comparison.metric else []
+    tags = [LOSS, *(key.replace("test/", "validation/", 1) for key in scores)]
     found = learning_curves(comparison.variants, tags)
     with styled():
         first = [variants(comparison), differences(comparison), learning_rate(tunings)]
