@@ -148,7 +148,7 @@ def test_documentation_is_that_of_the_class_itself() -> None:
 
 def test_completion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    assert [name for name, _ in completion.experiments("demo_c")] == ["demo_caption", "demo_caption_study"]
+    assert [name for name, _ in completion.experiments("demo_ca")] == ["demo_caption", "demo_caption_study"]
     assert completion.settings("bottleneck.ro") == ["bottleneck.routing="]
     assert completion.settings("bottleneck.routing=gr") == ["bottleneck.routing=gram", "bottleneck.routing=gram_relu"]
     assert completion.settings("vision.cache=") == ["vision.cache=true", "vision.cache=false"]
