@@ -29,7 +29,7 @@ FOLLOWED = set(re.findall(r'follow\("([\w-]+\.md)"', (REPOSITORY / "tests" / "te
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`((?:make|vlrouting|\.venv/bin/\w+) [^`]+)`")
 PROGRAMS = ("make", "vlrouting", "python")
-QUICK = {"list", "show", "explain", "validate", "status", "cancel", "power"}
+QUICK = {"list", "show", "params", "explain", "validate", "status", "cancel", "power"}
 """Commands that are run here."""
 _LAYOUT = "tests/data/fetch/test_official_layout.py"
 ELSEWHERE = {

@@ -158,6 +158,10 @@ def test_patterns_reach_a_model_without_a_family() -> None:
         (BottleneckConfig("lora", rank=0), r"rank: 0 is below 1"),
         (BottleneckConfig("lora", rank=R, routing="mull"), r"'mull' is not one of none, add, mul"),
         (BottleneckConfig("adapter", rank=R, targets=["encoder.layer.0"]), r"an adapter goes onto a Linear"),
+        (BottleneckConfig("lora", rank=R, scaling="rank_stabilized"), r"scaling, alpha: .*; set alpha"),
+        (BottleneckConfig("compacter", rank=R, divisions=3), r"divisions, rank: 3 does not divide the rank 4"),
+        (BottleneckConfig("compacter", rank=10, divisions=5), r"divisions: 5 does not divide the width 24"),
+        (BottleneckConfig("vl_pet", rank=R, granularity="small", gate_rank=2), r"belongs to granularity: large"),
     ],
 )
 def test_one_clear_error_and_the_model_is_as_before(config: BottleneckConfig, message: str) -> None:

@@ -80,6 +80,8 @@ def test_a_step_trains_the_tasks_own_set_and_leaves_the_others_as_they_are(
     routed = moved(attached(family, keys))
     optimizer = torch.optim.AdamW([p for p in routed.model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.5)
     own = {id(p) for b in routed.bottlenecks.values() if b.task == "captions" for p in b.parameters()}
+    others = {id(p) for b in routed.bottlenecks.values() if b.task != "captions" for p in b.parameters()}
+    assert own.isdisjoint(others) == (not any(key.endswith("_per_task") for key in keys))
     for _ in range(2):  # the second step has optimizer states, and gradients that were set to None
         before = {name: p.detach().clone() for name, p in routed.model.named_parameters()}
         optimizer.zero_grad()

@@ -72,7 +72,11 @@ CHANGES = {
             "beams look at the image of another row",
         ),
         ("part + layer.bias.to(part.dtype)", "part", "the adapter's image misses the bias"),
-        ("if tokens != self.modality.shape[1]:", "if False:", "a cached decoding step has the modality of the prompt"),
+        (
+            "known is None or tokens != known.shape[1]",
+            "known is None",
+            "a cached decoding step has the modality of the prompt",
+        ),
     ],
     "vlrouting/bottleneck/layers.py": [
         ("x_t = self.down(self.dropout(x))", "x_t = self.down(x)", "bottleneck.dropout is ignored"),
@@ -322,7 +326,12 @@ CHANGES = {
     "vlrouting/models/joint_model.py": [
         ("routed.look_at(None, task=task)", "routed.look_at(None)", "the vision tower does not know the task"),
         ("if self.config.normalize_visual else visual", "if True else visual", "normalize_visual is ignored"),
-        ("modality[:, : visual.shape[1]] = IMAGE", "modality[:, : visual.shape[1]] = 0", "the image counts as padding"),
+        ("self.prefix_length(visual)] = IMAGE", "self.prefix_length(visual)] = 0", "the image counts as padding"),
+        (
+            "if visual is None or not self.config.visual_prefix else",
+            "if visual is None else",
+            "visual_prefix is ignored",
+        ),
         (
             "torch.cat([visual.to(text.dtype), text], dim=1)",
             "torch.cat([text, visual.to(text.dtype)], dim=1)",
@@ -339,8 +348,11 @@ CHANGES = {
             "noise is ones",
         ),
         ("features = self.standardize(features)", "self.standardize(features)", "standardize_visual is ignored"),
-        ("if features == self.width else", "if False else", "a projector where the widths are equal"),
         ("        self.language.eval()\n", "", "the frozen language model trains with dropout"),
+    ],
+    "vlrouting/models/projector.py": [
+        ("if features == width else", "if False else", "a projector where the widths are equal"),
+        (", nn.LayerNorm(width))", ")", "linear_norm has no norm"),
     ],
     "vlrouting/models/standardize.py": [
         (
@@ -352,23 +364,17 @@ CHANGES = {
     ],
     "vlrouting/models/encoder_classifier.py": [
         (
-            "first_text_token = 0 if visual is None else visual.shape[1]",
-            "first_text_token = 0",
+            "first_text_token = states[:, self.prefix_length(visual)]",
+            "first_text_token = states[:, 0]",
             "the head reads the image's position",
         ),
         ("nn.GELU(), nn.Linear", "nn.ReLU(), nn.Linear", "another head"),
     ],
-    "vlrouting/models/decoder.py": [
-        ("logits[:, visual.shape[1] - 1 : -1]", "logits[:, visual.shape[1] :]", "tokens are predicted from themselves"),
+    "vlrouting/models/decoding.py": [
         (
-            'reduction="sum")\n        return total / (batch.target_tokens if batch.loss_tokens is None else batch.loss_tokens)',
-            'reduction="sum")\n        return total / batch.target_tokens',
+            'reduction="sum")\n    return total / (batch.target_tokens if batch.loss_tokens is None else batch.loss_tokens)',
+            'reduction="sum")\n    return total / batch.target_tokens',
             "a mean of means over micro-batches",
-        ),
-        (
-            "        text = text.gather(1, order.unsqueeze(-1).expand_as(text))\n",
-            "",
-            "padding moves without its embeddings",
         ),
         (
             '{"length_penalty": config.length_penalty} if config.beams > 1',
@@ -382,6 +388,19 @@ CHANGES = {
         ('"top_p": config.top_p, ', "", "top_p is ignored"),
         ('"top_k": 0', '"top_k": 2', "sampling from two tokens"),
         ("eos_token_id=end_token,", "eos_token_id=None,", "texts do not end"),
+    ],
+    "vlrouting/models/encoder_decoder.py": [
+        ("return generated[:, 1:]", "return generated", "the start token is a part of the text"),
+        ('if hasattr(embedding, "embed_scale") else', "if True else", "the embeddings of Pegasus are not scaled"),
+        ("target_mask=(labels >= 0).long()", "target_mask=None", "the decoder's padding counts as text"),
+    ],
+    "vlrouting/models/decoder.py": [
+        ("logits[:, prefix - 1 : -1]", "logits[:, prefix:]", "tokens are predicted from themselves"),
+        (
+            "        text = text.gather(1, order.unsqueeze(-1).expand_as(text))\n",
+            "",
+            "padding moves without its embeddings",
+        ),
     ],
     "vlrouting/selection/__init__.py": [
         (

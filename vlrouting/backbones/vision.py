@@ -113,7 +113,7 @@ class VisionEncoder(nn.Module, ABC):
                 f"vision.pool: {self.name} gives {rows} x {columns} tokens, fewer than {shape[0]} x {shape[1]}; "
                 "set smaller numbers, or a larger vision.image_size"
             )
-        grid = tokens.transpose(1, 2).unflatten(2, (rows, columns))  # (B, Dv, H', W')
+        grid = tokens.transpose(1, 2).reshape(len(tokens), -1, rows, columns)  # (B, Dv, H', W')
         return functional.adaptive_max_pool2d(grid, shape).flatten(2).transpose(1, 2)
 
 
@@ -152,7 +152,7 @@ def load_vision_encoder(config: VisionConfig) -> VisionEncoder:
     if is_transformers_model(config.name):
         from vlrouting.backbones.transformers_vision import load_transformers_encoder  # it imports this module
 
-        encoder = load_transformers_encoder(config)
+        encoder: VisionEncoder = load_transformers_encoder(config)
     else:
         encoder = _load_timm_encoder(config)
     if encoder.revision is None:

@@ -80,8 +80,8 @@ def vision_source(config: ExperimentConfig) -> Source | Finding:
         weights = ((_WEIGHTS[0], _WEIGHTS[2]),) if vision.weights == "hub" else ()
         return Source("vision.name", vision.name, (("config.json",), *weights), folder)
     if is_transformers_model(vision.name):
-        weights = (_WEIGHTS,) if vision.weights == "hub" else ()
-        return Source("vision.name", vision.name, (("config.json",), ("preprocessor_config.json",), *weights))
+        needed = (("config.json",), ("preprocessor_config.json",), *((_WEIGHTS,) if vision.weights == "hub" else ()))
+        return Source("vision.name", vision.name, needed)
     base = vision.name.split(".")[0]
     if not timm.is_model(base):
         near = ", ".join(nearest_names(base, timm.list_models(), 3)) or "none"

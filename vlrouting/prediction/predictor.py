@@ -270,13 +270,12 @@ class _Loaded:
     tokenizer: Any
     answers: tuple[str, ...]
     source: PixelSource | None
-    prefixed: bool
     images: int | None
     """Images of an example, where an older artifact does not say, as far as they are known."""
 
     def inputs(self, config: ExperimentConfig) -> TaskInputs:
         """Of a dataset's task."""
-        return TaskInputs(config, self.tokenizer, self.answers, self.source, self.prefixed)
+        return TaskInputs(config, self.tokenizer, self.answers, self.source)
 
 
 def _load(artifact: StoredArtifact) -> _Loaded:
@@ -298,7 +297,7 @@ def _load(artifact: StoredArtifact) -> _Loaded:
     require_same_weights(stored, described_backbones(backbones, model, config), str(artifact.folder))
     source = PixelSource(backbones.vision.transform, _open) if backbones.vision is not None else None
     images = None if artifact.images else _images_per_example(shape, backbones.vision)
-    return _Loaded(model, backbones.language.tokenizer, answers, source, shape is not None, images)
+    return _Loaded(model, backbones.language.tokenizer, answers, source, images)
 
 
 @torch.inference_mode()

@@ -29,8 +29,6 @@ class TaskInputs:
     """What `Task.answers` gave, in the order of the head's outputs; empty where text is generated."""
     visual: VisualSource | None
     """Loads the images; None where the model reads none."""
-    prefixed: bool
-    """Whether a visual prefix stands before the text."""
 
 
 class TaskModel(ABC):

@@ -107,7 +107,7 @@ def point_dataset(
         training=(training := inputs.training_examples(view, examples)),
         sampled=inputs.sampled_answers(view, training),
         task=TASKS.load(view.task),
-        parts=TaskInputs(view, tokenizer, inputs.answers(view, examples), visual.source, visual.shape is not None),
+        parts=TaskInputs(view, tokenizer, inputs.answers(view, examples), visual.source),
         visual=visual,
     )
 
