@@ -12,13 +12,14 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.command_line import vlrouting
-from tests.tiny_experiment import write_tuned_experiment
+from tests.tiny_experiment import write_several_datasets, write_tuned_experiment
 from tests.trained_artifacts import captions, pairs, questions  # noqa: F401
 from vlrouting.analysis.answers import Answers
 from vlrouting.analysis.layers import LayerMeasures
 from vlrouting.analysis.point import Analysis
 from vlrouting.analysis.show import Analysed, show
-from vlrouting.experiment import RunDirectory
+from vlrouting.experiment import RunDirectory, load
+from vlrouting.launch.in_process import train
 
 
 def analysed(folder: Path, runs: Path, *arguments: str, experiment: str = "tiny") -> str:
@@ -129,3 +130,27 @@ def test_seeds_of_a_variant_are_summed_up(capsys: pytest.CaptureFixture[str]) ->
     assert [line[0] for line in lines] == ["routing=mul,seed=1", "routing=mul,seed=2", "routing=mul"]
     assert lines[0][1] == "1.000" and "50.0%" in lines[0] and "25.0%" in lines[1]
     assert lines[2][1:3] == ["(2", "seeds)"] and lines[2][3] == "1.500" and "37.5%" in lines[2]
+
+
+def test_each_of_several_datasets_is_analysed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")  # no Java: METEOR takes seconds
+    file = write_several_datasets(tmp_path, images=8, evaluate={"panel": 0}, train={"max_steps": 4})
+    experiment = load(str(file))
+    assert train(experiment, experiment.points, tmp_path / "runs") == {}
+    run = RunDirectory(tmp_path / "runs" / "tiny" / "default")
+    before = run.predictions.read_text()
+
+    printed = analysed(tmp_path, tmp_path / "runs", "--examples", "1000")
+    assert "default: vqa" in printed and "default: captions" in printed
+    found = stored(run.path)["datasets"]
+    assert {name: of["examples"] for name, of in found.items()} == {"vqa": 16, "captions": 8}
+    assert found["vqa"]["score"]["own"] == pytest.approx(run.read_metrics()["test/vqa/vqa_accuracy"])
+    assert found["vqa"]["layers"] != found["captions"]["layers"]  # each of its own texts
+    assert list((run.tensorboard / "analysis" / "captions").iterdir())
+    assert run.predictions.read_text() == before
+
+    analysed(tmp_path, tmp_path / "runs", "--examples", "4", "--dataset", "captions")
+    again = stored(run.path)["datasets"]
+    assert again["vqa"] == found["vqa"] and again["captions"]["examples"] == 4
+    done = vlrouting("analyse", "tiny.yaml", "--runs", tmp_path / "runs", "--dataset", "vqq", cwd=tmp_path)
+    assert done.returncode == 2 and "Did you mean 'vqa'?" in done.stderr

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from tests.made_up_runs import make_run, make_variant
+from tests.made_up_runs import DATASETS, make_run, make_several, make_variant, tuned_rate
 from vlrouting.config.routings import ROUTINGS
 from vlrouting.data.example import Example
 from vlrouting.data.inspection.data_file import DataRecord, write_data_record
@@ -114,6 +114,60 @@ def write_pairs_study(runs: Path) -> Path:
     return folder
 
 
+def write_multitask_study(runs: Path, variants: Sequence[str] = ("none", "add", "mul"), *, seeds: int = 3) -> Path:
+    """Four datasets in one run: questions, statements about two images, captions; two share their images."""
+    folder, pictures = runs / "multitask_study", draw_pictures(runs / "pictures", 40)
+    texts = {name: _of_dataset(name, pictures) for name in DATASETS}
+    sizes = {name: len(examples) for name, examples in texts.items()}
+    random = np.random.default_rng(0)
+    for place, routing in enumerate(variants):
+        for seed in range(seeds):
+            right = {name: random.random(size) < 0.55 + 0.1 * place for name, size in sizes.items()}
+            examples = {
+                name: [_predicted(example, bool(is_right)) for example, is_right in zip(of, right[name], strict=True)]
+                for name, of in texts.items()
+            }
+            scores = {name: (100.0 if name != "captions" else 70.0) * of for name, of in right.items()}
+            settings, tuned = tuned_rate()
+            point, settings = f"routing={routing},seed={seed}", {**settings, "bottleneck.routing": routing}
+            run = make_several(folder, point, scores, seed=seed, settings=settings, tuned=tuned, examples=examples)
+            for name, of in texts.items():
+                shown = [(e["question"], tuple(e["references"]), Path((e["images"] or [e["image"]])[0])) for e in of]
+                write_data(run, name, shown, run.data_of(name))
+            _several_curves(run, seed, place)
+            write_json_atomic(run.analysis, {"datasets": {name: _analysis(place) for name in ("vqa", "captions")}})
+    return folder
+
+
+def _of_dataset(name: str, pictures: Sequence[tuple[Path, str, str]]) -> list[dict[str, Any]]:
+    """Questions, statements or captions with what is right."""
+    found = []
+    for number, (path, color, shape) in enumerate(pictures[20:] if name in ("gqa", "nlvr2") else pictures):
+        other = pictures[number - 1][0]
+        both = {"images": [str(path), str(other)], "image": None}
+        one = {"images": None, "image": str(path)}
+        example = {
+            "vqa": {"question": f"what color is the {shape}?", "references": [color] * 10, **one},
+            "gqa": {"question": f"Is the {shape} {color}?", "references": ["yes"], **one},
+            "nlvr2": {"question": f"One of the two pictures has a {shape}.", "references": ["true"], **both},
+            "captions": {"question": "", "references": [f"a {color} {shape}", f"one {shape}"], **one},
+        }[name]
+        found.append({**example, "cluster": path.name, "answer_type": ""})
+    return found
+
+
+def _predicted(example: dict[str, Any], is_right: bool) -> dict[str, Any]:
+    return {**example, "prediction": example["references"][0] if is_right else "a purple star"}
+
+
+def _several_curves(run: RunDirectory, seed: int, place: int) -> None:
+    random = np.random.default_rng((seed, place))
+    loss = {step: 2 * np.exp(-step / (25 + 5 * place)) + 0.1 * random.random() for step in range(1, 101)}
+    tags = ["mean", *(f"{name}/{metric}" for name, (metric, _) in DATASETS.items())]
+    scores = {f"validation/{tag}": {s: 90 - 40 / s - random.random() for s in (25, 50, 75, 100)} for tag in tags}
+    write_events(run, {"train/loss": loss, **scores})
+
+
 def _run(
     folder: Path, name: str, seed: int, scores: Any, examples: Sequence[dict[str, Any]], place: int
 ) -> RunDirectory:
@@ -149,7 +203,9 @@ def _write_trials(folder: Path, name: str, place: int) -> None:
             write_json_atomic(trial.metrics, {"validation/vqa_accuracy": 90.0 - abs(index - place % 3) * 4})
 
 
-def write_data(run: RunDirectory, dataset: str, texts: Sequence[tuple[str, tuple[str, ...], Path]]) -> None:
+def write_data(
+    run: RunDirectory, dataset: str, texts: Sequence[tuple[str, tuple[str, ...], Path]], file: Path | None = None
+) -> None:
     """data.json: question, references and image of each training example; the test split is the first half."""
     examples = [
         Example(number, (path,), question, {references[0]: 1.0} if question else {}, references, answer=references[0])
@@ -157,7 +213,7 @@ def write_data(run: RunDirectory, dataset: str, texts: Sequence[tuple[str, tuple
     ]
     half = examples[: len(examples) // 2]
     splits = (describe("train", examples, ["train"]), describe("test", half, ["test"]))
-    write_data_record(run.data, DataRecord(dataset, splits, tuple(shown_examples(examples, 12))))
+    write_data_record(file or run.data, DataRecord(dataset, splits, tuple(shown_examples(examples, 12))))
 
 
 def write_curves(run: RunDirectory, seed: int, place: int) -> None:

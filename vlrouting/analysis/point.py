@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,25 +52,53 @@ class Analysis:
 
 
 def analyse_point(
-    config: ExperimentConfig, artifact: Path, inputs: SharedInputs, examples: int, title: str
-) -> Analysis:
-    """Measure a point on so many evenly spaced examples of its test split.
+    config: ExperimentConfig,
+    artifact: Path,
+    inputs: SharedInputs,
+    *,
+    examples: int,
+    title: str,
+    datasets: Sequence[str] = (),
+) -> dict[str, Analysis]:
+    """Measure a point on so many evenly spaced examples of its test split, or of that of each dataset.
 
     Args:
         config: of the point; `examples` takes the place of its `evaluate.limit`.
         artifact: the trained tensors.
         inputs: shared by the points.
-        examples: at most; a smaller split is used whole.
+        examples: at most, of each dataset; a smaller split is used whole.
         title: of the progress bars.
+        datasets: those to measure on. Default: all of the point.
+
+    Returns:
+        By dataset.
 
     Raises:
         UserError: all examples have the same image.
         ArtifactError: the artifact is damaged, or its backbones are others than at its training.
     """
     built = rebuild(replace(config, evaluate=replace(config.evaluate, limit=examples)), artifact, inputs)
-    swapped = swapped_examples(built.test_score.examples)
-    answers = ask(built, swapped, title)
-    return Analysis(measure_layers(built, swapped, choose_device([config]), title), answers)
+    found = {}
+    for name in datasets or config.per_dataset:
+        shown = f"{title}, {name}" if config.datasets else title
+        with one_dataset(built, name):
+            swapped = swapped_examples(built.test_score.examples)
+            answers = ask(built, swapped, shown)
+            found[name] = Analysis(measure_layers(built, swapped, choose_device([config]), shown), answers)
+    return found
+
+
+@contextmanager
+def one_dataset(built: Built, name: str) -> Iterator[None]:
+    """The point has this dataset alone inside the block; its model is the same."""
+    task, data = built.task, built.data
+    kept = task.score, task.task_model, data.sources
+    task.score = {split: {name: of[name]} for split, of in task.score.items() if name in of}
+    task.task_model, data.sources = task.task_models[name], {name: data.sources[name]}
+    try:
+        yield
+    finally:
+        task.score, task.task_model, data.sources = kept
 
 
 def swapped_examples(examples: Sequence[Example]) -> list[Example]:

@@ -205,6 +205,9 @@ def analyse(
     overrides: Overrides = None,
     point: PointNames = None,
     examples: Annotated[int, typer.Option(min=2, help="Of the test split, evenly spaced.")] = 500,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only on this one of several datasets; may be repeated. Default: on each.")
+    ] = None,
     runs: Runs = RUNS,
 ) -> None:
     """Measure what routing does in complete points, layer by layer, and what their answers owe to the image.
@@ -220,7 +223,7 @@ def analyse(
     with loading("torch"):
         from vlrouting.analysis.analyse import analyse as analyse_points
 
-    analyse_points(checked, points, runs, examples)
+    analyse_points(checked, points, runs, examples, dataset or ())
 
 
 def _load(name: str, overrides: list[str] | None, with_files: bool = True) -> Experiment:

@@ -13,7 +13,6 @@ from vlrouting.experiment.rundir import RunDirectory
 from vlrouting.experiment.schema import flatten
 from vlrouting.report.comparison import Variant
 
-_NO_DEFAULT = object()
 ABSENT = "\N{EN DASH}"
 _RECORDED = (
     *("git_commit", "git_dirty", "code_version", "data_hash", "metric_variant", "precision", "device", "python"),
@@ -49,7 +48,7 @@ def settings(variants: Sequence[Variant]) -> Settings:
         values = [spelled(config[key]) if key in config else ABSENT for config in configs.values()]
         if len(set(values)) > 1:
             differing[key] = values
-        elif values[0] == spelled(defaults.get(_in_one_dataset(key), _NO_DEFAULT)):
+        elif (same := _in_one_dataset(key)) in defaults and values[0] == spelled(defaults[same]):
             default[key] = values[0]
         else:
             shared[key] = values[0]

@@ -59,16 +59,16 @@ def columns(comparison: Comparison) -> list[Column]:
             comparison.short_title(comparison.metric) if comparison.metric else "score",
             [_score(v, comparison.metric, is_best=v.tied_with_best) for v in variants],
         ),
-        *(
-            Column(f"{name}: difference to the baseline", [_difference_on(variant, key) for variant in variants])
-            for name, key in datasets.items()
-        ),
         Column(
             f"{f'{comparison.short_title(comparison.metric)}: ' if datasets else ''}difference to the baseline",
             [_difference(variant) for variant in variants],
         ),
         Column("adjusted p", [_p_value(variant) for variant in variants], is_number=False),
         Column("verdict", [_verdict(variant) for variant in variants], is_number=False),
+        *(
+            Column(f"{name}: difference to the baseline", [_difference_on(variant, key) for variant in variants])
+            for name, key in datasets.items()
+        ),
         Column("tuned", [_tuned(variant) for variant in variants], is_number=False),
         Column(PARAMETERS, [_parameters(variant) for variant in variants]),
         Column(TIME, [Cell(duration(variant.seconds), order=variant.seconds) for variant in variants]),
