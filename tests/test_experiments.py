@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.tiny_backbones import save_tiny_bert, save_tiny_gpt2, save_tiny_llama, save_tiny_roberta
+from tests.tiny_backbones import save_tiny_bart, save_tiny_bert, save_tiny_gpt2, save_tiny_llama, save_tiny_roberta
 from vlrouting.backbones.location import missing_backbones
 from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import missing_files
@@ -30,13 +32,13 @@ TINY_LANGUAGE: dict[str, Callable[[Path], Path]] = {
     "minilm": save_tiny_bert,
     "gpt2": save_tiny_gpt2,
     "smollm": save_tiny_llama,
+    "bart": partial(save_tiny_bart, positions=144),  # two images of 36 tokens, a prompt of 40, and a statement
 }
 """Part of a language model's name -> one of its family."""
-TINY_VISION = {"vit": "vit_tiny_patch16_224", "efficientnet": "tf_efficientnet_lite0"}
+TINY_VISION = {"vit": "vit_tiny_patch16_224", "efficientnet": "tf_efficientnet_lite0", "_clip": "resnet50_clip"}
 SMALL = (
-    *("train.max_steps=2", "train.epochs=null", "train.warmup_steps=null", "train.batch_size=4", "train.accumulate=1"),
+    *("train.epochs=null", "train.warmup_steps=null", "train.accumulate=1"),
     *("train.workers=0", "train.precision=32-true", "train.accelerator=cpu", "evaluate.panel=2"),
-    *("data.prepare=shapes", "data.splits={}", "data.train=train", "data.answers=null"),
     *("vision.weights=random", "vision.image_size=32", "language.gguf_file=null"),
 )
 """Overrides of every experiment."""
@@ -57,23 +59,43 @@ def of_family(known: dict[str, Any], name: str) -> Any:
 def small(name: str, world: Path, backbones: dict[str, Path]) -> Experiment:
     """The experiment over the small world; points that set one of the overridden keys themselves are left out."""
     config = load(name, experiments_dir=FOLDER).points[0].config
-    splits = SPLITS[config.data.name]
     overrides = [
         *SMALL,
+        f"train.max_steps={max(2, len(config.datasets))}",
         # Without Java there is no CIDEr to choose by; the tuning itself is run by the study of question answering.
-        *(("generate.max_new_tokens=4", "sweep.tune=null") if config.generates else ("data.min_answer_count=1",)),
-        f"data.root={world}",
-        f"data.validation={'val' if config.data.validation else 'null'}",
-        f"data.test={config.data.test if config.data.test in splits else 'test'}",
+        *(["sweep.tune=null"] if config.generates else []),
+        *(["vision.pool=[1, 1]"] if config.vision.pool else []),
         f"vision.name={of_family(TINY_VISION, config.vision.name)}",
         f"vision.cache_dir={world.parent / 'features'}",
         f"language.name={of_family(backbones, config.language.name)}",
+        *(override for dataset in config.per_dataset for override in small_dataset(config, dataset, world)),
     ]
     return load(name, overrides, FOLDER, check_files=files_of)
 
 
+def small_dataset(config: ExperimentConfig, name: str, world: Path) -> list[str]:
+    """Overrides of a dataset: its files are those of the small world."""
+    data = config.per_dataset[name].data
+    splits = SPLITS[data.name]
+    values = {
+        **{"root": world, "prepare": "shapes", "splits": "{}", "train": "train"},
+        "validation": "val" if data.validation else "null",
+        "test": data.test if data.test in splits else "test",
+        **({} if config.generates else {"answers": "null", "min_answer_count": 1}),
+    }
+    section = f"datasets.{name}" if config.datasets else "data"
+    generate = f"{section}.generate" if config.datasets and config.datasets[name].generate else "generate"
+    return [
+        *(f"{section}.{key}={value}" for key, value in values.items()),
+        f"{section if config.datasets else 'train'}.batch_size=4",
+        *([f"{generate}.max_new_tokens=4"] if config.generates else []),
+    ]
+
+
 def files_of(config: ExperimentConfig) -> list[Problem]:
-    return missing_files(config.data) + missing_backbones(config)
+    return [
+        problem for view in config.per_dataset.values() for problem in missing_files(view.data)
+    ] + missing_backbones(config)
 
 
 CONTROLS = sorted(path.stem for path in (FOLDER / "base" / "controls").glob("*.yaml"))
@@ -100,12 +122,19 @@ def test_controls_are_points_of_any_experiment(demo: str, tmp_path: Path) -> Non
 
 
 def chosen(experiment: Experiment) -> list[Point]:
-    """A point of each combination of kinds and of what is unfrozen, a routed one where there is one."""
+    """A point of each combination of kinds and their choices, of what is unfrozen and of how the image enters; a routed
+    one where there is one. Points of one combination differ in numbers and in the routing function only."""
     points: dict[object, Point] = {}
     for point in sorted(experiment.points, key=is_routed):
-        kinds = [(bottleneck.kind, bottleneck.tower) for bottleneck in point.config.named_bottlenecks.values()]
-        points[(*kinds, *point.config.model.unfreeze, point.config.model.visual_input)] = point
+        config = point.config
+        kinds = [choices(asdict(bottleneck)) for bottleneck in config.named_bottlenecks.values()]
+        image = (config.model.visual_input, config.model.visual_prefix, config.vision.features)
+        points[(*kinds, *config.model.unfreeze, *image)] = point
     return list(points.values())
+
+
+def choices(keys: dict[str, Any]) -> tuple[tuple[str, str | bool], ...]:
+    return tuple((key, value) for key, value in keys.items() if key != "routing" and isinstance(value, (str, bool)))
 
 
 def is_routed(point: Point) -> bool:
@@ -117,7 +146,8 @@ def test_every_point_is_sound(name: str) -> None:
     experiment = load(name, experiments_dir=FOLDER)
     assert len(experiment.points) > 1
     assert any(map(is_routed, experiment.points)) or "baselines" in name
-    if experiment.points[0].config.data.prepare == "shapes":
+    needs_a_package = "pip install" in (FOLDER / f"{name}.yaml").read_text().splitlines()[0]
+    if experiment.points[0].config.per_dataset.popitem()[1].data.prepare == "shapes" and not needs_a_package:
         load(name, experiments_dir=FOLDER, check_files=files_of)
 
 
@@ -134,13 +164,17 @@ def test_in_miniature(
     for point in points:
         run = RunDirectory(tmp_path / name / point.name)
         assert run.is_complete()
-        records = [json.loads(line) for line in run.predictions.read_text().splitlines()]
         assert_scored(run)
-        assert len({record["id"] for record in records}) == run.read_metrics()["test/examples"] > 0
-        (server_file,) = run.path.glob("*_results.*")
-        assert server_file.stat().st_size > 0
-        if point.config.model.visual_input != "shuffled":  # it answers about another image
-            assert_the_artifact_predicts_the_same(run, records[:3])
+        records = [json.loads(line) for line in run.predictions.read_text().splitlines()]
+        for dataset in point.config.per_dataset:
+            several = bool(point.config.datasets)
+            of_it = [record for record in records if not several or record["dataset"] == dataset]
+            scored = run.read_metrics()[f"test/{dataset}/examples" if several else "test/examples"]
+            assert len({record["id"] for record in of_it}) == scored > 0
+            (server_file,) = run.path.glob(f"{dataset}_*results.*" if several else "*_results.*")
+            assert server_file.stat().st_size > 0
+            if point.config.model.visual_input != "shuffled":  # it answers about another image
+                assert_the_artifact_predicts_the_same(run, dataset, of_it[:3])
 
 
 def assert_scored(run: RunDirectory) -> None:
@@ -151,8 +185,8 @@ def assert_scored(run: RunDirectory) -> None:
     assert main in metrics or "Java is not on PATH" in lacking[main.removeprefix("test/")]
 
 
-def assert_the_artifact_predicts_the_same(run: RunDirectory, records: list[dict[str, Any]]) -> None:
-    trained = Predictor(run.artifact)
+def assert_the_artifact_predicts_the_same(run: RunDirectory, dataset: str, records: list[dict[str, Any]]) -> None:
+    trained = Predictor(run.artifact, dataset=dataset)
     for record in records:
         images = [Path(path) for path in record.get("images") or [record["image"]]]
         if "question" in record:

@@ -106,13 +106,13 @@ def save_tiny_llama(folder: Path, width: int = 32, layers: int = 2) -> Path:
     return folder
 
 
-def save_tiny_bart(folder: Path, width: int = 32, layers: int = 2) -> Path:
+def save_tiny_bart(folder: Path, width: int = 32, layers: int = 2, positions: int = 96) -> Path:
     """A BART of two layers in encoder and decoder with its tokenizer."""
     torch.manual_seed(9)
     config = BartConfig(
         vocab_size=len(SPECIAL) + len(WORDS), d_model=width, encoder_layers=layers, decoder_layers=layers,
         encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=2 * width, decoder_ffn_dim=2 * width,
-        max_position_embeddings=96, bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2,
+        max_position_embeddings=positions, bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2,
     )  # fmt: skip
     BartForConditionalGeneration(config).save_pretrained(folder)
     word_tokenizer().save_pretrained(folder)

@@ -18,7 +18,7 @@ from vlrouting.shapes.draw import draw
 from vlrouting.shapes.scene import COLORS, SHAPES, SIZES, Scene, random_scene
 
 MINI = Path(vlrouting.backbones.__file__).parent / "mini"
-VIT, GPT2 = (f"package:vlrouting/backbones/mini/{name}" for name in ("vit_shapes", "gpt2_shapes"))
+VIT, GPT2, BART = (f"package:vlrouting/backbones/mini/{name}_shapes" for name in ("vit", "gpt2", "bart"))
 END = "<|endoftext|>"
 
 
@@ -74,7 +74,9 @@ def test_the_vit_is_a_plain_timm_model() -> None:
     with torch.inference_mode():
         torch.testing.assert_close(model.eval()(pixels), encoder()(pixels)[:, 0])
     assert type(model).__name__ == "VisionTransformer"
-    assert encoder().width == language().width == 192  # so that the projector is the identity
+    assert (
+        encoder()(pixels).shape[-1] == language().width == bart().width == 192
+    )  # so that the projector is the identity
 
 
 def perplexity(texts: list[str]) -> float:
@@ -112,13 +114,42 @@ def test_the_gpt2_writes_sentences_of_its_own() -> None:
         assert text[0].isupper() and text.endswith(".") and set(text.split()) <= known, text
 
 
-@pytest.mark.parametrize("name", ["vit_shapes", "gpt2_shapes"])
+@cache
+def bart() -> LanguageModel:
+    return load_language_model(LanguageConfig(BART), kind="encoder_decoder")
+
+
+def restored(text: str) -> str:
+    """What the BART makes of a text with masks."""
+    model, tokenizer = bart().model, bart().tokenizer
+    ids = torch.tensor([tokenizer(text)["input_ids"]])
+    with torch.inference_mode():
+        written = model.generate(input_ids=ids, decoder_start_token_id=2, eos_token_id=2, pad_token_id=1, max_length=96)
+    return str(tokenizer.decode(written[0], skip_special_tokens=True))
+
+
+def test_the_bart_restores_what_another_sentence_tells() -> None:
+    """The answer to a question, where a caption has it."""
+    right = []
+    for color in COLORS:
+        for shape in ("circle", "star"):
+            text = f"A large {color} {shape}. What color is the {shape}? "
+            right.append(restored(f"{text}<mask>") == f"{text}{color}")
+    assert sum(right) >= 0.8 * len(right)
+    sentence = "A small red circle is to the left of a large blue star."
+    assert restored(sentence.replace("circle is", "<mask> is")).endswith(" is to the left of a large blue star.")
+
+
+@pytest.mark.parametrize("name", ["vit_shapes", "gpt2_shapes", "bart_shapes"])
 def test_weights_are_half_precision_and_loaded_in_full(name: str) -> None:
-    model = encoder() if name == "vit_shapes" else language().model
+    model = {"vit_shapes": encoder, "gpt2_shapes": lambda: language().model, "bart_shapes": lambda: bart().model}[
+        name
+    ]()
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert (MINI / name / "model.safetensors").stat().st_size < 2.2 * sum(p.numel() for p in model.parameters())
 
 
 def test_they_are_small() -> None:
     files = [path for path in MINI.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 12_000_000
+    assert sum(path.stat().st_size for path in files) <= 15_000_000
+    assert (MINI / "bart_shapes" / "model.safetensors").stat().st_size <= 6_000_000

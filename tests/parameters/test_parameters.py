@@ -71,6 +71,14 @@ def test_the_published_percentages_of_clip_bart(tmp_path: Path) -> None:
     assert sum(found["lora"].bottlenecks.values()) == 36 * 2 * 768 * 128
 
 
+def test_the_experiment_has_the_published_percentages() -> None:
+    experiment = load("clip_bart_multitask", [f"language.name={BART}"], REPOSITORY / "experiments")
+    found = {each.name: round(each.counts.percent, 2) for each in experiment_parameters(experiment.points)}
+    published = {name: percent for name, (percent, _) in PUBLISHED.items()} | {"vl_pet": 4.16, "prompt": 1.99}
+    assert published.items() <= found.items()
+    assert found["lora_mul"] == found["lora"] and found["adapter_mul"] == found["adapter"]  # routing has no parameters
+
+
 OPTIONS = {"none": {}, "vl_pet": {"granularity": "large"}, "prompt": {"hidden": 5}, "prefix": {"hidden": 5}}
 
 

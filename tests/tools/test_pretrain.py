@@ -6,10 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 from typer.testing import CliRunner
 
+from tools.pretrain import bart
 from tools.pretrain.__main__ import app
+from tools.pretrain.documents import Document, documents
 from tools.pretrain.folder import new_folder
 from tools.pretrain.gpt2 import END, LENGTH, sentences
 from tools.pretrain.optimize import Recipe, optimize
@@ -22,6 +24,7 @@ from vlrouting.shapes.draw import draw
 from vlrouting.shapes.scene import COLORS, SHAPES, SIZES, random_scene
 
 VIT = ["vit", "--steps", "3", "--batch-size", "4", "--scenes", "8", "--test-scenes", "4"]
+BART = ["bart", "--steps", "2", "--batch-size", "2", "--test-documents", "4"]
 GPT2 = ["gpt2", "--steps", "2", "--batch-size", "2", "--test-scenes", "4"]
 
 
@@ -132,7 +135,63 @@ def test_gpt2_command_writes_a_folder_that_transformers_loads(tmp_path: Path) ->
     assert len(tokenizer("A large red star." + END)["input_ids"]) == 6
 
 
-@pytest.mark.parametrize("command", [VIT, GPT2])
+def test_documents_are_about_every_task() -> None:
+    first, again, other = (documents(Random(seed)) for seed in ("a", "a", "b"))
+    drawn = [next(first) for _ in range(3000)]
+    assert drawn[:50] == [next(again) for _ in range(50)] != [next(other) for _ in range(50)]
+    sentences = [sentence for document in drawn for sentence in document]
+    assert {len(document) for document in drawn} == {1, 2, 3}
+    for start, possible in (
+        ("A picture of ", {""}),
+        ("Is there ", {"yes", "no"}),
+        ("What color ", set(COLORS)),
+        ("An image shows ", {"true", "false"}),
+    ):
+        assert {answer for text, answer in sentences if text.startswith(start)} == possible
+    assert {"red", "yes", "true"} <= {document[0][0] for document in drawn}  # answers alone
+
+
+DOCUMENT: Document = [("A red star.", ""), ("What color is the star?", "red"), ("Where is the star?", "top left")]
+TARGET = "A red star. What color is the star? red Where is the star? top left"
+
+
+def test_masks_hide_an_answer_or_spans() -> None:
+    random = Random(2)
+    drawn = {bart.mask_answer(DOCUMENT, random) for _ in range(100)}
+    sources = {source for source, _ in drawn}
+    assert sources == {
+        "A red star. What color is the star? <mask> Where is the star? top left",
+        "A red star. What color is the star? red Where is the star? <mask>",
+        "A red star. What color is the star? red Where is the star? <mask> <mask>",
+    }
+    assert {target for _, target in drawn} == {TARGET}
+    counts = []
+    for _ in range(300):
+        source, target = bart.mask([("one two three four five six seven eight nine ten", "")], random)
+        kept = [word for word in source.split() if word != bart.MASK]
+        assert target.split()[-1] == "ten" and kept == [word for word in target.split() if word in kept]
+        counts.append((len(kept), source.count(bart.MASK)))
+    assert max(kept for kept, _ in counts) == 7  # three of ten words are masked at least
+    assert any(kept + masks == 10 for kept, masks in counts)  # token masking
+    assert any(kept <= 7 and masks == 1 for kept, masks in counts)  # text infilling
+
+
+def test_bart_command_writes_a_folder_that_transformers_loads(tmp_path: Path) -> None:
+    assert "are restored in full" in run(*BART, "--out", str(tmp_path / "bart"))
+    model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "bart", dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "bart")
+    assert (model.config.d_model, model.config.max_position_embeddings) == (192, bart.LENGTH)
+    ids = tokenizer("A large red<mask> Ünknown ☃")["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(ids)[:5] == ["<s>", "A", "Ġlarge", "Ġred", "<mask>"]
+    assert (ids[0], ids[-1]) == (model.config.bos_token_id, model.config.eos_token_id) == (0, 2)
+    assert model.config.decoder_start_token_id == 2
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "A large red Ünknown ☃"
+    # Two steps teach it nothing.
+    found = bart.restoration(model.eval(), tokenizer, 30, "a seed")
+    assert found.answers == 0 and found.loss > 4
+
+
+@pytest.mark.parametrize("command", [VIT, GPT2, BART])
 def test_an_existing_folder_is_kept(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path)])

@@ -1,4 +1,4 @@
-"""`python -m tools.pretrain vit|gpt2 --out DIR`: trains a mini backbone from scratch."""
+"""`python -m tools.pretrain vit|gpt2|bart --out DIR`: trains a mini backbone from scratch."""
 
 from __future__ import annotations
 
@@ -65,6 +65,30 @@ def gpt2(
     except FileExistsError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from None
     typer.echo(f"{out}: perplexity {perplexity:.3f} per token on {test_scenes} new texts")
+
+
+@app.command()
+def bart(
+    out: Out,
+    steps: Steps = 4_500,
+    vocabulary: Annotated[int, typer.Option(min=261, help="Maximum number of tokens.")] = 600,
+    batch_size: BatchSize = 16,
+    lr: LearningRate = 1.5e-3,
+    seed: Seed = 0,
+    test_documents: Annotated[int, typer.Option(min=1, help="Number of new texts for the evaluation.")] = 2_000,
+) -> None:
+    """Train a BART and its tokenizer to restore masked texts: captions, questions with answers, and statements."""
+    from tools.pretrain.bart import train_bart
+
+    recipe = Recipe(steps, batch_size, lr, seed=seed)
+    try:
+        found = train_bart(out, vocabulary, test_documents, recipe)
+    except FileExistsError as error:
+        raise typer.BadParameter(str(error), param_hint="--out") from None
+    typer.echo(
+        f"{out}: loss {found.loss:.3f} per token on {test_documents} new texts; of those with one masked answer "
+        f"{found.answers:.2%} are restored in full"
+    )
 
 
 if __name__ == "__main__":

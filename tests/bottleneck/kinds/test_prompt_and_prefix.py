@@ -213,6 +213,25 @@ def test_generation_with_a_cache_with_beams_and_one_by_one(family: str, kind: st
         torch.testing.assert_close(alone[0], logits[row], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("family", GENERATING)
+def test_text_after_a_prompt_is_what_the_frozen_model_generates_from_a_longer_input(family: str) -> None:
+    routed = randomised(attach(tiny(family), config("prompt"), unfreeze=()))
+    (prompt,) = routed.bottlenecks.values()
+    frozen, ids = tiny(family), inputs(family)["input_ids"]
+    pair = frozen.config.is_encoder_decoder
+    text = (frozen.get_encoder() if pair else frozen).get_input_embeddings()(ids)
+    mask = torch.ones_like(ids)
+    mask[1, slice(4, 6) if pair else slice(0, 2)] = 0
+    longer = torch.cat([prompt().detach().expand(len(ids), -1, -1), text], dim=1)
+    longer_mask = torch.cat([mask.new_ones(len(ids), L), mask], dim=1)
+    options = {"max_new_tokens": 5, "min_new_tokens": 5, "do_sample": False}
+    keep = {"return_dict_in_generate": True, "output_logits": True}
+    expected = frozen.generate(inputs_embeds=longer, attention_mask=longer_mask, **options, **keep).logits
+    for given in ({"input_ids": ids}, {"inputs_embeds": text}):
+        found = routed.model.generate(**given, attention_mask=mask, **options, **keep).logits
+        torch.testing.assert_close(torch.stack(found), torch.stack(expected), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["prompt", "prefix"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_saved_copied_detached_and_in_threads(family: str, kind: str, tmp_path: Path) -> None:
