@@ -85,7 +85,7 @@ def test_what_show_prints_is_an_experiment(experiments: Path, monkeypatch: pytes
 
 
 def test_the_guide(experiments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys, _, _, sweep, tuning, references = re.findall(
+    keys, _, _, _, sweep, tuning, references = re.findall(
         r"```yaml\n(.*?)```", (REPOSITORY / "docs" / "experiments.md").read_text(), flags=re.DOTALL
     )
     shutil.copytree(REPOSITORY / "experiments" / "base", experiments / "base", dirs_exist_ok=True)

@@ -228,7 +228,7 @@ CHANGES = {
             "run.json forgets its other fields",
         ),
         (
-            "return flatten(asdict(ExperimentConfig())) | given",
+            "return flatten(defaults) | given",
             "return given",
             "runs of older versions do not resume",
         ),

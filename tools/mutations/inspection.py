@@ -105,8 +105,8 @@ CHANGES = {
     ],
     "vlrouting/report/html/data.py": [
         (
-            "uses.setdefault(repr((record.dataset, record.splits)), DataUse(record))",
-            "uses.setdefault(record.dataset, DataUse(record))",
+            "uses.setdefault(repr((dataset, record.dataset, record.splits)), DataUse(record, dataset))",
+            "uses.setdefault(record.dataset, DataUse(record, dataset))",
             "other data of some points are not shown",
         ),
         ("whole = split.described == split.examples", "whole = True", "counts of a part as if of the whole"),

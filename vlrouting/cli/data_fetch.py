@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -56,6 +56,7 @@ def fetch_data(
 
     if only not in (None, *KINDS):
         fail(f"--only {only}: is not one of {', '.join(KINDS)}")
+    to_ask_for: list[str] = []
     for wanted in wanted_data(dataset, root=root, splits=split or (), manifest=manifest):
         request = Request(
             manifest=wanted.manifest,
@@ -70,7 +71,9 @@ def fetch_data(
         if dry_run:
             _show(request)
         else:
-            _fetch(request)
+            to_ask_for += _fetch(request)
+    if to_ask_for:
+        fail("\n".join(to_ask_for))
 
 
 def _show(request: Request) -> None:
@@ -83,7 +86,8 @@ def _show(request: Request) -> None:
     typer.echo(totals(request.root, items))
 
 
-def _fetch(request: Request) -> None:
+def _fetch(request: Request) -> list[str]:
+    """Fetch what can be; what is left to ask for, in a sentence for each page."""
     from vlrouting.data.fetch.download import Unreachable
     from vlrouting.data.fetch.fetch import fetch
     from vlrouting.experiment.exit_status import ExitStatus
@@ -95,13 +99,13 @@ def _fetch(request: Request) -> None:
     except Unreachable as error:
         fail(str(error), ExitStatus.PREEMPTED)
     if outcome.must_be_asked_for:
-        _say_what_to_ask_for(request, outcome.must_be_asked_for)
+        return _what_to_ask_for(request, outcome.must_be_asked_for)
     there = "fetched, and all is there" if outcome.fetched else "all is there, nothing to do"
     typer.echo(f"{request.root}: {there}")
+    return []
 
 
-def _say_what_to_ask_for(request: Request, items: list[Item]) -> NoReturn:
-    """One sentence for each page."""
+def _what_to_ask_for(request: Request, items: list[Item]) -> list[str]:
     name, root = request.manifest.dataset, shlex.quote(str(request.root))
     lines = []
     for page in dict.fromkeys(item.source.page for item in items):
@@ -112,4 +116,4 @@ def _say_what_to_ask_for(request: Request, items: list[Item]) -> NoReturn:
             f"{request.root}: {missing} cannot be downloaded by a program: ask for {files} at {page}, then run "
             f"vlrouting data fetch {name} --root {root} --from FOLDER"
         )
-    fail("\n".join(lines))
+    return lines
