@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _HEADING = ("name", "kind", "routing", "rank", "targets", "parameters")
 
 
+def places_of_blocks(name: str) -> str:
+    """A module name with a star for the number of its block: `encoder.layers.*.fc1`."""
+    return re.sub(r"(?<![^.])\d+(?![^.])", "*", name)
+
+
 def table_of(routed: Routed) -> str:
     """A line per configuration and kind of target; blocks are counted: `12 x encoder.layer.*.attention.self.query`."""
     lines: list[tuple[str, ...]] = []
@@ -23,7 +28,7 @@ def table_of(routed: Routed) -> str:
         counted: set[nn.Parameter] = set()  # several bottlenecks may share one
         for bottleneck in routed.bottlenecks.values():
             if bottleneck.name == name:
-                names = re.sub(r"\d+", "*", bottleneck.target.name)
+                names = places_of_blocks(bottleneck.target.name)
                 targets.setdefault(names, set()).add(bottleneck.target.name)
                 own = [parameter for parameter in bottleneck.parameters() if parameter not in counted]
                 parameters.setdefault(names, []).extend(own)

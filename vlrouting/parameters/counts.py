@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import nn
 
 from vlrouting.bottleneck import Bottleneck
+from vlrouting.bottleneck.table import places_of_blocks
 from vlrouting.models.joint_model import JointModel
 
 NORMS, BIASES, OTHER = "norms", "biases", "other unfrozen"
@@ -67,7 +67,7 @@ def _bottleneck_parameters(model: JointModel) -> Iterator[tuple[str, list[nn.Par
     for name, module in model.named_modules():
         if isinstance(module, Bottleneck):
             tower = "vision:" if name.startswith("vision.") else ""
-            place = re.sub(r"(?<![^.])\d+(?![^.])", "*", module.target.name)
+            place = places_of_blocks(module.target.name)
             yield f"{tower}{module.config.kind} {place}", list(module.parameters())
 
 
