@@ -31,13 +31,13 @@ def prefix_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """No token attends to the visual prefix: the image acts through the bottlenecks alone."""
     with_prefix = JointModel.with_prefix
 
-    def cut_off(visual: Tensor | None, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        embeddings, both = with_prefix(visual, text, mask)
+    def cut_off(model: JointModel, visual: Tensor | None, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        embeddings, both = with_prefix(model, visual, text, mask)
         if visual is not None:
             both[:, : visual.shape[1]] = 0
         return embeddings, both
 
-    monkeypatch.setattr(JointModel, "with_prefix", staticmethod(cut_off))
+    monkeypatch.setattr(JointModel, "with_prefix", cut_off)
 
 
 @pytest.mark.usefixtures("prefix_cut_off")

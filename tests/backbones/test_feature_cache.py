@@ -239,14 +239,14 @@ def test_a_folder_of_an_older_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_features_that_are_not_finite(encoder: VisionEncoder, images: list[Path], tmp_path: Path, value: float) -> None:
     encoder = copy.deepcopy(encoder)
-    encode = encoder._encode
+    encode = encoder.encode_pooled
 
     def spoiled(pixels: torch.Tensor) -> torch.Tensor:
         features = encode(pixels).clone()
-        features[pixels[:, 0].mean(dim=(1, 2)) > 0.1, 0, 100] = value  # the reddest
+        features[pixels[:, 0].mean(dim=(1, 2)) > 0.1, 100] = value  # the reddest
         return features
 
-    encoder._encode = spoiled  # type: ignore[method-assign]
+    encoder.encode_pooled = spoiled  # type: ignore[method-assign]
     with pytest.raises(BackboneError, match="NaN or infinite") as caught:
         build(encoder, images, tmp_path / "features")
     named = [path for path in images if str(path) in str(caught.value)]

@@ -146,7 +146,7 @@ def save_as_timm_does(folder: Path) -> torch.nn.Module:
 def test_a_folder_gives_architecture_weights_and_preprocessing(tmp_path: Path) -> None:
     model = save_as_timm_does(tmp_path / "vit")
     encoder = load_vision_encoder(VisionConfig(str(tmp_path / "vit")))
-    assert (encoder.image_size, encoder.width) == ((32, 32), 24)
+    assert (encoder.image_size, encoder.model.num_features) == ((32, 32), 24)
     pixels = encoder.transform(Image.new("RGB", (40, 20), (255, 0, 0)))
     assert pixels[:, 0, 0].tolist() == pytest.approx([0.9, -0.2, -0.3])
     with torch.no_grad():
@@ -172,9 +172,10 @@ def test_a_visual_token_is_one_place_of_the_grid_with_all_its_channels(name: str
     with torch.inference_mode():
         grid = encoder.model.forward_features(pixels)
         tokens = encoder(pixels)
+    width = int(encoder.model.num_features)
     places = [(row, column) for row in range(7) for column in range(7)]
-    assert grid.shape == ((2, encoder.width, 7, 7) if channels_first else (2, 7, 7, encoder.width))
-    assert tokens.shape == (2, 49, encoder.width)
+    assert grid.shape == ((2, width, 7, 7) if channels_first else (2, 7, 7, width))
+    assert tokens.shape == (2, 49, width)
     for number, (row, column) in enumerate(places):
         expected = grid[:, :, row, column] if channels_first else grid[:, row, column]
         assert torch.equal(tokens[:, number], expected)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from vlrouting.config import ROUTINGS
 from vlrouting.experiment import known_experiments, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +92,7 @@ def test_the_shipped_experiments_are_valid(name: str) -> None:
     assert experiment.name == name
     assert len(experiment.points) > 1
     bottlenecks = [b for point in experiment.points for b in point.config.named_bottlenecks.values()]
-    assert {"none"} <= {bottleneck.routing for bottleneck in bottlenecks} <= {"none", "add", "mul", "expand", "gram"}
+    assert {"none"} <= {bottleneck.routing for bottleneck in bottlenecks} <= set(ROUTINGS)
 
 
 def test_there_are_shipped_experiments() -> None:

@@ -156,14 +156,14 @@ def test_nan_among_the_logits_of_a_generated_text(
         watch.check()
     assert error.value.rows == [1]
     captions = load(str(write_caption_experiment(tmp_path, images=4, train={"max_steps": 1})), [])
-    monkeypatch.setattr(JointModel, "with_prefix", staticmethod(_nan_prefix(JointModel.with_prefix)))
+    monkeypatch.setattr(JointModel, "with_prefix", _nan_prefix(JointModel.with_prefix))
     reason, _ = failure(captions, tmp_path / "runs", capsys)
     assert "the logits of 4 of the batch's 4 examples" in reason
 
 
 def _nan_prefix(original: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., tuple[Tensor, Tensor]]:
-    def with_prefix(visual: Tensor, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        embeddings, mask = original(visual, text, mask)
+    def with_prefix(model: JointModel, visual: Tensor, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        embeddings, mask = original(model, visual, text, mask)
         return (embeddings if torch.is_grad_enabled() else embeddings * torch.nan), mask
 
     return with_prefix
