@@ -54,7 +54,7 @@ def main() -> None:
     last = seconds_per_image(encoder, pixels, torch.channels_last)
     keep_freed_memory()
     kept = seconds_per_image(encoder, pixels, torch.channels_last)
-    pooled, tokens = (reading_times(images, count, encoder.width) for count in (1, 49))
+    pooled, tokens = (reading_times(images, count, encoder(pixels[:1]).shape[-1]) for count in (1, 49))
     print(f"encode, channels first: {first * 1e3:8.3f} ms an image, 1.00x")
     print(f"encode, channels last:  {last * 1e3:8.3f} ms an image, {first / last:.2f}x as fast")
     print(f"  and freed memory kept:{kept * 1e3:8.3f} ms an image, {first / kept:.2f}x as fast")
