@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file, save_model
 
 from vlrouting.bottleneck import ArtifactError
+from vlrouting.bottleneck.kinds.lora import LoRA
 from vlrouting.config import SELECTORS, SelectConfig
 from vlrouting.experiment import Experiment, RunDirectory
 from vlrouting.prediction.predictor import Predictor
@@ -114,6 +115,41 @@ def test_a_selector_decides_before_anything_is_attached_and_draws_nothing(
     assert {name for name in trained if "pooler" in name} == {"language.pooler.dense.bias"}
 
 
+def test_a_selector_tries_the_bottlenecks_and_unfreezes_in_both_towers(
+    experiment: Make, run: Run, selector: list[list[int]], tmp_path: Path
+) -> None:
+    folders: list[Path | None] = []
+
+    def trying(problem: SelectionProblem, config: FirstConfig) -> Selection:
+        (batch,) = problem.batches
+        before = problem.loss(batch)
+        with problem.attached() as towers:
+            assert torch.equal(problem.loss(batch), before)  # both towers start as the frozen model
+            problem.loss(batch).backward()
+            for routed in towers.values():  # `down` has no gradient while `up` is zero
+                ups = [p.grad for b in routed.bottlenecks.values() for n, p in b.named_parameters() if "up" in n]
+                assert ups and all(grad is not None and bool(grad.abs().sum() > 0) for grad in ups)
+                assert not all(p.requires_grad for p in routed.model.parameters())
+        assert torch.equal(problem.loss(batch), before)
+        folders.append(problem.folder)
+        places = {name: [towers[name].places[name][0]] for name in towers}
+        return Selection(places, ("pooler.dense.bias",), ("blocks.1.attn.proj.bias",))
+
+    SELECTORS._implementations["first"] = trying
+    towers = {
+        "language": {"kind": "lora", "rank": 2, "routing": "mul"},
+        "vision": {"kind": "lora", "rank": 2, "tower": "vision"},
+    }
+    chosen = experiment(select={"method": "first", "batches": 1}, bottlenecks=towers, bottleneck=None)
+    done = run(chosen)
+    assert folders == [done.path / "selection"]
+    assert {name: len(places) for name, places in attached_to(done).items()} == {"language": 1, "vision": 1}
+    agrees_with_its_artifact(chosen, done)
+    trained = load_file(done.artifact / "adapter_model.safetensors")
+    assert [name for name in trained if name.endswith("attn.proj.bias")] == ["vision.model.blocks.1.attn.proj.bias"]
+    assert "language.pooler.dense.bias" in trained
+
+
 @pytest.mark.parametrize("tower", ["language", "vision"])
 def test_an_artifact_on_other_backbones_is_refused(tower: str, experiment: Make, run: Run, tmp_path: Path) -> None:
     """The same names and shapes, and weights that somebody has replaced since."""
@@ -149,3 +185,16 @@ def test_an_artifact_of_version_1_is_read(experiment: Make, run: Run) -> None:
     file.write_text(json.dumps({**old, "schema_version": 1, "experiment": experiment_section}))
     found = Predictor(done.artifact).answer([Path(record["image"])], record["question"])
     assert found.text == record["prediction"]
+
+
+def test_the_training_loss_has_what_bottlenecks_add_and_the_loss_has_not(
+    experiment: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = build(experiment(bottleneck={"kind": "lora", "rank": 2, "routing": "mul"}))
+    task, batch = built.task.task_model, next(iter(built.data.first_batches(1)))
+    plain = task.training_loss(batch)
+    assert torch.equal(plain, task.loss(batch))
+    monkeypatch.setattr(LoRA, "auxiliary_loss", lambda self: self.down.weight.pow(2).sum())
+    expected = sum(each.down.weight.pow(2).sum() for each in task.model.routed.bottlenecks.values())
+    torch.testing.assert_close(task.training_loss(batch) - plain, expected)
+    assert torch.equal(plain, task.loss(batch))

@@ -36,6 +36,8 @@ class Site:
     slot: ContextSlot
     name: str = SINGLE
     """Of the configuration."""
+    tasks: tuple[str, ...] = ()
+    """All tasks, where a configuration `needs_tasks`."""
     task: str | None = None
     """The only task of the bottleneck, with `per_task`; None where it acts in every forward pass."""
     over_tasks: dict[str, nn.Module] = field(default_factory=dict)
@@ -146,6 +148,12 @@ class Bottleneck(nn.Module, ABC):
             projected: (B, T, R), the output of `text_projection`.
         """
         raise NotImplementedError
+
+    def auxiliary_loss(self) -> Tensor | None:
+        """What it adds to the loss of the training step whose forward pass has just run: a scalar, whose mean over the
+        devices and micro-batches of an optimizer step counts. None where there is nothing to add, so also in a second
+        call after one pass. A part that several bottlenecks share is added by one of them."""
+        return None
 
     def merge_into(self, base_layer: nn.Module) -> None:
         """Fold the bottleneck into the weight of its base layer. `check_mergeable` says whether that is possible."""

@@ -30,15 +30,17 @@ def only_for_its_task(handles: Iterable[RemovableHandle], bottleneck: Bottleneck
 
 
 def tasks_with_bottlenecks(configs: Iterable[BottleneckConfig], tasks: Sequence[str]) -> tuple[str, ...]:
-    """The tasks that get bottlenecks of their own; none where no configuration asks for them.
+    """The tasks that bottlenecks are built for; none where no configuration needs them.
 
     Raises:
-        ValueError: `per_task` without tasks, or a name that no module can have.
+        ValueError: a configuration needs tasks and there are none, or a name that no module can have.
     """
-    if not any(config.per_task for config in configs):
+    needing = next((config for config in configs if config.needs_tasks), None)
+    if needing is None:
         return ()
     if not tasks:
-        raise ValueError("per_task: no tasks are given; name them, as in attach(..., tasks=['vqa', 'captions'])")
+        who = "per_task" if needing.per_task else f"kind: {needing.kind}"
+        raise ValueError(f"{who}: no tasks are given; name them, as in attach(..., tasks=['vqa', 'captions'])")
     for task in tasks:
         if not task or "." in task or tasks.count(task) > 1:
             raise ValueError(f"tasks: '{task}' is given twice, empty or has a dot; give each task a name of its own")

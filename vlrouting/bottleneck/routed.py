@@ -38,7 +38,7 @@ class Routed:
         places: name -> targets of the bottlenecks of that configuration.
         unfrozen: what was unfrozen, as `attach` was told.
         visual_width: width D of the visual features that `look_at` takes.
-        tasks: those with bottlenecks of their own; none without `per_task`.
+        tasks: those that the bottlenecks were built for; none where no configuration `needs_tasks`.
     """
 
     def __init__(
@@ -128,6 +128,12 @@ class Routed:
         )
         with self._slot.holding(context):
             yield context
+
+    def auxiliary_loss(self) -> Tensor | None:
+        """What the bottlenecks add to the loss of the training step whose forward pass has just run; None where none of
+        them adds anything. See `Bottleneck.auxiliary_loss`."""
+        added = [loss for each in self.bottlenecks.values() if (loss := each.auxiliary_loss()) is not None]
+        return torch.stack(added).sum() if added else None
 
     def save(self, directory: str | Path) -> None:
         """Write the trained tensors and what was attached where; `vlrouting.bottleneck.load` reads them.
@@ -220,6 +226,7 @@ class Routed:
                 visual_width=self.visual_width,
                 slot=self._slot,
                 name=name,
+                tasks=self.tasks,
                 task=task,
                 over_tasks=over_tasks,
                 over_targets=self._over_targets[name],

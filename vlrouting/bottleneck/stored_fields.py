@@ -19,7 +19,7 @@ class Optional:
 
 
 _KIND = {"kind": str}
-_TARGET = {"name": str, "base_layers": [str], "columns": [[int]]}
+_TARGET = {"name": str, "base_layers": [str], "columns": [[int]], "entries": Optional([int])}
 _BACKBONE = {"name": str, "revision": Optional(str), "fingerprint": Optional(dict)}
 _ATTACHED = {
     "bottlenecks": {...: _KIND},
@@ -40,6 +40,7 @@ OF_A_JOINT_MODEL = {
     "bottlenecks": Optional({...: _KIND}),
     "places": Optional({...: [_TARGET]}),
     "unfreeze": Optional([str]),
+    "vision_unfreeze": Optional([str]),
 }
 """What `vlrouting train` writes."""
 

@@ -24,22 +24,25 @@ class Target:
         name: the module that the bottleneck is named after and registered on.
         base_layers: the modules whose input or output it changes.
         columns: adapted output columns of a fused projection, one range per role; empty where all are meant.
+        entries: flat positions in the weight (outputs first) of the first base layer; empty where all are meant.
     """
 
     name: str
     base_layers: tuple[str, ...]
     columns: tuple[range, ...] = ()
+    entries: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As adapter_config.json has it."""
         columns = [[group.start, group.stop] for group in self.columns]
-        return {"name": self.name, "base_layers": list(self.base_layers), "columns": columns}
+        stored = {"name": self.name, "base_layers": list(self.base_layers), "columns": columns}
+        return {**stored, "entries": list(self.entries)} if self.entries else stored
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Target:
         """The inverse of `to_json`."""
         columns = tuple(range(start, stop) for start, stop in stored["columns"])
-        return cls(stored["name"], tuple(stored["base_layers"]), columns)
+        return cls(stored["name"], tuple(stored["base_layers"]), columns, tuple(stored.get("entries") or ()))
 
 
 def block_of(name: str) -> tuple[str, str]:
@@ -224,11 +227,13 @@ def _role_columns(model: nn.Module, names: list[str], role: str) -> dict[str, ra
 
 
 def match(pattern: str, names: Sequence[str], what: str = "targets", thing: str = "module") -> list[str]:
-    """Names that the pattern matches as a whole or at the end.
+    """Names that the pattern matches as a whole or at the end; of a name that is there, that alone.
 
     Raises:
         ValueError: there is none; the message lists near names.
     """
+    if pattern in names:
+        return [pattern]
     found = [name for name in names if fnmatchcase(name, pattern) or fnmatchcase(name, f"*.{pattern}")]
     if found:
         return found
@@ -258,6 +263,10 @@ def require_on_model(model: nn.Module, target: Target) -> None:
             raise ValueError(
                 f"places: {target.name} has output columns 0 to {columns}, not {group.start} to {group.stop}"
             )
+    if target.entries:
+        size = model.get_submodule(target.base_layers[0]).weight.numel()  # type: ignore[operator, union-attr]
+        if not 0 <= min(target.entries) <= max(target.entries) < size:
+            raise ValueError(f"places: {target.name} has {size} weights; an entry of its target is outside of them")
 
 
 def refuse_bypassed(model: nn.Module, name: str) -> None:

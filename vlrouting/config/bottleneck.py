@@ -53,6 +53,11 @@ class BottleneckConfig:
         return super().__new__(cls)
 
     @property
+    def needs_tasks(self) -> bool:
+        """Whether it has to know the tasks of the run when it is built, and the batch's in every forward pass."""
+        return self.per_task
+
+    @property
     def routed(self) -> bool:
         """Whether the bottleneck reads the image."""
         return self.routing != "none"

@@ -100,6 +100,12 @@ class JointModel(nn.Module):
         """Number of all parameters of the model, the vision encoder's where it is a part of it."""
         return sum(parameter.numel() for parameter in self.parameters())
 
+    def auxiliary_losses(self) -> list[Tensor]:
+        """What the bottlenecks of both towers add to the loss of the forward pass that has just run."""
+        towers = (self.routed, None if self.vision is None else self.vision.routed)
+        found = [routed.auxiliary_loss() for routed in towers if routed is not None]
+        return [loss for loss in found if loss is not None]
+
     def visual_features(self, batch: ModelInputs) -> Tensor | None:
         """What enters prefix and context, (B, V, D); None for the text-only baseline.
 

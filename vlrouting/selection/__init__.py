@@ -15,12 +15,14 @@ Nothing is built in. Add your own:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from vlrouting.bottleneck import Target
+from vlrouting.bottleneck import Routed, Target
 from vlrouting.config import SELECTORS, BottleneckConfig, SelectConfig
 
 
@@ -36,6 +38,11 @@ class SelectionProblem:
     """`select.batches` training batches, on the device of the model."""
     loss: Callable[[Any], Tensor]
     """Batch -> scalar training loss of `model`."""
+    attached: Callable[[], AbstractContextManager[Mapping[str, Routed]]]
+    """Inside `with problem.attached() as towers:` the bottlenecks are on all the targets of their own choice, as if
+    nothing were selected, and `model` trains what would train then. Tower -> what `attach` returned for it."""
+    folder: Path | None = None
+    """Of the run, for what the selector measured; None where there is no run. It may not exist yet."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,9 @@ class Selection:
     places: Mapping[str, Sequence[Target | str]]
     """Name of the bottleneck -> targets, or module names of the tower that it adapts."""
     unfreeze: Sequence[str] = field(default_factory=tuple)
-    """Patterns of further parameters of the language model that train, beside `model.unfreeze`."""
+    """Names, or patterns, of further parameters of the language model that train, beside `model.unfreeze`."""
+    vision_unfreeze: Sequence[str] = field(default_factory=tuple)
+    """The same of the vision tower, which trains only where a bottleneck has `tower: vision`."""
 
 
 Selector = Callable[[SelectionProblem, Any], Selection]
@@ -70,7 +79,7 @@ def select(problem: SelectionProblem, config: SelectConfig) -> Selection:
     unknown = selection.places.keys() - problem.bottlenecks.keys()
     if unknown:
         raise ValueError(f"select.method: {config.method} chose targets for '{min(unknown)}', which is no bottleneck")
-    if not any(selection.places.values()) and not selection.unfreeze:
+    if not any(selection.places.values()) and not selection.unfreeze and not selection.vision_unfreeze:
         raise ValueError(f"select.method: {config.method} chose nothing to train")
     return selection
 

@@ -67,8 +67,8 @@ def attach_tower(model: nn.Module, config: ExperimentConfig, tower: str, selecti
     tasks = tuple(config.per_dataset)
     if selection is None:
         return attach(model, chosen, unfreeze=unfreeze, tasks=tasks)
-    if tower == "language":
-        unfreeze += [entry for entry in selection.unfreeze if entry not in unfreeze]
+    more = selection.unfreeze if tower == "language" else selection.vision_unfreeze
+    unfreeze += [entry for entry in more if entry not in unfreeze]
     places = {name: targets for name, targets in selection.places.items() if name in chosen}
     return attach(model, chosen, places=places, unfreeze=unfreeze, tasks=tasks)
 
@@ -89,7 +89,10 @@ def described_backbones(backbones: Backbones, model: JointModel, config: Experim
     return found
 
 
+_UNFREEZE = ("unfreeze", "vision_unfreeze")
+
+
 def stored_selection(stored: Mapping[str, Any]) -> Selection | None:
     """What trained, as an artifact has it; None for schema version 1, which does not say."""
     places = stored_places(stored)
-    return None if places is None else Selection(places, stored.get("unfreeze") or ())
+    return None if places is None else Selection(places, *(stored.get(key) or () for key in _UNFREEZE))

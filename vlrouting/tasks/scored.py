@@ -110,7 +110,7 @@ class TaskModule(lightning.LightningModule):
         """Loss of one micro-batch."""
         seed_step(self.seed, "train", batch_index, self.global_rank)
         with _naming_examples(batch):
-            loss = self.task_models[batch.dataset].loss(batch)
+            loss = self.task_models[batch.dataset].training_loss(batch)
         self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(batch))
         return loss
 

@@ -51,6 +51,13 @@ class TaskModel(ABC):
     def loss(self, batch: Batch) -> Tensor:
         """A scalar, whose mean over the devices and micro-batches of an optimizer step is the step's loss."""
 
+    def training_loss(self, batch: Batch) -> Tensor:
+        """`loss`, with what the bottlenecks add to it (`Bottleneck.auxiliary_loss`)."""
+        loss = self.loss(batch)
+        for added in self.model.auxiliary_losses():
+            loss = loss + added.to(loss)
+        return loss
+
     @abstractmethod
     def predict(self, batch: Batch) -> list[str]:
         """One text per example of the batch."""

@@ -80,7 +80,8 @@ def build_point(
     parts = {name: each.parts for name, each in datasets.items()}
     tokens = {name: visual.shape[0] for name, visual in visuals.items() if visual.shape}
     if config.select is not None and selection is None:
-        given: dict[str, Any] = {"visual_tokens": tokens, "data": data, "device": inputs.device}
+        folder = None if selection_file is None else selection_file.folder
+        given: dict[str, Any] = {"visual_tokens": tokens, "data": data, "device": inputs.device, "folder": folder}
         choose = partial(run_selector, config, parts, backbones, first.shape, **given)
         selection = choose() if selection_file is None else selection_file.choice(choose)
     answers = next(iter(parts.values())).answers
@@ -122,7 +123,7 @@ def _attached(model: JointModel) -> dict[str, Any]:
     vision = model.vision.routed.attached() if model.vision is not None and model.vision.routed is not None else {}
     for key in ("bottlenecks", "places"):
         record[key] |= vision.get(key, {})
-    return record
+    return {**record, "vision_unfreeze": vision.get("unfreeze", [])}
 
 
 def _data_module(config: ExperimentConfig, datasets: Mapping[str, PointDataset]) -> VisionLanguageDataModule:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from vlrouting.backbones.load import Backbones
-from vlrouting.bottleneck import Target, attach
+from vlrouting.bottleneck import Routed, Target, attach
 from vlrouting.config import ARCHITECTURES, TASKS, ExperimentConfig
 from vlrouting.data.loading.batch import Batch
 from vlrouting.data.loading.datamodule import VisionLanguageDataModule
 from vlrouting.experiment import UserError, write_json_atomic
+from vlrouting.models.joint_model import JointModel
 from vlrouting.selection import Selection, SelectionProblem, select
+from vlrouting.tasks.joint import attach_tower
 from vlrouting.tasks.task import TaskInputs
 
 POLL_SECONDS = 0.2
@@ -34,6 +38,11 @@ class SelectionFile:
 
     path: Path
     is_first: bool
+
+    @property
+    def folder(self) -> Path:
+        """For what the selector measured, beside the choice: `selection/`."""
+        return self.path.with_suffix("")
 
     def choice(self, choose: Callable[[], Selection]) -> Selection:
         """The choice in the file. Where there is none yet, the first process makes it and the others wait for it.
@@ -58,7 +67,7 @@ def _to_json(selection: Selection) -> dict[str, object]:
         name: [each.to_json() if isinstance(each, Target) else each for each in targets]
         for name, targets in selection.places.items()
     }
-    return {"places": places, "unfreeze": list(selection.unfreeze)}
+    return {"places": places, "unfreeze": list(selection.unfreeze), "vision_unfreeze": list(selection.vision_unfreeze)}
 
 
 def _from_json(stored: dict[str, dict[str, list[object]]]) -> Selection:
@@ -66,7 +75,8 @@ def _from_json(stored: dict[str, dict[str, list[object]]]) -> Selection:
         name: [Target.from_json(each) if isinstance(each, dict) else str(each) for each in targets]
         for name, targets in stored["places"].items()
     }
-    return Selection(places, tuple(map(str, stored["unfreeze"])))
+    unfreeze = (stored["unfreeze"], stored.get("vision_unfreeze") or ())
+    return Selection(places, *(tuple(map(str, each)) for each in unfreeze))
 
 
 def run_selector(
@@ -78,11 +88,12 @@ def run_selector(
     visual_tokens: Mapping[str, int],
     data: VisionLanguageDataModule,
     device: torch.device,
+    folder: Path | None = None,
 ) -> Selection:
     """What the selector of the configuration chooses, from the joint model without bottlenecks and from batches of all
     datasets.
 
-    The backbones and the global random state are afterwards as they were.
+    The backbones and the global random state are afterwards as they were. `folder` is `SelectionProblem.folder`.
 
     Raises:
         UserError: the selector chose nothing, or what is not there.
@@ -103,13 +114,41 @@ def run_selector(
             found: Tensor = tasks[batch.dataset].loss(batch)
             return found
 
+        problem = SelectionProblem(
+            model=model,
+            bottlenecks=config.named_bottlenecks,
+            batches=batches,
+            loss=loss,
+            attached=partial(_attached, model, config),
+            folder=folder,
+        )
         try:
-            chosen = select(SelectionProblem(model, config.named_bottlenecks, batches, loss), config.select)
+            chosen = select(problem, config.select)
         except ValueError as error:
             raise UserError(str(error)) from None
         model.cpu().zero_grad()
-        routed.detach()
+        model.routed.detach()
         for backbone in (backbones.language.model, backbones.vision):
             if backbone is not None:
                 backbone.requires_grad_(False)
     return chosen
+
+
+@contextmanager
+def _attached(model: JointModel, config: ExperimentConfig) -> Iterator[Mapping[str, Routed]]:
+    """See `SelectionProblem.attached`."""
+    towers = {"language": model.routed.detach()}
+    if model.vision is not None and config.trains_vision:
+        towers["vision"] = model.vision.model
+    found = {tower: attach_tower(towers[tower], config, tower, None) for tower in towers}
+    model.routed = found["language"]
+    if "vision" in found:
+        model.vision.routed = found["vision"]  # type: ignore[union-attr]
+    try:
+        yield found
+    finally:
+        for routed in found.values():
+            routed.detach()
+        model.routed = attach(model.language, {}, unfreeze=())
+        if model.vision is not None:
+            model.vision.routed = None
