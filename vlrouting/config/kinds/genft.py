@@ -63,9 +63,7 @@ class GenftConfig(LowRankConfig):
             found.append(Problem(("layer_rank", "rank"), message, "set a larger rank"))
         if self.routed and self.last_activation != IDENTITY:
             key = "outer_activation" if self.final_activation is None else "final_activation"
-            message = (
-                f"a routing function acts between two projections, and {self.last_activation} follows their product"
-            )
+            message = f"routing acts between two projections, and {self.last_activation} acts on their product"
             found.append(Problem((key, "routing"), message, "set final_activation: identity"))
         if self.routed and self.generator_bias:
             message = "routing acts between two projections, and a bias is added to their product"
