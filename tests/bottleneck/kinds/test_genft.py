@@ -261,11 +261,13 @@ def test_once_in_a_training_step_and_target(keys: dict[str, Any], generated: lis
 @torch.no_grad()
 def test_once_per_generated_text(keys: dict[str, Any], generated: list[object]) -> None:
     routed = attached("gpt2", **keys)
+    ids, options = inputs("gpt2")["input_ids"], {"max_new_tokens": 5, "pad_token_id": 1, "eos_token_id": 49}
     with routed.look_at(images()):
-        routed.model.generate(  # type: ignore[operator]
-            inputs("gpt2")["input_ids"], max_new_tokens=5, num_beams=2, do_sample=False, pad_token_id=1, eos_token_id=49
-        )
+        beams = routed.model.generate(ids, num_beams=2, do_sample=False, **options)  # type: ignore[operator]
     assert len(generated) == 4  # query and value of two layers
+    with routed.look_at(images()):
+        uncached = routed.model.generate(ids, num_beams=2, do_sample=False, use_cache=False, **options)  # type: ignore[operator]
+    assert torch.equal(beams, uncached) and len(generated) == 8
 
 
 @pytest.mark.parametrize("moved", ["generator.first.down", "generator.second.up", "parts.0.up", "frozen"])
@@ -305,8 +307,16 @@ def test_merging_keeps_the_outputs(family: str, setting: str) -> None:
     routed.model.train()  # what is merged is without dropout all the same
     merged = routed.merge().eval()
     torch.testing.assert_close(merged(**inputs(family))[0], before, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("order", [("genft", "lora"), ("lora", "genft")])
+def test_what_cannot_be_merged(order: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="depends on the image"):
-        attached(family, **ROUTED).merge()
+        attached("bert", **ROUTED).merge()
+    configs = {"genft": genft(), "lora": BottleneckConfig("lora", rank=2)}
+    both = attach(tiny("bert"), {name: configs[name] for name in order})
+    with pytest.raises(ValueError, match=r"genft:encoder.layer.0.attention.self.query: generated from a weight that"):
+        both.merge()
 
 
 @pytest.mark.parametrize("keys", [{}, ROUTED, {"outer_activation": "identity"}])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vlrouting.bottleneck.base import Site, shared
+from vlrouting.bottleneck.base import Bottleneck, Site, shared
 from vlrouting.bottleneck.context import ForwardContext
 from vlrouting.bottleneck.generated import GeneratedProjection, Generator, LayerPart
 from vlrouting.bottleneck.projection_update import ProjectionUpdate
@@ -101,6 +101,13 @@ class GenFT(ProjectionUpdate):
         views = [image if key == self.key else view for key, view in context.projected.items()]
         return context.with_projected(views).image_for(self.key, rows)
 
+    def check_mergeable(self) -> None:
+        """See `Bottleneck`. Merging another bottleneck of the layer would change the weight that this one reads."""
+        super().check_mergeable()
+        others = (child for child in self._base_layers[0].children() if isinstance(child, Bottleneck))
+        if any(other is not self for other in others):
+            raise ValueError(f"{self.key}: generated from a weight that another bottleneck changes; merge it alone")
+
     def weight_update(self) -> Tensor:
         """What is added to the weight without routing: (Σ columns, D)."""
         return self.scale * self._update_weight(drops=False)
@@ -130,7 +137,7 @@ class GenFT(ProjectionUpdate):
         return self.generator.second.up_weight(self._part(group))
 
     def _frozen(self, group: int) -> Tensor:
-        """W of a group of columns, (D, D), outputs first, in the bottleneck's precision."""
+        """W of a group of columns, (D, D), outputs first, in the bottleneck's precision; without a gradient."""
         weight = outputs_first(self._base_layers[0]).detach()
         if len(weight) > self.input_width:
             weight = weight.index_select(0, self.columns.view(-1, self.input_width)[group])
