@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vlrouting.bottleneck.base import Bottleneck, RoutingTrace, Site, shared
+from vlrouting.bottleneck.context import ForwardContext
 from vlrouting.config import ROUTINGS, LowRankConfig
 from vlrouting.routing import mean_over_visual_tokens
 
@@ -133,6 +134,11 @@ class LowRankBottleneck(Bottleneck):
         projected: Tensor = projection.forward(visual.to(self.dtype))  # past the hooks, which see the text alone
         return projected
 
+    def projected_image(self, context: ForwardContext, rows: int) -> tuple[Tensor, Tensor | None]:
+        """What the text is routed by, and its mask: (rows, V, R), (rows, V). A kind that can project the image only
+        now, and not when the forward pass begins, overrides it."""
+        return context.image_for(self.key, rows)
+
     @property
     def text_projection(self) -> nn.Module:  # type: ignore[override]
         """The down-projection. The image does not go through its `forward`."""
@@ -153,7 +159,7 @@ class LowRankBottleneck(Bottleneck):
                 f"{self.key}: routing '{self.config.routing}' needs the image; "
                 "run the model inside `with routed.look_at(visual):`, in the same thread"
             )
-        x_v, mask = context.image_for(self.key, x_t.shape[0])
+        x_v, mask = self.projected_image(context, x_t.shape[0])
         x_v = x_v.to(x_t.dtype)
         function = self.attention or self._routing
         assert function is not None
@@ -190,7 +196,7 @@ class LowRankBottleneck(Bottleneck):
         if context is None or context.visual is None:
             return None
         if self.config.routed:
-            projected, mask = context.image_for(self.key, rows)
+            projected, mask = self.projected_image(context, rows)
             x_v = projected.to(self.dtype)
         elif self.input_width == context.visual.shape[-1]:
             x_v, mask = self.down.forward(context.visual.to(self.dtype)), context.mask
