@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from vlrouting.bottleneck.base import Site
 from vlrouting.bottleneck.context import TEXT, ForwardContext
 from vlrouting.bottleneck.families import generates_with
+from vlrouting.bottleneck.hypernetwork import HyperNetwork
 from vlrouting.bottleneck.retriever import Retriever
 from vlrouting.config.kinds.proto_hyper import ProtoHyperConfig
 
@@ -35,14 +36,14 @@ class TaskChoice(nn.Module):
 
     Attributes:
         tasks: their names, in the order of the prototypes.
-        prototypes: (tasks, P), the hypernetwork's.
+        hypernetwork: has the prototypes.
         retriever: None with one task or with `contrast: 0`.
     """
 
-    def __init__(self, site: Site, config: ProtoHyperConfig, prototypes: nn.Parameter) -> None:
+    def __init__(self, site: Site, config: ProtoHyperConfig, hypernetwork: HyperNetwork) -> None:
         super().__init__()
         self.config, self.slot, self.name, self.tasks = config, site.slot, site.name, site.tasks
-        self.prototypes = prototypes
+        self.hypernetwork = hypernetwork
         self.retriever: Retriever | None = None
         self._queries = _Queries()
         if len(site.tasks) > 1 and config.contrast:
@@ -84,7 +85,7 @@ class TaskChoice(nn.Module):
         found = self._queries.take()
         if found is None or self.retriever is None:
             return None
-        return self.config.contrast * self.retriever.loss(*found, self.prototypes, self.config.temperature)
+        return self.config.contrast * self.retriever.loss(*found, self.hypernetwork.prototypes, self.config.temperature)
 
     @property
     def _retrieves(self) -> bool:
@@ -116,7 +117,7 @@ class TaskChoice(nn.Module):
 
     def _nearest(self, queries: Tensor) -> Tensor:
         assert self.retriever is not None
-        return self.retriever.nearest(queries, self.prototypes)
+        return self.retriever.nearest(queries, self.hypernetwork.prototypes)
 
     def _query_of_image(self, context: ForwardContext) -> Tensor:
         if context.visual is None:

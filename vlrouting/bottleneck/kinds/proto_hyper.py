@@ -55,7 +55,7 @@ class ProtoHyper(LowRankBottleneck):
         self.hypernetwork = self._shared_hypernetwork(site)
         self.layer = nn.Parameter(torch.randn(config.prototype_width))
         is_first = "choice" not in site.over_targets
-        make = partial(TaskChoice, site, config, self.hypernetwork.prototypes)
+        make = partial(TaskChoice, site, config, self.hypernetwork)
         self.choice: TaskChoice = shared(site.over_targets, "choice", make)
         if self.choice.retriever is not None and config.query == "text":
             require_decoder(site)

@@ -58,6 +58,9 @@ class ProtoHyperConfig(LowRankConfig):
         if self.inference == "retrieval" and not self.contrast:
             keys = ("inference", "contrast")
             found.append(Problem(keys, "contrast: 0 trains no retriever", "set inference: task, or a higher contrast"))
+        for key in ("temperature", "memory", "query") if not self.contrast else ():
+            if getattr(self, key) != getattr(ProtoHyperConfig, key):
+                found.append(Problem((key, "contrast"), "has no effect without a retriever, with contrast: 0"))
         if self.tower == "vision" and self.contrast:
             message = "the vision tower runs before there is anything that the retriever could read"
             found.append(Problem(("tower", "contrast"), message, "set contrast: 0, or tower: language"))
