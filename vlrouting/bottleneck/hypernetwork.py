@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -80,9 +80,8 @@ class HyperNetwork(nn.Module):
             )
         return head
 
-    def forward(self, layer: Tensor, tasks: Sequence[int] | Tensor) -> Tensor:
-        """A layer's embedding (P,) and N positions of tasks -> (N, P)."""
-        prototypes = self.prototypes[tasks]
+    def forward(self, layer: Tensor, prototypes: Tensor) -> Tensor:
+        """A layer's embedding (P,) and N of the prototypes (N, P) -> (N, P)."""
         both = torch.cat([prototypes, layer.expand_as(prototypes)], dim=1)  # (N, 2 P)
         features: Tensor = self.norm(self.second(functional.relu(self.first(both))))
         return features

@@ -60,25 +60,25 @@ class TaskChoice(nn.Module):
             return [model.register_forward_pre_hook(self._on_pass)]
         return [model.get_encoder().register_forward_hook(self._on_encoded)]  # type: ignore[operator]
 
-    def tasks_of(self, rows: int) -> tuple[list[int] | Tensor, Tensor | None]:
-        """Positions of the N tasks that the rows have, and (rows,) which of them each has; None where it is the batch's
-        own task.
+    def prototypes_of(self, rows: int) -> tuple[Tensor, Tensor | None]:
+        """Prototypes (N, P) of the N tasks that the rows have, and (rows,) which of them each has; None where all have
+        the batch's own.
 
         Raises:
             RuntimeError: the model runs outside of `look_at`, or what the retriever reads is not there.
             ValueError: the number of rows is no multiple of the number of queries.
         """
-        context = self.slot.current
+        context, prototypes = self.slot.current, self.hypernetwork.prototypes
         task = self._task(context)
         if context is None or not self._retrieves:
-            return [task], None
+            return prototypes[task : task + 1], None
         nearest = self._retrieved(context)
         if rows % len(nearest):
             raise ValueError(
                 f"{rows} rows of text and {len(nearest)} queries; give the encoder every row, or group of beams"
             )
         tasks, order = torch.unique(nearest.repeat_interleave(rows // len(nearest)), return_inverse=True)
-        return tasks, order
+        return prototypes[tasks], order
 
     def loss(self) -> Tensor | None:
         """Both contrastive losses of the pass that has just run, times `contrast`; None in a second call."""

@@ -74,7 +74,7 @@ def test_the_released_hypernetwork_generates_the_same(released: Mapping[str, Ten
     state = {own: released[f"gen.decoder.{name}"] for own, name in stored.items()}
     hyper.load_state_dict({"prototypes": released["proto"], **state})
     for layer, embedding in enumerate(released["gen.layer_embed.weight"]):
-        features = hyper(embedding, released["task_idx"])
+        features = hyper(embedding, released["proto"][released["task_idx"]])
         for head, bias in (("up", "ub"), ("down", "db")):
             generated = heads[head](features)
             torch.testing.assert_close(generated.weight.flatten(1), released[head][layer], **TOLERANCE)
@@ -419,6 +419,7 @@ def test_the_trace_gives_the_update() -> None:
     torch.testing.assert_close(traces[0].update, updates[-1])
     assert traces[0].image is not None and traces[0].image.shape == (3, 4)
     assert not torch.allclose(traces[0].plain, traces[0].update)
+    assert bottleneck.down._current.generated is None  # of the pass, and so gone with it
 
 
 @pytest.mark.parametrize("keys", [{"tasks": ("only",)}, {"contrast": 0}], ids=str)

@@ -124,8 +124,8 @@ class ProtoHyper(LowRankBottleneck):
         projections = [each for each in (self.down, self.image_down, self.up) if each is not None]
 
         def generate() -> list[Generated]:
-            tasks, order = self.choice.tasks_of(rows)
-            features = self.hypernetwork(self.layer, tasks)  # (N, P)
+            prototypes, order = self.choice.prototypes_of(rows)
+            features = self.hypernetwork(self.layer, prototypes)  # (N, P)
             return [projection.head(features, order) for projection in projections]
 
         with ExitStack() as stack:
