@@ -245,6 +245,7 @@ CHANGES = {
         ("and not self.training", "", "training retrieves"),
         ("modality == TEXT", "modality > 0", "the text's query reads the image"),
         ("if rows % len(nearest):", "if False:", "rows and queries need not fit"),
+        ("self.encoded + 1, ", "1, ", "a second pass has the adapters of the first"),
         ("self.config.contrast * self.retriever", "self.retriever", "contrast is ignored"),
         ("found, self.found = self.found, None", "found = self.found", "the loss is added twice"),
         ("if len(site.tasks) > 1 and config.contrast:", "if config.contrast:", "one task is contrasted"),

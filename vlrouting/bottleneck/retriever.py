@@ -23,7 +23,7 @@ def query_contrast(queries: Tensor, tasks: Tensor, others: Tensor, temperature: 
     queries, others = functional.normalize(queries, dim=1), functional.normalize(others, dim=1)
     itself = torch.eye(len(queries), dtype=torch.bool, device=queries.device)
     missing = (others == 0).all(dim=1).expand(len(queries), -1)
-    scores = torch.cat([(queries @ queries.T).masked_fill(itself, -torch.inf), queries @ others.T], dim=1) / temperature
+    scores = queries @ torch.cat([queries, others]).T / temperature  # (B, B + M)
     total = scores.masked_fill(torch.cat([itself, missing], dim=1), -torch.inf).logsumexp(dim=1, keepdim=True)
     same = (tasks[:, None] == tasks[None]) & ~itself  # (B, B)
     partners = same.sum(dim=1)

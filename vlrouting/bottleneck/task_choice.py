@@ -88,6 +88,13 @@ class TaskChoice(nn.Module):
         return self.config.contrast * self.retriever.loss(*found, self.hypernetwork.prototypes, self.config.temperature)
 
     @property
+    def encoded(self) -> int:
+        """How often a query was read in this `look_at` to retrieve by: what was generated before a new one is stale."""
+        context = self.slot.current
+        number: int = 0 if context is None else context.kept.get(self._kept, (0,))[0]
+        return number
+
+    @property
     def _retrieves(self) -> bool:
         return self.retriever is not None and self.config.inference == "retrieval" and not self.training
 
@@ -112,7 +119,7 @@ class TaskChoice(nn.Module):
                 "inference: retrieval reads what the encoder gives, and it has not run inside of this `look_at`; run "
                 "the whole model there, or set inference: task"
             )
-        retrieved: Tensor = context.kept[self._kept]
+        retrieved: Tensor = context.kept[self._kept][1]
         return retrieved
 
     def _nearest(self, queries: Tensor) -> Tensor:
@@ -137,7 +144,7 @@ class TaskChoice(nn.Module):
         assert self.retriever is not None
         queries = self.retriever(states, None if modality is None else modality == TEXT)
         if self._retrieves:
-            context.kept[self._kept] = self._nearest(queries)
+            context.kept[self._kept] = self.encoded + 1, self._nearest(queries)
         if torch.is_grad_enabled():
             self._queries.found = queries, self._task(context)
 

@@ -139,7 +139,7 @@ class ProtoHyper(LowRankBottleneck):
         context = self.slot.current
         if context is None or torch.is_grad_enabled():
             return make()
-        state = (rows, self.training, *(parameter._version for parameter in self.parameters()))
+        state = (rows, self.training, self.choice.encoded, *(parameter._version for parameter in self.parameters()))
         key = f"{self.key} {what}"
         if context.kept.get(key, (None,))[0] != state:
             context.kept[key] = state, make()
