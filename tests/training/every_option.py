@@ -203,6 +203,7 @@ _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
 _FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
 _PER_TASK = "tests/bottleneck/test_per_task.py"
+_PROTO_HYPER = "tests/bottleneck/kinds/test_proto_hyper.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
@@ -236,6 +237,8 @@ ELSEWHERE = {
             *("generator_bias", "update_scale", "matrix_dropout"),
         )
     },
+    "bottleneck.prototype_width": "tests/parameters/test_proto_hyper.py",
+    **{f"bottleneck.{key}": _PROTO_HYPER for key in ("contrast", "temperature", "memory", "query", "inference")},
     "bottleneck.per_task": _PER_TASK,
     "bottleneck.shared_down_per_task": _PER_TASK,
     "bottleneck.shared_up_per_task": _PER_TASK,

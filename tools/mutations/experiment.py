@@ -91,6 +91,13 @@ CHANGES = {
     "vlrouting/config/kinds/vl_pet.py": [
         ('self.gate_rank is not None and self.granularity != "large"', "False", "a gate_rank without effect passes"),
     ],
+    "vlrouting/config/kinds/proto_hyper.py": [
+        ("if self.per_task:", "if False:", "adapters of a task per task pass"),
+        ('self.inference == "retrieval" and not self.contrast', "False", "a retriever that does not train passes"),
+        ('self.tower == "vision" and self.contrast', "False", "a retriever in the vision tower passes"),
+        ('if self.query == "image" and self.contrast else {}', "if False else {}", "a query of no image passes"),
+        ("        return True\n", "        return self.per_task\n", "it does not know the tasks"),
+    ],
     "vlrouting/config/kinds/lora.py": [
         ('self.scaling == "rank_stabilized" and self.alpha is None', "False", "rsLoRA without alpha passes"),
     ],
@@ -113,7 +120,11 @@ CHANGES = {
         ('OneOf(CHECKPOINTS)] = "last"', 'OneOf(CHECKPOINTS)] = "best"', "another default"),
     ],
     "vlrouting/config/experiment.py": [
-        ('if self.model.visual_input == "none" and bottleneck.routed:', "if False:", "routing without an image passes"),
+        (
+            'bottleneck.image_keys.items() if self.model.visual_input == "none"',
+            "() if False",
+            "routing without an image",
+        ),
         (
             "if self.generates and not ROUTINGS.facts(bottleneck.routing).causal:",
             "if False:",

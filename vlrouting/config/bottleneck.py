@@ -62,6 +62,11 @@ class BottleneckConfig:
         """Whether the bottleneck reads the image."""
         return self.routing != "none"
 
+    @property
+    def image_keys(self) -> dict[str, str]:
+        """The keys that make it read the image -> a value that does not."""
+        return {"routing": "none"} if self.routed else {}
+
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
         found: list[Problem] = []

@@ -167,9 +167,9 @@ class ExperimentConfig:
 
     def _with_bottleneck(self, section: str, bottleneck: BottleneckConfig) -> list[Problem]:
         found = []
-        if self.model.visual_input == "none" and bottleneck.routed:
-            keys = ("model.visual_input", f"{section}.routing")
-            found.append(Problem(keys, "none leaves the routing no image", f"set {section}.routing: none"))
+        for key, without in bottleneck.image_keys.items() if self.model.visual_input == "none" else ():
+            keys = ("model.visual_input", f"{section}.{key}")
+            found.append(Problem(keys, f"none leaves the {key} no image", f"set {section}.{key}: {without}"))
         if bottleneck.tower == "vision" and not self.uses_image:
             found.append(Problem((f"{section}.tower", "model.visual_input"), "no image enters the vision tower"))
         if self.generates and not ROUTINGS.facts(bottleneck.routing).causal:

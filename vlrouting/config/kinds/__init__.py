@@ -11,6 +11,7 @@ from vlrouting.config.kinds.low_rank import LowRankConfig
 from vlrouting.config.kinds.none import NoBottleneckConfig
 from vlrouting.config.kinds.prefix import PrefixConfig
 from vlrouting.config.kinds.prompt import PromptConfig
+from vlrouting.config.kinds.proto_hyper import ProtoHyperConfig
 from vlrouting.config.kinds.vera import VeraConfig
 from vlrouting.config.kinds.vl_pet import VlPetConfig
 
@@ -28,5 +29,6 @@ for _name, _config, _implementation in (
     ("prompt", PromptConfig, "vlrouting.bottleneck.kinds.prompt:Prompt"),
     ("prefix", PrefixConfig, "vlrouting.bottleneck.kinds.prefix:Prefix"),
     ("genft", GenftConfig, "vlrouting.bottleneck.kinds.genft:GenFT"),
+    ("proto_hyper", ProtoHyperConfig, "vlrouting.bottleneck.kinds.proto_hyper:ProtoHyper"),
 ):
     KINDS.register(_name, _config, _implementation)
