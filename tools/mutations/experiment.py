@@ -107,11 +107,16 @@ CHANGES = {
         ('OneOf(CHECKPOINTS)] = "last"', 'OneOf(CHECKPOINTS)] = "best"', "another default"),
     ],
     "vlrouting/config/experiment.py": [
-        ('if self.model.visual_input == "none" and bottleneck.routed:', "if False:", "routing without an image passes"),
         (
-            "if self.generates and not ROUTINGS.facts(bottleneck.routing).causal:",
+            'if self.model.visual_input == "none" and routing != "none":',
             "if False:",
-            "self generates text",
+            "routing without an image passes",
+        ),
+        ("if self.generates and not ROUTINGS.facts(routing).causal:", "if False:", "self generates text"),
+        (
+            "if bottleneck.needs_prefix and not self.model.visual_prefix:",
+            "if False:",
+            "weights for image tokens without a prefix pass",
         ),
         ("Range(least=0, most=2**32 - 1)", "Range(least=0)", "a seed that does not fit passes"),
         ('b.tower == "vision" and b.attaches', 'b.tower == "vision" and False', "the vision tower trains from a cache"),
