@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,16 @@ def test_contexts_differ_and_inherit_what_they_do_not_say(experiments: Path) -> 
     write(experiments, "ia3", "extends: [base/short]\nbottleneck: {kind: context_ia3, contexts: {all: {}}}\n")
     ia3: Any = load("ia3").points[0].config.bottleneck
     assert [*ia3.named_contexts] == ["image", "text", "all"]
+
+
+def test_a_sweep_may_set_a_context(experiments: Path) -> None:
+    """What a point differs in is written as JSON."""
+    write(experiments, "x", f"{LORA}sweep: {{cases: {{a: {{bottleneck.contexts: {{text: null, all: {{}}}}}}}}}}\n")
+    experiment = load("x")
+    (point,) = experiment.points
+    assert json.loads(json.dumps(experiment.swept(point)))["bottleneck.contexts.all"]["rank"] is None
+    assert point.differing == {"bottleneck.contexts.text": None, "bottleneck.contexts.all": {}}
+    assert [*point.config.bottleneck.named_contexts] == ["image", "all"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,11 @@ BOTTLENECK = (
     Option("bottleneck.kind", "bottleneck.kind=none", beside=(), against=_PLAIN),
     *(
         Option("bottleneck.kind", f"bottleneck.kind={kind}", stored=False)
-        for kind in ("dora", "vera", "compacter", "vl_pet")
+        for kind in ("dora", "vera", "compacter", "vl_pet", "context_lora")
+    ),
+    *(
+        Option("bottleneck.kind", f"bottleneck.kind={kind}", beside=(), against=_PLAIN, stored=False)
+        for kind in ("context_ia3", "context_bitfit")
     ),
     *(
         Option("bottleneck.tokens", f"bottleneck.kind={kind} bottleneck.tokens=3", beside=(), stored=False)
@@ -198,6 +202,7 @@ _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
 _FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
 _PER_TASK = "tests/bottleneck/test_per_task.py"
+_CONTEXTS = "tests/bottleneck/kinds/test_context_peft.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
@@ -224,6 +229,8 @@ ELSEWHERE = {
     "bottleneck.shared_rule": _FORMULAS,
     "bottleneck.granularity": _FORMULAS,
     "bottleneck.gate_rank": "tests/bottleneck/test_attach.py",
+    "bottleneck.contexts": _CONTEXTS,
+    "bottleneck.bias": _CONTEXTS,
     "bottleneck.per_task": _PER_TASK,
     "bottleneck.shared_down_per_task": _PER_TASK,
     "bottleneck.shared_up_per_task": _PER_TASK,

@@ -62,8 +62,8 @@ def refuse_merging(bottleneck: Bottleneck) -> NoReturn:
         ValueError: always; the text says why.
     """
     raise ValueError(
-        f"{bottleneck.key}: kind: {bottleneck.config.kind} changes image tokens and text tokens differently, and one "
-        "weight cannot stand for both; keep the bottlenecks attached"
+        f"{bottleneck.key}: kind: {bottleneck.config.kind} may change image tokens and text tokens differently, and "
+        "one weight cannot stand for both; keep the bottlenecks attached"
     )
 
 

@@ -95,10 +95,9 @@ class ContextLoRA(ProjectionUpdate):
         ranks, named = self._ranks(), self.config.named_contexts
         nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
         self.up.reset_parameters(zero=True)
-        scales = torch.cat([torch.full((ranks[name],), self.config.scale_of(each)) for name, each in named.items()])
-        owners = torch.arange(len(named)).repeat_interleave(torch.tensor([*ranks.values()]))
-        of_each = scales * (owners == torch.arange(len(named)).unsqueeze(1))  # (contexts, ΣR)
-        self.register_buffer("channel_scales", of_each.repeat(1, groups), persistent=False)
+        owners = [name for name, rank in ranks.items() for _ in range(rank)]  # of the channels of a group
+        scales = [[self.config.scale_of(each) * (owner == name) for owner in owners] for name, each in named.items()]
+        self.register_buffer("channel_scales", torch.tensor(scales).repeat(1, groups), persistent=False)
         self.bias = nn.Parameter(torch.zeros(len(named), sum(self.up.outputs))) if self.config.bias else None
         self.attention = None
         if self.config.routed:
