@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
 
 from tests.bottleneck.kinds.by_hand import grouped, matvec, numbers, route
 from tests.tiny_models import WIDTH, images, inputs, tiny
@@ -335,3 +336,18 @@ def test_what_is_refused(kind: str) -> None:
 def test_keys_that_do_not_go_together(keys: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said.replace(".", r"\.")):
         attach(tiny("bert"), BottleneckConfig(**keys))
+
+
+@pytest.mark.filterwarnings("ignore")
+@torch.no_grad()
+def test_torch_compile_breaks_no_graph_at_the_choice_of_weights() -> None:
+    """One graph for the image and one for the model, as with LoRA, whatever the modality is."""
+    routed = moved(attached("routed", "bert"))
+    torch.compiler.reset()
+    counter = CompileCounter()
+    compiled: Any = torch.compile(routed.model, backend=counter)
+    for seed, codes in enumerate((CODES, CODES.flip(1), CODES)):
+        with routed.look_at(images(seed=seed), modality=codes):
+            torch.testing.assert_close(compiled(**inputs("bert"))[0], routed.model(**inputs("bert"))[0])
+    if hasattr(torch._dynamo.source, "ContextVarGetSource"):  # older versions break the graph at every bottleneck
+        assert counter.frame_count == 2

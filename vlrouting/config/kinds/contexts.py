@@ -68,7 +68,7 @@ class ContextKindConfig(BottleneckConfig):
     @property
     def named_contexts(self) -> dict[str, ContextConfig]:
         """The contexts that have weights, by name."""
-        named = {each.name: getattr(self.contexts, each.name) for each in fields(ContextsConfig)}
+        named = {"image": self.contexts.image, "text": self.contexts.text, "all": self.contexts.all}
         return {name: context for name, context in named.items() if context is not None}
 
     @property
