@@ -225,6 +225,14 @@ def test_the_weights_of_a_context_have_gradients_from_its_tokens_alone(kind: str
     assert met == {("image", "text"), *([("text",)] if family in ("bart", "t5") else [])}
 
 
+def test_what_only_the_image_routes_by_is_not_made_where_only_text_is_read() -> None:
+    keys = {"routing": "cross_attention", "shared_down": False, "contexts": {"text": {"routing": "none"}}}
+    for key, bottleneck in attached("lora", "bart", **keys).bottlenecks.items():
+        parts = {name.partition(".")[0] for name, _ in bottleneck.named_parameters()}
+        alone = {"down", "up", "bias"}
+        assert parts == (alone if bottleneck.stream == "decoder" else alone | {"attention", "image_down"}), key
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("reentrant", [False, True])
 @FEW
