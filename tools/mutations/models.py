@@ -73,10 +73,38 @@ CHANGES = {
         ),
         ("part + layer.bias.to(part.dtype)", "part", "the adapter's image misses the bias"),
         (
-            "known is None or tokens != known.shape[1]",
-            "known is None",
+            "self._cached_tokens = cached_tokens",
+            "self._cached_tokens = 0",
             "a cached decoding step has the modality of the prompt",
         ),
+        ("first = max(0, known.shape[1] - tokens)", "first = 0", "a head has the modality of the first tokens"),
+        (
+            "functional.pad(found, (0, generated), value=TEXT) if generated else found",
+            "known.new_full((rows, tokens), TEXT) if generated else found",
+            "without a cache the image becomes text as soon as a token is generated",
+        ),
+    ],
+    "vlrouting/bottleneck/token_contexts.py": [
+        (
+            'if name != "image"]\n        self._of_image',
+            "if True]\n        self._of_image",
+            "text has the image's weights too",
+        ),
+        ("return codes == IMAGE", "return codes != IMAGE", "image and text are exchanged"),
+        ('not (name == "image" and text_only)', "True", "image weights where only text is read"),
+    ],
+    "vlrouting/bottleneck/kinds/context_lora.py": [
+        (
+            "super().route(x_t * (scales != 0)) * scales",
+            "super().route(x_t) * scales",
+            "self sums over the image's tokens",
+        ),
+        (
+            "super().route(x_t * (scales != 0)) * scales",
+            "super().route(x_t * scales)",
+            "routing leaks into other contexts",
+        ),
+        ('rank if routings[name] != "none" else 0', "rank", "the image is projected for a context without routing"),
     ],
     "vlrouting/bottleneck/layers.py": [
         ("x_t = self.down(self.dropout(x))", "x_t = self.down(x)", "bottleneck.dropout is ignored"),
