@@ -16,7 +16,14 @@ from typing import Any
 
 import pytest
 
-from tests.tiny_backbones import save_tiny_bart, save_tiny_bert, save_tiny_gpt2, save_tiny_llama, save_tiny_roberta
+from tests.tiny_backbones import (
+    save_tiny_bart,
+    save_tiny_bert,
+    save_tiny_gpt2,
+    save_tiny_llama,
+    save_tiny_roberta,
+    save_tiny_t5,
+)
 from vlrouting.backbones.location import missing_backbones
 from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import missing_files
@@ -33,6 +40,7 @@ TINY_LANGUAGE: dict[str, Callable[[Path], Path]] = {
     "gpt2": save_tiny_gpt2,
     "smollm": save_tiny_llama,
     "llama": save_tiny_llama,
+    "t5": save_tiny_t5,
     "bart": partial(save_tiny_bart, positions=144),  # two images of 36 tokens, a prompt of 40, and a statement
 }
 """Part of a language model's name -> one of its family."""

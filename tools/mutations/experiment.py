@@ -82,8 +82,21 @@ CHANGES = {
     "vlrouting/config/kinds/compacter.py": [
         ("self.divisions > 0 and self.rank % self.divisions", "False", "a rank that cannot be divided passes"),
     ],
+    "vlrouting/config/kinds/genft.py": [
+        ("if self.layer_rank >= self.rank:", "if False:", "a generator without shared channels passes"),
+        ("if self.routed and self.last_activation != IDENTITY:", "if False:", "routing across an activation passes"),
+        ("if self.routed and self.generator_bias:", "if False:", "routing beside a bias passes"),
+        ("if getattr(self, key):", "if False:", "half of a generated bottleneck per task passes"),
+    ],
     "vlrouting/config/kinds/vl_pet.py": [
         ('self.gate_rank is not None and self.granularity != "large"', "False", "a gate_rank without effect passes"),
+    ],
+    "vlrouting/config/kinds/proto_hyper.py": [
+        ("if self.per_task:", "if False:", "adapters of a task per task pass"),
+        ('self.inference == "retrieval" and not self.contrast', "False", "a retriever that does not train passes"),
+        ('self.tower == "vision" and self.contrast', "False", "a retriever in the vision tower passes"),
+        ('if self.query == "image" and self.contrast else {}', "if False else {}", "a query of no image passes"),
+        ("        return True\n", "        return self.per_task\n", "it does not know the tasks"),
     ],
     "vlrouting/config/kinds/lora.py": [
         ('self.scaling == "rank_stabilized" and self.alpha is None', "False", "rsLoRA without alpha passes"),
@@ -108,9 +121,9 @@ CHANGES = {
     ],
     "vlrouting/config/experiment.py": [
         (
-            'if self.model.visual_input == "none" and routing != "none":',
-            "if False:",
-            "routing without an image passes",
+            'bottleneck.image_keys.items() if self.model.visual_input == "none"',
+            "() if False",
+            "routing without an image",
         ),
         ("if self.generates and not ROUTINGS.facts(routing).causal:", "if False:", "self generates text"),
         (

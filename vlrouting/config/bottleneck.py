@@ -77,6 +77,11 @@ class BottleneckConfig:
         """Whether the bottleneck reads the image."""
         return any(name != "none" for name in self.routings.values())
 
+    @property
+    def image_keys(self) -> dict[str, str]:
+        """The keys that make it read the image -> a value that does not."""
+        return {key: "none" for key, name in self.routings.items() if name != "none"}
+
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
         found: list[Problem] = []

@@ -7,12 +7,14 @@ from vlrouting.config.kinds.context_bitfit import ContextBitFitConfig
 from vlrouting.config.kinds.context_ia3 import ContextIa3Config
 from vlrouting.config.kinds.context_lora import ContextLoraConfig
 from vlrouting.config.kinds.dora import DoraConfig
+from vlrouting.config.kinds.genft import GenftConfig
 from vlrouting.config.kinds.ia3 import Ia3Config
 from vlrouting.config.kinds.lora import LoraConfig
 from vlrouting.config.kinds.low_rank import LowRankConfig
 from vlrouting.config.kinds.none import NoBottleneckConfig
 from vlrouting.config.kinds.prefix import PrefixConfig
 from vlrouting.config.kinds.prompt import PromptConfig
+from vlrouting.config.kinds.proto_hyper import ProtoHyperConfig
 from vlrouting.config.kinds.vera import VeraConfig
 from vlrouting.config.kinds.vl_pet import VlPetConfig
 
@@ -32,5 +34,7 @@ for _name, _config, _implementation in (
     ("context_lora", ContextLoraConfig, "vlrouting.bottleneck.kinds.context_lora:ContextLoRA"),
     ("context_ia3", ContextIa3Config, "vlrouting.bottleneck.kinds.context_ia3:ContextIA3"),
     ("context_bitfit", ContextBitFitConfig, "vlrouting.bottleneck.kinds.context_bitfit:ContextBitFit"),
+    ("genft", GenftConfig, "vlrouting.bottleneck.kinds.genft:GenFT"),
+    ("proto_hyper", ProtoHyperConfig, "vlrouting.bottleneck.kinds.proto_hyper:ProtoHyper"),
 ):
     KINDS.register(_name, _config, _implementation)
