@@ -39,8 +39,8 @@ TINY_LANGUAGE: dict[str, Callable[[Path], Path]] = {
     "minilm": save_tiny_bert,
     "gpt2": save_tiny_gpt2,
     "smollm": save_tiny_llama,
-    "t5": save_tiny_t5,
     "llama": save_tiny_llama,
+    "t5": save_tiny_t5,
     "bart": partial(save_tiny_bart, positions=144),  # two images of 36 tokens, a prompt of 40, and a statement
 }
 """Part of a language model's name -> one of its family."""

@@ -61,7 +61,7 @@ def test_a_sweep_may_set_a_context(experiments: Path) -> None:
         ("  tower: vision", "5: bottleneck.tower: all tokens of a vision tower are the image's"),
         (
             "  contexts: {text: {routing: mul}}\nmodel: {visual_input: none}",
-            "6: model.visual_input, bottleneck.contexts.text.routing: none leaves the routing no image",
+            "6: model.visual_input, bottleneck.contexts.text.routing: none leaves the contexts.text.routing no image",
         ),
         (
             "  routing: mul\nmodel: {visual_prefix: false}",

@@ -207,8 +207,8 @@ _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
 _FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
 _PER_TASK = "tests/bottleneck/test_per_task.py"
-_PROTO_HYPER = "tests/bottleneck/kinds/test_proto_hyper.py"
 _CONTEXTS = "tests/bottleneck/kinds/test_context_peft.py"
+_PROTO_HYPER = "tests/bottleneck/kinds/test_proto_hyper.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
@@ -235,6 +235,8 @@ ELSEWHERE = {
     "bottleneck.shared_rule": _FORMULAS,
     "bottleneck.granularity": _FORMULAS,
     "bottleneck.gate_rank": "tests/bottleneck/test_attach.py",
+    "bottleneck.contexts": _CONTEXTS,
+    "bottleneck.bias": _CONTEXTS,
     **{
         f"bottleneck.{key}": "tests/bottleneck/kinds/test_genft.py"
         for key in (
@@ -244,8 +246,6 @@ ELSEWHERE = {
     },
     "bottleneck.prototype_width": "tests/parameters/test_proto_hyper.py",
     **{f"bottleneck.{key}": _PROTO_HYPER for key in ("contrast", "temperature", "memory", "query", "inference")},
-    "bottleneck.contexts": _CONTEXTS,
-    "bottleneck.bias": _CONTEXTS,
     "bottleneck.per_task": _PER_TASK,
     "bottleneck.shared_down_per_task": _PER_TASK,
     "bottleneck.shared_up_per_task": _PER_TASK,

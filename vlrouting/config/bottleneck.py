@@ -80,7 +80,7 @@ class BottleneckConfig:
     @property
     def image_keys(self) -> dict[str, str]:
         """The keys that make it read the image -> a value that does not."""
-        return {key: "none" for key, function in self.routings.items() if function != "none"}
+        return {key: "none" for key, name in self.routings.items() if name != "none"}
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""

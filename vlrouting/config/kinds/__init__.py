@@ -31,10 +31,10 @@ for _name, _config, _implementation in (
     ("vl_pet", VlPetConfig, "vlrouting.bottleneck.kinds.vl_pet:VLPet"),
     ("prompt", PromptConfig, "vlrouting.bottleneck.kinds.prompt:Prompt"),
     ("prefix", PrefixConfig, "vlrouting.bottleneck.kinds.prefix:Prefix"),
-    ("genft", GenftConfig, "vlrouting.bottleneck.kinds.genft:GenFT"),
-    ("proto_hyper", ProtoHyperConfig, "vlrouting.bottleneck.kinds.proto_hyper:ProtoHyper"),
     ("context_lora", ContextLoraConfig, "vlrouting.bottleneck.kinds.context_lora:ContextLoRA"),
     ("context_ia3", ContextIa3Config, "vlrouting.bottleneck.kinds.context_ia3:ContextIA3"),
     ("context_bitfit", ContextBitFitConfig, "vlrouting.bottleneck.kinds.context_bitfit:ContextBitFit"),
+    ("genft", GenftConfig, "vlrouting.bottleneck.kinds.genft:GenFT"),
+    ("proto_hyper", ProtoHyperConfig, "vlrouting.bottleneck.kinds.proto_hyper:ProtoHyper"),
 ):
     KINDS.register(_name, _config, _implementation)

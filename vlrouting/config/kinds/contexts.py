@@ -31,7 +31,7 @@ class ContextConfig:
 
 @dataclass(kw_only=True)
 class ContextsConfig:
-    """The contexts; a token adds up what the contexts give that it is in."""
+    """The contexts. What those of a token give is added up; scales are multiplied."""
 
     image: ContextConfig | None = field(default_factory=ContextConfig)
     """The image's tokens: the visual prefix, in an encoder-decoder that of the encoder. null: no weights of their
