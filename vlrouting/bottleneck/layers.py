@@ -134,11 +134,6 @@ class LowRankBottleneck(Bottleneck):
         projected: Tensor = projection.forward(visual.to(self.dtype))  # past the hooks, which see the text alone
         return projected
 
-    def projected_image(self, context: ForwardContext, rows: int) -> tuple[Tensor, Tensor | None]:
-        """What the text is routed by, and its mask: (rows, V, R), (rows, V). A kind that can project the image only
-        now, and not when the forward pass begins, overrides it."""
-        return context.image_for(self.key, rows)
-
     @property
     def text_projection(self) -> nn.Module:  # type: ignore[override]
         """The down-projection. The image does not go through its `forward`."""
@@ -159,7 +154,7 @@ class LowRankBottleneck(Bottleneck):
                 f"{self.key}: routing '{self.config.routing}' needs the image; "
                 "run the model inside `with routed.look_at(visual):`, in the same thread"
             )
-        x_v, mask = self.projected_image(context, x_t.shape[0])
+        x_v, mask = self.routed_image(context, x_t.shape[0])
         x_v = x_v.to(x_t.dtype)
         function = self.attention or self._routing
         assert function is not None
@@ -167,6 +162,11 @@ class LowRankBottleneck(Bottleneck):
             raise ValueError(f"routing '{self.config.routing}' takes no mask of visual tokens: give it `mask=None`")
         routed: Tensor = function(x_t, x_v) if mask is None else function(x_t, x_v, mask=mask)
         return routed
+
+    def routed_image(self, context: ForwardContext, rows: int) -> tuple[Tensor, Tensor | None]:
+        """What the image is to the routing function: see `ForwardContext.image_for`. A kind whose projection does not
+        exist outside of its own forward pass applies it here, and gives the image as it is in `project_image`."""
+        return context.image_for(self.key, rows)
 
     def update(self, x: Tensor) -> Tensor:
         """up(activation(route(down(x)))), computed in the bottleneck's own precision: (B, T, D) -> (B, T, D')."""
@@ -196,7 +196,7 @@ class LowRankBottleneck(Bottleneck):
         if context is None or context.visual is None:
             return None
         if self.config.routed:
-            projected, mask = self.projected_image(context, rows)
+            projected, mask = self.routed_image(context, rows)
             x_v = projected.to(self.dtype)
         elif self.input_width == context.visual.shape[-1]:
             x_v, mask = self.down.forward(context.visual.to(self.dtype)), context.mask

@@ -106,9 +106,9 @@ class ProtoHyper(LowRankBottleneck):
         """See `Bottleneck`: as it is, since its projection may not be known before the encoder has run."""
         return visual
 
-    def projected_image(self, context: ForwardContext, rows: int) -> tuple[Tensor, Tensor | None]:
+    def routed_image(self, context: ForwardContext, rows: int) -> tuple[Tensor, Tensor | None]:
         """See `LowRankBottleneck`."""
-        visual, mask = super().projected_image(context, rows)
+        visual, mask = super().routed_image(context, rows)
         if self.config.place == "after_up":
             return visual, mask
         projection = self.image_down or self.down
