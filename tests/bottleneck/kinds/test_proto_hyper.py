@@ -222,6 +222,18 @@ def test_every_row_gets_the_adapters_of_the_task_that_it_retrieves(family: str, 
     assert torch.equal(run(routed, family, "captions"), run(expected, family, "captions"))
 
 
+@torch.no_grad()
+def test_a_second_pass_retrieves_anew() -> None:
+    routed = moved(attached(routing="mul", inference="retrieval"))
+    apart(routed, inputs("bart"))
+    turned = {name: ids.flip(0) for name, ids in inputs("bart").items()}
+    with routed.look_at(images(), task="vqa"):
+        found = [routed.model(**ids)[0] for ids in (inputs("bart"), turned)]
+    for ids, expected in zip((inputs("bart"), turned), found, strict=True):
+        with routed.look_at(images(), task="vqa"):
+            assert torch.equal(routed.model(**ids)[0], expected)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     "keys", [{}, {"inference": "retrieval"}, {"inference": "retrieval", "query": "image"}], ids=str
