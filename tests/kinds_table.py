@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from tests.tiny_models import WIDTH, inputs, tiny
 from vlrouting.backbones.language import enable_gradient_checkpointing
 from vlrouting.bottleneck import BottleneckConfig, Routed, attach, load
+from vlrouting.bottleneck.context import IMAGE, TEXT
 
 TASKS = ("first", "second")
 ROWS = 4
@@ -72,6 +73,13 @@ SETTINGS = {
     ),
     "genft, orientation: peft": Setting({"kind": "genft", "rank": 4, "layer_rank": 2, "orientation": "peft"}),
     "ia3": Setting({"kind": "ia3"}),
+    "context_lora": Setting({"kind": "context_lora", "rank": 4, "bias": True}),
+    "context_lora, contexts: {image: null, text: null, all: {}}": Setting(
+        {"kind": "context_lora", "rank": 4, "contexts": {"image": None, "text": None, "all": {}}}
+    ),
+    "context_lora, per_task": Setting({"kind": "context_lora", "rank": 4, "per_task": True}),
+    "context_ia3": Setting({"kind": "context_ia3"}),
+    "context_bitfit": Setting({"kind": "context_bitfit"}),
     "prompt": Setting({"kind": "prompt", "tokens": 3}),
     "prompt, hidden": Setting({"kind": "prompt", "tokens": 3, "hidden": 5}),
     "prefix": Setting({"kind": "prefix", "tokens": 3}),
@@ -129,8 +137,10 @@ def _run(
 ) -> Tensor:
     """The outputs for every task, (…, B, T, ·). What the bottlenecks add to the loss is appended to `added`."""
     found = []
+    ids = batch.get("input_ids")  # the first two positions stand for an image
+    codes = None if ids is None else torch.full_like(ids, TEXT).index_fill(1, torch.tensor([0, 1]), IMAGE)
     for task in routed.tasks or (None,):
-        with routed.look_at(visual, task=task):
+        with routed.look_at(visual, modality=codes, task=task):
             out = routed.model(**batch)
         found.append(out if isinstance(out, Tensor) else out[0])
         if added is not None and (loss := routed.auxiliary_loss()) is not None:

@@ -125,10 +125,11 @@ CHANGES = {
             "() if False",
             "routing without an image",
         ),
+        ("if self.generates and not ROUTINGS.facts(routing).causal:", "if False:", "self generates text"),
         (
-            "if self.generates and not ROUTINGS.facts(bottleneck.routing).causal:",
+            "if bottleneck.needs_prefix and not self.model.visual_prefix:",
             "if False:",
-            "self generates text",
+            "weights for image tokens without a prefix pass",
         ),
         ("Range(least=0, most=2**32 - 1)", "Range(least=0)", "a seed that does not fit passes"),
         ('b.tower == "vision" and b.attaches', 'b.tower == "vision" and False', "the vision tower trains from a cache"),
