@@ -28,13 +28,14 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     """Questions and captions for a tiny BART, in two processes and in one."""
     monkeypatch.setenv("PATH", "/nowhere")  # no Java: METEOR takes seconds
     decoder = {"kind": "proto_hyper", "rank": 4, "routing": "mul", "inference": "retrieval", "memory": 12}
+    two = {"train.devices": 2, "train.gradient_checkpointing": True}
     sections: dict[str, Any] = {
         "bottleneck": None,
         "bottlenecks": {"encoder": ENCODER, "decoder": decoder},
         "language": {"name": str(save_tiny_bart(tmp_path / "bart"))},
         "train": {"max_steps": 8, "validate_every_steps": 4, "checkpoint_every_steps": 2},
         "evaluate": {"panel": 0},
-        "sweep": {"points": {"one": {}, "two": {"train.devices": 2}}},
+        "sweep": {"points": {"one": {}, "two": two, "sharded": {**two, "train.strategy": "fsdp"}}},
     }
     return load(str(write_several_datasets(tmp_path, images=10, **sections)))
 
@@ -60,10 +61,12 @@ def test_a_run_that_is_cut_off_remembers_the_queries(
 @pytest.mark.slow
 def test_two_processes_equal_one(experiment: Experiment, tmp_path: Path) -> None:
     assert run_locally(experiment, experiment.points, tmp_path / "runs") == {}
-    runs = [RunDirectory(tmp_path / "runs" / experiment.name / name) for name in ("one", "two")]
-    losses = [[value for _, value in curve(run, "train/loss")] for run in runs]
-    assert losses[1] == pytest.approx(losses[0], abs=1e-5) and len(losses[0]) == 8
-    one, two = (load_file(run.artifact / "adapter_model.safetensors") for run in runs)
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, atol=1e-4, rtol=1e-3)
-    assert runs[1].read_metrics() == pytest.approx(runs[0].read_metrics())
+    one, *others = (RunDirectory(tmp_path / "runs" / experiment.name / name) for name in ("one", "two", "sharded"))
+    losses, tensors = curve(one, "train/loss"), load_file(one.artifact / "adapter_model.safetensors")
+    for run in others:
+        assert curve(run, "train/loss") == [(step, pytest.approx(loss, abs=1e-5)) for step, loss in losses]
+        found = load_file(run.artifact / "adapter_model.safetensors")
+        for name, tensor in tensors.items():
+            torch.testing.assert_close(found[name], tensor, atol=1e-4, rtol=1e-3)
+        assert run.read_metrics() == pytest.approx(one.read_metrics())
+    assert len(losses) == 8

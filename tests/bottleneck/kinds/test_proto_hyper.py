@@ -222,6 +222,18 @@ def test_every_row_gets_the_adapters_of_the_task_that_it_retrieves(family: str, 
     assert torch.equal(run(routed, family, "captions"), run(expected, family, "captions"))
 
 
+@torch.no_grad()
+def test_a_second_pass_retrieves_anew() -> None:
+    routed = moved(attached(routing="mul", inference="retrieval"))
+    apart(routed, inputs("bart"))
+    turned = {name: ids.flip(0) for name, ids in inputs("bart").items()}
+    with routed.look_at(images(), task="vqa"):
+        found = [routed.model(**ids)[0] for ids in (inputs("bart"), turned)]
+    for ids, expected in zip((inputs("bart"), turned), found, strict=True):
+        with routed.look_at(images(), task="vqa"):
+            assert torch.equal(routed.model(**ids)[0], expected)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     "keys", [{}, {"inference": "retrieval"}, {"inference": "retrieval", "query": "image"}], ids=str
@@ -270,9 +282,11 @@ def test_the_losses_of_a_step_and_what_is_remembered_of_it() -> None:
     losses[3].backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in made.parameters())
     assert prototypes.grad is not None and bool((prototypes.grad.abs().sum(dim=1) > 0).all())
-    with torch.no_grad():
-        run(routed)
-    assert routed.auxiliary_loss() is None
+    for inference in ("task", "retrieval"):
+        routed = attached(inference=inference)
+        with torch.no_grad():
+            run(routed)
+        assert routed.auxiliary_loss() is None
 
 
 def test_the_contrast_trains_the_encoders_adapters_and_the_image_query_the_image() -> None:
@@ -482,6 +496,9 @@ def test_a_pass_that_does_not_know_the_task_or_the_query_is_an_error() -> None:
     routed = attached(inference="retrieval")
     encoded = routed.model.get_encoder()(inputs("bart")["input_ids"])  # type: ignore[operator]
     ids = {"decoder_input_ids": inputs("bart")["decoder_input_ids"], "encoder_outputs": encoded}
+    with pytest.raises(ValueError, match="3 rows of text and 2 queries"), routed.look_at(None, task="vqa"):
+        routed.model.get_encoder()(inputs("bart")["input_ids"][:2])  # type: ignore[operator]
+        routed.model(**ids)
     with pytest.raises(RuntimeError, match="run the whole model there"), routed.look_at(None, task="vqa"):
         routed.model(**ids)
 
