@@ -11,6 +11,7 @@ from vlrouting.config.kinds.none import NoBottleneckConfig
 from vlrouting.config.kinds.prefix import PrefixConfig
 from vlrouting.config.kinds.prompt import PromptConfig
 from vlrouting.config.kinds.vera import VeraConfig
+from vlrouting.config.kinds.vfpt import VfptConfig
 from vlrouting.config.kinds.vl_pet import VlPetConfig
 
 __all__ = ["AdapterConfig", "CompacterConfig", "LoraConfig", "LowRankConfig", "VeraConfig", "VlPetConfig"]
@@ -26,5 +27,6 @@ for _name, _config, _implementation in (
     ("vl_pet", VlPetConfig, "vlrouting.bottleneck.kinds.vl_pet:VLPet"),
     ("prompt", PromptConfig, "vlrouting.bottleneck.kinds.prompt:Prompt"),
     ("prefix", PrefixConfig, "vlrouting.bottleneck.kinds.prefix:Prefix"),
+    ("vfpt", VfptConfig, "vlrouting.bottleneck.kinds.vfpt:VFPT"),
 ):
     KINDS.register(_name, _config, _implementation)
