@@ -104,11 +104,16 @@ TOWERS = {
 }
 
 
+def first_tokens(tower: Tower, model: Any, prompts: Tensor) -> Tensor:
+    """[c; P; x], what the first block reads."""
+    tokens = tower.stem(model, PIXELS)
+    c = tower.class_tokens
+    return torch.cat([tokens[:, :c], prompts.expand(2, -1, -1), tokens[:, c:]], dim=1)
+
+
 def vpt(tower: Tower, model: Any, prompts: list[Tensor], deep: bool) -> Tensor:
     """VPT as its paper has it: the prompts' outputs of one block are replaced before the next."""
-    c, tokens = tower.class_tokens, tower.stem(model, PIXELS)
-    count = len(prompts[0])
-    tokens = torch.cat([tokens[:, :c], prompts[0].expand(2, -1, -1), tokens[:, c:]], dim=1)
+    c, count, tokens = tower.class_tokens, len(prompts[0]), first_tokens(tower, model, prompts[0])
     for number, block in enumerate(tower.blocks(model)):
         if deep and number:
             tokens = torch.cat([tokens[:, :c], prompts[number].expand(2, -1, -1), tokens[:, c + count :]], dim=1)
@@ -175,9 +180,13 @@ def test_without_a_transform_it_is_vpt(name: str, deep: bool) -> None:
     tower = TOWERS[name]
     routed = attach(tower.make(), config(fourier=0, deep=deep), unfreeze=())
     assert len(routed.bottlenecks) == (3 if deep else 1)
+    seen: list[Tensor] = []
+    tower.blocks(routed.model)[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
         expected = vpt(tower, tower.make(), prompts_of(routed), deep)
+        embedded = first_tokens(tower, tower.make(), prompts_of(routed)[0])
         found, frozen = tower.tokens(routed.model, PIXELS), tower.tokens(tower.make(), PIXELS)
+    assert torch.equal(seen[0], embedded)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
     assert found.shape == frozen.shape and not torch.allclose(found, frozen, atol=1e-3)
 

@@ -89,15 +89,12 @@ class VFPT(Bottleneck):
         return torch.cat([each.expand(examples, -1, -1) for each in (first, others)], dim=1)
 
     def install(self, base_layers: Sequence[nn.Module]) -> list[RemovableHandle]:
-        """Put the prompts into what the first base layer reads, and cut them off what the last one returns.
-
-        Several configurations may do so on one tower. What enters last is cut first: shallow prompts, which stay the
-        longest, enter before deep ones, whatever the order in which they were attached.
-        """
-        deep = self.config.deep
+        """Put the prompts into what the first base layer reads, and cut them off what the last one returns."""
+        # Several configurations may do so on one tower. All of them cut behind the class tokens, so shallow prompts,
+        # which stay where deep ones are cut off, stand behind them: they enter first, whatever was attached first.
         return [
-            base_layers[0].register_forward_pre_hook(self._put_in, prepend=not deep),
-            base_layers[-1].register_forward_hook(self._cut_off, prepend=deep),
+            base_layers[0].register_forward_pre_hook(self._put_in, prepend=not self.config.deep),
+            base_layers[-1].register_forward_hook(self._cut_off),
         ]
 
     # Methods rather than closures: a deep copy of the model then calls its own bottleneck.
