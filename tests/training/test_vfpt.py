@@ -12,11 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.tiny_experiment import write_experiment
 from tests.training.test_resume import assert_same, stop_at
 from vlrouting.backbones.vision import load_vision_encoder
 from vlrouting.config import VisionConfig
-from vlrouting.experiment import Experiment, RunDirectory
+from vlrouting.experiment import Experiment, RunDirectory, load
 from vlrouting.launch.in_process import train
+from vlrouting.launch.local import run_locally
 from vlrouting.prediction.predictor import Predictor
 from vlrouting.training.assembly import build_point
 from vlrouting.training.evaluation import evaluate
@@ -87,3 +89,17 @@ def test_a_run_that_is_cut_off_draws_the_same_dropout(
     with pytest.raises(Cancelled):
         train(made, made.points, tmp_path / "cut")
     assert_same(whole, run(made, "cut"))
+
+
+@pytest.mark.slow
+def test_two_processes_and_two_micro_batches_equal_one(tmp_path: Path) -> None:
+    sweep = {"one": {}, "micro_batches": {"train.accumulate": 2}, "two": {"train.devices": 2}}
+    without_dropout = {**BOTH, "image": {**PROMPTS, "dropout": 0.0}}
+    sections = {"bottlenecks": without_dropout, "train": {"max_steps": 4}, "data": {"validation": None}}
+    experiment = load(str(write_experiment(tmp_path, images=12, bottleneck=None, **sections, sweep={"points": sweep})))
+    assert run_locally(experiment, experiment.points, tmp_path / "runs") == {}
+    runs = [RunDirectory(tmp_path / "runs" / experiment.name / name) for name in sweep]
+    whole, *others = [load_file(run.artifact / "adapter_model.safetensors") for run in runs]
+    assert sum(name.endswith(".prompts") for name in whole) == 12
+    for other in others:
+        torch.testing.assert_close(other, whole, atol=1e-4, rtol=1e-4)

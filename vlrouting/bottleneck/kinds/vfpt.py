@@ -34,8 +34,8 @@ class VFPT(Bottleneck):
     - It multiplies the standard deviation of independent values by √(m D / 2): by √(D / 2) with `transform: hidden` and
       √(m / 2) with `sequence`. With 10 tokens of ViT-B that is 62. (By √2 more at the f frequencies that are their own
       negative: 1 for an odd and 2 for an even length, multiplied over the transformed dimensions.)
-    - It depends on the even part of P alone, so its rank is (m D + f) / 2: 37 of 72 for 3 tokens of width 24. The other
-      directions of P have no effect on the output and no gradient.
+    - It depends on the even part of P alone, so the rank of `both` is (m D + f) / 2: 37 of 72 for 3 tokens of width 24.
+      The other directions of P have no effect on the output and no gradient.
 
     Deep prompts (`deep: true`) are put into every block and cut off what it returns, which equals replacing them in the
     next block. Shallow ones stay until the last block. Nothing outside of the blocks sees them, so features and their
@@ -129,7 +129,7 @@ def _tower_of(model: Any) -> _Tower:
         ValueError: the model is no Vision Transformer that is known here.
     """
     if isinstance(model, VisionTransformer):
-        blocks = tuple(f"blocks.{number}" for number in range(len(model.blocks)))
+        blocks = tuple(f"blocks.{name}" for name, _ in model.blocks.named_children())
         return _Tower(blocks, model.num_prefix_tokens, model.embed_dim, model.patch_embed.patch_size)
     config: Any = getattr(model, "config", None)
     class_tokens = _CLASS_TOKENS.get(getattr(config, "model_type", ""))
@@ -140,5 +140,5 @@ def _tower_of(model: Any) -> _Tower:
         )
     # The stack is a part of the model by itself in transformers 5.24, and inside of `vision_model` in 5.0.
     name, layers = next((n, m) for n, m in model.named_modules() if n.endswith("encoder.layers"))
-    blocks = tuple(f"{name}.{number}" for number in range(len(layers)))
+    blocks = tuple(f"{name}.{number}" for number, _ in layers.named_children())
     return _Tower(blocks, class_tokens, config.hidden_size, (config.patch_size, config.patch_size))
