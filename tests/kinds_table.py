@@ -84,6 +84,10 @@ SETTINGS = {
     "prompt, hidden": Setting({"kind": "prompt", "tokens": 3, "hidden": 5}),
     "prefix": Setting({"kind": "prefix", "tokens": 3}),
     "prefix, hidden": Setting({"kind": "prefix", "tokens": 3, "hidden": 5}),
+    "vfpt": Setting({"kind": "vfpt", "tokens": 3}),
+    "vfpt, fourier: 0": Setting({"kind": "vfpt", "tokens": 3, "fourier": 0.0}),
+    "vfpt, deep: false": Setting({"kind": "vfpt", "tokens": 3, "deep": False}),
+    "vfpt, per_task": Setting({"kind": "vfpt", "tokens": 3, "per_task": True}),
     "proto_hyper": Setting({"kind": "proto_hyper", "rank": 4}),
     "proto_hyper, contrast: 0": Setting({"kind": "proto_hyper", "rank": 4, "contrast": 0}),
 }

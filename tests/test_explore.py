@@ -164,7 +164,7 @@ def test_the_shell_asks_for_it() -> None:
     asked = {
         **os.environ,
         "_VLROUTING_COMPLETE": "complete_bash",
-        "COMP_WORDS": "vlrouting train demo_v",
+        "COMP_WORDS": "vlrouting train demo_vq",
         "COMP_CWORD": "2",
     }
     done = CliRunner().invoke(app, [], env=asked, prog_name="vlrouting")

@@ -207,6 +207,7 @@ _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
 _FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
 _PER_TASK = "tests/bottleneck/test_per_task.py"
+_VFPT = "tests/bottleneck/kinds/test_vfpt.py"
 _CONTEXTS = "tests/bottleneck/kinds/test_context_peft.py"
 _PROTO_HYPER = "tests/bottleneck/kinds/test_proto_hyper.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
@@ -249,6 +250,9 @@ ELSEWHERE = {
     "bottleneck.per_task": _PER_TASK,
     "bottleneck.shared_down_per_task": _PER_TASK,
     "bottleneck.shared_up_per_task": _PER_TASK,
+    "bottleneck.fourier": _VFPT,
+    "bottleneck.transform": _VFPT,
+    "bottleneck.deep": _VFPT,
     "train.devices": _PROCESSES,
     "train.nodes": "tests/launch/slurm/test_script.py",
     "train.early_stopping": "tests/training/test_early_stopping.py",

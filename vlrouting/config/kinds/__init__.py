@@ -16,6 +16,7 @@ from vlrouting.config.kinds.prefix import PrefixConfig
 from vlrouting.config.kinds.prompt import PromptConfig
 from vlrouting.config.kinds.proto_hyper import ProtoHyperConfig
 from vlrouting.config.kinds.vera import VeraConfig
+from vlrouting.config.kinds.vfpt import VfptConfig
 from vlrouting.config.kinds.vl_pet import VlPetConfig
 
 __all__ = ["AdapterConfig", "CompacterConfig", "LoraConfig", "LowRankConfig", "VeraConfig", "VlPetConfig"]
@@ -31,6 +32,7 @@ for _name, _config, _implementation in (
     ("vl_pet", VlPetConfig, "vlrouting.bottleneck.kinds.vl_pet:VLPet"),
     ("prompt", PromptConfig, "vlrouting.bottleneck.kinds.prompt:Prompt"),
     ("prefix", PrefixConfig, "vlrouting.bottleneck.kinds.prefix:Prefix"),
+    ("vfpt", VfptConfig, "vlrouting.bottleneck.kinds.vfpt:VFPT"),
     ("context_lora", ContextLoraConfig, "vlrouting.bottleneck.kinds.context_lora:ContextLoRA"),
     ("context_ia3", ContextIa3Config, "vlrouting.bottleneck.kinds.context_ia3:ContextIA3"),
     ("context_bitfit", ContextBitFitConfig, "vlrouting.bottleneck.kinds.context_bitfit:ContextBitFit"),
