@@ -58,6 +58,11 @@ class BottleneckConfig:
         return self.per_task
 
     @property
+    def needs_selector(self) -> bool:
+        """Whether it attaches nothing but what a selector chooses."""
+        return False
+
+    @property
     def routed(self) -> bool:
         """Whether the bottleneck reads the image."""
         return self.routing != "none"

@@ -10,6 +10,7 @@ from vlrouting.config.kinds.low_rank import LowRankConfig
 from vlrouting.config.kinds.none import NoBottleneckConfig
 from vlrouting.config.kinds.prefix import PrefixConfig
 from vlrouting.config.kinds.prompt import PromptConfig
+from vlrouting.config.kinds.sparse import SparseConfig
 from vlrouting.config.kinds.vera import VeraConfig
 from vlrouting.config.kinds.vl_pet import VlPetConfig
 
@@ -26,5 +27,6 @@ for _name, _config, _implementation in (
     ("vl_pet", VlPetConfig, "vlrouting.bottleneck.kinds.vl_pet:VLPet"),
     ("prompt", PromptConfig, "vlrouting.bottleneck.kinds.prompt:Prompt"),
     ("prefix", PrefixConfig, "vlrouting.bottleneck.kinds.prefix:Prefix"),
+    ("sparse", SparseConfig, "vlrouting.bottleneck.kinds.sparse:Sparse"),
 ):
     KINDS.register(_name, _config, _implementation)
