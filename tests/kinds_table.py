@@ -71,6 +71,7 @@ SETTINGS = {
     "prompt, hidden": Setting({"kind": "prompt", "tokens": 3, "hidden": 5}),
     "prefix": Setting({"kind": "prefix", "tokens": 3}),
     "prefix, hidden": Setting({"kind": "prefix", "tokens": 3, "hidden": 5}),
+    "sparse, targets: [query, value]": Setting({"kind": "sparse", "targets": ["query", "value"]}),
 }
 MODELS = {"decoder": "gpt2", "encoder": "bert", "encoder-decoder": "bart", VISION: "vit"}
 TITLES = {

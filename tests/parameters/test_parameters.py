@@ -79,7 +79,13 @@ def test_the_experiment_has_the_published_percentages() -> None:
     assert found["lora_mul"] == found["lora"] and found["adapter_mul"] == found["adapter"]  # routing has no parameters
 
 
-OPTIONS = {"none": {}, "vl_pet": {"granularity": "large"}, "prompt": {"hidden": 5}, "prefix": {"hidden": 5}}
+OPTIONS = {
+    "none": {},
+    "vl_pet": {"granularity": "large"},
+    "prompt": {"hidden": 5},
+    "prefix": {"hidden": 5},
+    "sparse": {"targets": ["query"]},
+}
 
 
 def test_every_kind_counts_as_in_a_run(tmp_path: Path) -> None:

@@ -198,6 +198,8 @@ _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
 _FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
 _PER_TASK = "tests/bottleneck/test_per_task.py"
+_SPT = "tests/training/test_spt.py"
+_CHOICE = "tests/selection/test_spt.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
@@ -217,6 +219,12 @@ ELSEWHERE = {
     "language.revision": f"{_RUNS}::test_the_revision_chooses_among_those_of_a_hub",
     "select.method": "tests/training/test_assembly.py",
     "select.batches": "tests/training/test_assembly.py",
+    "select.budget": _SPT,
+    "select.vision_budget": _SPT,
+    "select.sensitivities": _SPT,
+    "select.alpha": _CHOICE,
+    "select.beta": _CHOICE,
+    "select.step": _CHOICE,
     "bottleneck.scaling": "tests/bottleneck/kinds/test_against_peft.py",
     "bottleneck.projection_seed": "tests/bottleneck/kinds/test_kinds.py",
     "bottleneck.divisions": _FORMULAS,

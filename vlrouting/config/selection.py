@@ -49,6 +49,11 @@ class SelectConfig:
         """
         return []
 
+    @property
+    def trainable(self) -> int | None:
+        """About how many parameters of the towers train by its choice; None where it is told no number."""
+        return None
+
     def memory(self, weights: int) -> int:
         """Bytes that it takes on a device beside the model, before the training.
 

@@ -30,6 +30,9 @@ class SptConfig(SelectConfig):
     """Micro-batches over which the squared gradients of every weight are summed."""
     budget: Parameters = 400_000
     """Trainable parameters of both towers that the choice comes closest to; projector and head are not counted."""
+    vision_budget: Parameters | None = None
+    """Those of the budget that the vision tower gets. Default: the towers compete, and what is more sensitive trains;
+    the gradients of the vision tower come through a projector that has not been trained yet."""
     alpha: Positive = 10.0
     """A matrix gets the bottleneck where at least 1 / alpha as many of its weights are chosen as the bottleneck has
     parameters."""
@@ -41,9 +44,20 @@ class SptConfig(SelectConfig):
     sensitivities: LocalPath | None = None
     """`selection/sensitivities.safetensors` of another run of the same models, in place of a pass over batches."""
 
+    @property
+    def trainable(self) -> int:
+        """See `SelectConfig`."""
+        return self.budget
+
     def memory(self, weights: int) -> int:
         """A sum in float32 for each weight; gradients are squared and freed one after the other."""
         return 0 if self.sensitivities is not None else 4 * weights
+
+    def problems(self) -> list[Problem]:
+        """See `SelectConfig`."""
+        if self.vision_budget is None or self.vision_budget < self.budget:
+            return []
+        return [Problem(("vision_budget", "budget"), "leaves the language model nothing", "set a larger budget")]
 
     def problems_with(self, bottlenecks: Mapping[str, BottleneckConfig], model: ModelConfig) -> list[Problem]:
         """See `SelectConfig`."""
@@ -60,6 +74,11 @@ class SptConfig(SelectConfig):
                 if len(keys) > 1:
                     message = f"spt places one bottleneck {what} in the {tower} tower, and {keys[0]} is one already"
                     found.append(Problem((f"{keys[1]}.kind",), message, "leave one of them out"))
+        if self.vision_budget is not None and not {"language", "vision"} <= {
+            each.tower for each in bottlenecks.values()
+        }:
+            message = "shares the budget between two towers, and there are bottlenecks in one"
+            found.append(Problem(("select.vision_budget",), message, "leave it out"))
         if model.unfreeze:
             message = "trains parameters beside those that spt chooses, which are then more than its budget"
             found.append(Problem(("model.unfreeze",), message, "set []"))

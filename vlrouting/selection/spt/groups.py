@@ -60,6 +60,19 @@ class Group:
     offset: int | None = None
     is_vector: bool = False
 
+    @property
+    def key(self) -> str:
+        """Of the parameter, in both towers."""
+        return f"{self.tower.name}.{self.parameter}"
+
+    @property
+    def module(self) -> str:
+        """Name of the module that has the parameter."""
+        return self.parameter.rpartition(".")[0]
+
+    def __str__(self) -> str:
+        return f"{self.key}[{self.span.start}:{self.span.stop}]"
+
 
 def groups_of(tower: Tower) -> list[Group]:
     """The projections in blocks, slice by slice where one is fused, with their biases, and all other vectors, such as

@@ -22,7 +22,7 @@ from vlrouting.selection.spt.groups import Group, Tower, class_tokens, groups_of
 from vlrouting.selection.spt.sensitivity import measure, read, write
 
 log = logging.getLogger(__name__)
-CHOICE = "choice.json"
+SUMMARY = "spt.json"
 
 
 def select_by_sensitivity(problem: SelectionProblem, config: SptConfig) -> Selection:
@@ -34,24 +34,32 @@ def select_by_sensitivity(problem: SelectionProblem, config: SptConfig) -> Selec
         ValueError: a bottleneck fits no matrix, no weight changes the loss, or `select.sensitivities` does not fit.
     """
     towers = list(_towers(problem))
-    groups = [group for tower in towers for group in groups_of(tower)]
-    sums = _sensitivities(problem, config, groups)
-    tokens = {tower.name: class_tokens(tower) for tower in towers}
-    always = sum(tower.model.get_parameter(name).numel() for tower in towers for name in tokens[tower.name])
-    step = config.step or max(1, config.budget // 20)
-    chosen = choose(
-        groups,
-        [_flat(group, sums) for group in groups],
-        budget=config.budget,
-        step=step,
-        alpha=config.alpha,
-        beta=config.beta,
-        always=always,
-    )
-    log.info("spt: %d parameters train, for a budget of %d", chosen.trainable, config.budget)
+    groups = {tower.name: groups_of(tower) for tower in towers}
+    sums = _sensitivities(problem, config, [group for of_tower in groups.values() for group in of_tower])
+    choices = []
+    for budget, sharing in _budgets(config, towers):
+        among = [group for tower in sharing for group in groups[tower.name]]
+        chosen = choose(
+            among,
+            [flat_values(group, sums) for group in among],
+            budget=budget,
+            step=config.step or max(1, budget // 20),
+            alpha=config.alpha,
+            beta=config.beta,
+            always=sum(tower.model.get_parameter(name).numel() for tower in sharing for name in class_tokens(tower)),
+        )
+        choices.append(chosen)
     if problem.folder is not None:
-        _write_choice(problem.folder, chosen, config)
-    return _selection(problem.bottlenecks, chosen, tokens)
+        _write_summary(problem.folder, config, choices)
+    return selection_of(problem.bottlenecks, choices, towers)
+
+
+def _budgets(config: SptConfig, towers: Sequence[Tower]) -> list[tuple[int, Sequence[Tower]]]:
+    """The parameters that may train in which towers together."""
+    if config.vision_budget is None:
+        return [(config.budget, towers)]
+    budgets = {"language": config.budget - config.vision_budget, "vision": config.vision_budget}
+    return [(budgets[tower.name], [tower]) for tower in towers]
 
 
 def _towers(problem: SelectionProblem) -> Iterator[Tower]:
@@ -68,17 +76,18 @@ def _towers(problem: SelectionProblem) -> Iterator[Tower]:
 
 def _sensitivities(problem: SelectionProblem, config: SptConfig, groups: Sequence[Group]) -> dict[str, Tensor]:
     """`tower.parameter` -> sum of squared gradients, as stored or measured here."""
-    weights = {_key(group): group.tower.model.get_parameter(group.parameter) for group in groups}
-    measured_on = {group.tower.name: weight_fingerprint(group.tower.model) for group in groups}
+    weights = {group.key: group.tower.model.get_parameter(group.parameter) for group in groups}
+    models = {group.tower.name: group.tower.model for group in groups}
+    measured_on = {name: weight_fingerprint(model) for name, model in models.items()}
     if config.sensitivities is not None:
         return read(Path(config.sensitivities), weights, measured_on)
     count = sum(weight.numel() for weight in weights.values())
-    model = sum(parameter.numel() * parameter.element_size() for parameter in problem.model.parameters())
+    of_model = sum(parameter.numel() * parameter.element_size() for parameter in problem.model.parameters())
     log.info(
         "spt: the pass takes %.2f GiB for the sums of %d weights, beside %.2f GiB of the model and activations",
         config.memory(count) / 2**30,
         count,
-        model / 2**30,
+        of_model / 2**30,
     )
     sums = measure(weights, problem.batches, problem.loss)
     if problem.folder is not None:
@@ -86,41 +95,37 @@ def _sensitivities(problem: SelectionProblem, config: SptConfig, groups: Sequenc
     return sums
 
 
-def _key(group: Group) -> str:
-    return f"{group.tower.name}.{group.parameter}"
-
-
-def _flat(group: Group, sums: Mapping[str, Tensor]) -> Tensor:
+def flat_values(group: Group, sums: Mapping[str, Tensor]) -> Tensor:
     """Of a group; a weight as (outputs, inputs)."""
-    values = sums[_key(group)]
-    owner = group.tower.model.get_submodule(group.parameter.rpartition(".")[0])
+    values = sums[group.key]
+    owner = group.tower.model.get_submodule(group.module)
     if values.dim() == 2 and not isinstance(owner, nn.Linear):
         values = values.T
     return values.flatten()[group.span.start : group.span.stop]
 
 
-def _selection(
-    bottlenecks: Mapping[str, BottleneckConfig], chosen: Choice, tokens: Mapping[str, Sequence[str]]
+def selection_of(
+    bottlenecks: Mapping[str, BottleneckConfig], choices: Sequence[Choice], towers: Sequence[Tower]
 ) -> Selection:
+    """What trains by the choices, which are of these towers, with these bottlenecks by name."""
     targets: dict[str, dict[str, Target]] = {name: {} for name in bottlenecks}
-    for group in chosen.matrices:
+    for group in (group for choice in choices for group in choice.matrices):
         assert group.tower.matrices is not None and group.target is not None
         of = targets[group.tower.matrices[0]]
         before = of.get(group.target.name, replace(group.target, columns=()))
         of[group.target.name] = replace(before, columns=(*before.columns, *group.target.columns))
-    vectors, slices = _vectors(chosen.vectors)
+    vectors, slices = _vectors([group for choice in choices for group in choice.vectors])
     entries: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for group, positions in [*chosen.entries, *slices]:
+    for group, positions in [*slices, *(pair for choice in choices for pair in choice.entries)]:
         assert group.tower.entries is not None and group.offset is not None
-        module = group.parameter.rpartition(".")[0]
         start = group.offset + group.span.start
-        entries[group.tower.entries[0], module] += [start + position for position in positions]
+        entries[group.tower.entries[0], group.module] += [start + position for position in positions]
     for (name, module), found in entries.items():
         if found:
             targets[name][module] = Target(module, (module,), entries=tuple(sorted(found)))
-    unfreeze = {tower: [*tokens.get(tower, ()), *vectors[tower]] for tower in TOWERS}
+    unfreeze = {tower.name: (*class_tokens(tower), *vectors[tower.name]) for tower in towers}
     places = {name: list(of.values()) for name, of in targets.items()}
-    return Selection(places, tuple(unfreeze["language"]), tuple(unfreeze["vision"]))
+    return Selection(places, unfreeze.get("language", ()), unfreeze.get("vision", ()))
 
 
 def _vectors(groups: Sequence[Group]) -> tuple[dict[str, list[str]], list[tuple[Group, list[int]]]]:
@@ -129,24 +134,24 @@ def _vectors(groups: Sequence[Group]) -> tuple[dict[str, list[str]], list[tuple[
     slices: list[tuple[Group, list[int]]] = []
     lengths: dict[str, int] = defaultdict(int)
     for group in groups:
-        lengths[_key(group)] += len(group.span)
+        lengths[group.key] += len(group.span)
     for group in groups:
-        if lengths[_key(group)] < group.tower.model.get_parameter(group.parameter).numel():
+        if lengths[group.key] < group.tower.model.get_parameter(group.parameter).numel():
             slices.append((group, list(range(len(group.span)))))
         elif group.parameter not in whole[group.tower.name]:
             whole[group.tower.name].append(group.parameter)
     return whole, slices
 
 
-def _write_choice(folder: Path, chosen: Choice, config: SptConfig) -> None:
-    """A summary for the reader; the choice itself is in selection.json."""
+def _write_summary(folder: Path, config: SptConfig, choices: Sequence[Choice]) -> None:
+    """For the reader; the choice itself is in selection.json."""
     summary = {
         "budget": config.budget,
-        "trainable": chosen.trainable,
-        "most_sensitive_weights": chosen.chosen,
-        "matrices": [f"{_key(group)}[{group.span.start}:{group.span.stop}]" for group in chosen.matrices],
-        "vectors": [f"{_key(group)}[{group.span.start}:{group.span.stop}]" for group in chosen.vectors],
-        "single_weights": sum(len(positions) for _, positions in chosen.entries),
+        "trainable": sum(choice.trainable for choice in choices),
+        "most_sensitive_weights": sum(choice.chosen for choice in choices),
+        "matrices": [str(group) for choice in choices for group in choice.matrices],
+        "vectors": [str(group) for choice in choices for group in choice.vectors],
+        "single_weights": sum(len(positions) for choice in choices for _, positions in choice.entries),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CHOICE).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -78,6 +78,7 @@ def write(folder: Path, sums: Mapping[str, Tensor], measured_on: Mapping[str, An
     temporary = folder / f"{FILE}.tmp"
     try:
         save_file(dict(sums), temporary, metadata={"measured_on": json.dumps(measured_on)})
+        temporary.chmod(folder.stat().st_mode & 0o666)  # safetensors lets nobody else read it
         os.replace(temporary, folder / FILE)
     finally:
         temporary.unlink(missing_ok=True)
