@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from timm.layers import Attention
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -295,3 +296,40 @@ def test_which_matrices_the_bottleneck_of_the_user_may_go_to() -> None:
     shared = ("matrices", BottleneckConfig(kind="adapter", rank=2, shared=True))
     with pytest.raises(ValueError, match=r"cannot on .*; choose lora or adapter, with shared: false"):
         groups_of(Tower("language", model, shared, SPARSE, 24))
+
+
+def tensors(*names: str) -> list[Tensor]:
+    return [torch.from_numpy(stored()[name]) for name in names]
+
+
+def test_the_released_attention_with_lora_on_slices_of_the_fused_projection() -> None:
+    """LoRA on query, value and output of an attention, and alone."""
+    model = nn.ModuleDict({"attn": Attention(24, num_heads=2, qkv_bias=True)})
+    for part in ("weight", "bias"):
+        fused = torch.cat(tensors(*(f"par.{role}.{part}" for role in "qkv")))
+        model.load_state_dict({f"attn.qkv.{part}": fused, f"attn.proj.{part}": tensors(f"par.proj.{part}")[0]}, False)
+    qkv = Target("attn.qkv", ("attn.qkv",), (range(24), range(48, 72)))
+    config = BottleneckConfig(kind="lora", rank=3)
+    routed = attach(model, config, places={"bottleneck": [qkv, "attn.proj"]}, unfreeze=(), visual_width=24)
+    for name, roles in (("attn.qkv", ("q", "v")), ("attn.proj", ("proj",))):
+        down, up = (
+            torch.cat(tensors(*(f"par.structured_{role}.learnable.{number}.weight" for role in roles)))
+            for number in (0, 1)
+        )
+        routed.bottlenecks[name].load_state_dict({"down.weight": down, "up.weight": up})
+    x, out = tensors("x", "par_out")
+    torch.testing.assert_close(model["attn"](x), out, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["lora", "adapter"])
+def test_the_released_modules(kind: str) -> None:
+    """What is added to the layer: the adapter of the released code has GELU, as the ViT has."""
+    model = timm.create_model("vit_tiny_patch16_224", img_size=16, embed_dim=24, depth=1, num_heads=2, num_classes=0)
+    config = BottleneckConfig(kind=kind, rank=4, targets=["*.attn.proj"])
+    (bottleneck,) = attach(model, config, unfreeze=()).bottlenecks.values()
+    state = {name: torch.from_numpy(v) for name, v in stored().items() if name.startswith(f"{kind}.learnable.")}
+    down, *_, up = sorted({name.rpartition(".")[0] for name in state})
+    names = {name: name.replace(down, "down").replace(up, "up") for name in state}
+    bottleneck.load_state_dict({names[name]: value for name, value in state.items()})
+    x, out = tensors("x", f"{kind}_out")
+    torch.testing.assert_close(bottleneck.update(x), out, atol=1e-6, rtol=0)
