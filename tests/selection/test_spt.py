@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ import torch
 from timm.layers import Attention
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import CLIPModel
 
 from tests.command_line import REPOSITORY
+from tests.tiny_backbones import save_tiny_clip
 from tests.tiny_models import inputs, tiny
 from vlrouting.bottleneck import BottleneckConfig, Target, attach
 from vlrouting.selection.spt.budget import STEPS, Choice, choose
@@ -124,12 +128,23 @@ def test_the_released_single_weights() -> None:
     assert set(found) <= set(indices.tolist()) and len(found) + in_norms == len(indices) and in_norms > 0
 
 
-@pytest.mark.parametrize("number", range(7))
-def test_exactly_what_is_counted_trains(number: int) -> None:
+PARTS = {
+    "both": (lora(2, tower="vision"), SPARSE),
+    "matrices": (lora(2, tower="vision"), None),
+    "entries": (None, SPARSE),
+}
+
+
+@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize("budget", [50, 400, 600, 1000, 4000])
+def test_exactly_what_is_counted_trains(parts: str, budget: int) -> None:
     """On the fused projection, with slices of its bias; the model starts as it was."""
-    tower, _, _ = released()
-    choice = chosen_from(round(1000 * float(stored()["budget_k"][number])))
-    configs = dict([lora(2, tower="vision"), SPARSE])
+    original, _, sums = released()
+    tower = replace(original, matrices=PARTS[parts][0], entries=PARTS[parts][1])
+    groups = groups_of(tower)
+    values = [flat_values(group, sums) for group in groups]
+    choice = choose(groups, values, budget=budget, step=20, alpha=10, beta=5, always=24)
+    configs = dict(part for part in PARTS[parts] if part is not None)
     selection = selection_of(configs, [choice], [tower])
     assert selection.vision_unfreeze[0] == "cls_token" and not selection.unfreeze
     images = torch.from_numpy(stored()["imgs"][0])
@@ -211,6 +226,26 @@ def test_a_layer_that_cannot_matter_is_never_chosen(family: str) -> None:
         assert alive or budget == 200  # the last projection itself does matter
 
 
+def test_the_most_sensitive_weights_of_a_transposed_projection() -> None:
+    """GPT-2 stores its weights as (inputs, outputs); entries count outputs first, and after them the bias."""
+    model = tiny("gpt2")
+    tower = Tower("language", model, None, SPARSE, 24)
+    groups = groups_of(tower)
+    weights = {group.key: model.get_parameter(group.parameter) for group in groups}
+    sums = measure(weights, [inputs("gpt2")], lambda batch: model(**batch)[0].square().mean())
+    values = [flat_values(group, sums) for group in groups]
+    choice = choose(groups, values, budget=300, step=10, alpha=1, beta=1)
+    least = torch.cat(values).topk(choice.chosen).values[-1]
+    places = selection_of({"entries": SPARSE[1]}, [choice], [tower]).places["entries"]
+    found = {target.name: list(target.entries) for target in places}
+    assert len(found) > 3 and choice.trainable == sum(map(len, found.values()))
+    for name, module in model.named_modules():
+        if type(module).__name__ == "Conv1D":
+            parts = [sums[f"language.{name}.weight"].T.flatten(), sums[f"language.{name}.bias"]]
+            assert found.get(name, []) == (torch.cat(parts) >= least).nonzero().flatten().tolist()
+    assert any(max(entries) >= model.get_parameter(f"{name}.weight").numel() for name, entries in found.items())
+
+
 DEAD = {
     "gpt2": ("h.0.mlp.c_proj", "h.0.mlp.c_fc", "h.0.ln_2"),
     "bert": ("layer.0.output.dense", "layer.0.intermediate"),
@@ -226,7 +261,13 @@ def test_weights_that_the_loss_does_not_reach_and_no_gradients_that_stay() -> No
     for weight in weights.values():
         weight.requires_grad_(False)
     batches = [torch.randn(4, 3) for _ in range(3)]
-    sums = measure(weights, batches, lambda batch: model[0](batch).square().mean())
+
+    def loss(batch: Tensor) -> Tensor:
+        assert not any(weight.grad is not None for weight in weights.values())  # those of the batch before are gone
+        squares: Tensor = model[0](batch).square()
+        return squares.mean()
+
+    sums = measure(weights, batches, loss)
     assert not any(weight.requires_grad or weight.grad is not None for weight in weights.values())
     expected = torch.zeros(3, 3)
     weights["0.weight"].requires_grad_(True)
@@ -277,6 +318,17 @@ def test_an_adapter_stands_behind_a_whole_fused_projection() -> None:
     sizes = {group.module.partition(".attn.")[2]: (len(group.span), group.cost) for group in groups}
     assert sizes["qkv"] == (3 * 768 * 768, 2 * 8 * 2304 + 8 + 2304)
     assert sizes["proj"] == (768 * 768, 2 * 8 * 768 + 8 + 768)
+
+
+def test_the_vision_tower_of_clip(tmp_path: Path) -> None:
+    """Of transformers, with a class token of its own name and three projections."""
+    model = CLIPModel.from_pretrained(save_tiny_clip(tmp_path)).vision_model
+    tower = Tower("vision", model, lora(2, tower="vision"), SPARSE, 24)
+    groups = groups_of(tower)
+    assert sum(group.target is not None for group in groups) == 2 * 6
+    assert class_tokens(tower) == ["embeddings.class_embedding"]
+    assert not [group for group in groups if "embedding" in group.parameter]
+    assert {"pre_layrnorm.weight", "post_layernorm.bias"} <= {group.parameter for group in groups if group.is_vector}
 
 
 def test_which_matrices_the_bottleneck_of_the_user_may_go_to() -> None:

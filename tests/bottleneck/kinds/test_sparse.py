@@ -111,10 +111,10 @@ class Largest(TorchDispatchMode):
 def test_no_tensor_has_as_many_values_as_pairs_of_entries(count: int) -> None:
     model = nn.Sequential(nn.Linear(128, 96))
     routed = sparse(model, {"0": torch.randperm(96 * 128)[:count].tolist()})
-    x = torch.randn(2, 5, 128)
+    x = torch.randn(5, 10, 128)
     with Largest() as largest:
         model(x).sum().backward()
-    assert 0 < largest.size <= max(10 * count, 96 * 128) < count**2
+    assert 0 < largest.size <= max(50 * min(count, 96 + 128), 96 * 128) < count**2
     assert routed.bottlenecks["0"].values.grad is not None
 
 
