@@ -455,7 +455,7 @@ CHANGES = {
     ],
     "vlrouting/selection/__init__.py": [
         (
-            "if not any(selection.places.values()) and not selection.unfreeze:",
+            "if not any(selection.places.values()) and not selection.unfreeze and not selection.vision_unfreeze:",
             "if False:",
             "a selector that chooses nothing passes",
         ),

@@ -79,6 +79,23 @@ def test_many_entries_compute_what_few_do_and_merging_keeps_it(tmp_path: Path) -
     torch.testing.assert_close(again.merge()(**batch).logits, expected, atol=2e-6, rtol=0)
 
 
+def test_beside_lora_on_another_slice_of_the_same_projection() -> None:
+    configs = {"matrices": BottleneckConfig(kind="lora", rank=2), "entries": BottleneckConfig(kind="sparse")}
+    key = 30 * 24 + 7  # in the slice of the keys
+    places = {
+        "matrices": [Target(C_ATTN, (C_ATTN,), (range(24),))],
+        "entries": [Target(C_ATTN, (C_ATTN,), entries=(key,))],
+    }
+    routed = attach(tiny("gpt2"), configs, places=places, unfreeze=())
+    batch = inputs("gpt2")
+    before = routed.model(**batch).logits
+    for parameter in (p for p in routed.model.parameters() if p.requires_grad):
+        parameter.data.normal_()
+    expected = routed.model(**batch).logits
+    assert (expected - before).abs().max() > 0.01
+    torch.testing.assert_close(routed.merge()(**batch).logits, expected, atol=5e-6, rtol=1e-5)
+
+
 def test_without_entries_all_weights_of_the_targets_train() -> None:
     config = BottleneckConfig(kind="sparse", targets=["query", "value"])
     routed = attach(tiny("gpt2"), config, unfreeze=())
