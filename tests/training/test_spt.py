@@ -175,4 +175,5 @@ def test_what_does_not_go_together_is_said_before_anything_is_loaded(experiment:
     refused("bottlenecks.text.per_task", bottlenecks={"text": {"kind": "lora", "per_task": True}})
     refused("select.vision_budget.*leave it out", bottlenecks=TEXT)
     refused("select.vision_budget.*set a larger budget", select={**SPT, "budget": 2500})
+    refused("select.method.*has no bottleneck to place", bottlenecks={"none": {"kind": "none"}})
     refused("attaches what a selector chooses", select=None)

@@ -66,6 +66,9 @@ class SptConfig(SelectConfig):
             for key, bottleneck in bottlenecks.items()
             if bottleneck.per_task
         ]
+        if not any(each.attaches for each in bottlenecks.values()):
+            message = "spt has no bottleneck to place"
+            found.append(Problem(("select.method",), message, "add one of kind lora, adapter or sparse"))
         for tower in TOWERS:
             in_tower = {key: each for key, each in bottlenecks.items() if each.tower == tower and each.attaches}
             for sparse in (True, False):
@@ -74,9 +77,7 @@ class SptConfig(SelectConfig):
                 if len(keys) > 1:
                     message = f"spt places one bottleneck {what} in the {tower} tower, and {keys[0]} is one already"
                     found.append(Problem((f"{keys[1]}.kind",), message, "leave one of them out"))
-        if self.vision_budget is not None and not {"language", "vision"} <= {
-            each.tower for each in bottlenecks.values()
-        }:
+        if self.vision_budget is not None and {each.tower for each in bottlenecks.values()} != set(TOWERS):
             message = "shares the budget between two towers, and there are bottlenecks in one"
             found.append(Problem(("select.vision_budget",), message, "leave it out"))
         if model.unfreeze:
