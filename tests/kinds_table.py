@@ -88,6 +88,7 @@ SETTINGS = {
     "vfpt, fourier: 0": Setting({"kind": "vfpt", "tokens": 3, "fourier": 0.0}),
     "vfpt, deep: false": Setting({"kind": "vfpt", "tokens": 3, "deep": False}),
     "vfpt, per_task": Setting({"kind": "vfpt", "tokens": 3, "per_task": True}),
+    "sparse, targets: [query, value]": Setting({"kind": "sparse", "targets": ["query", "value"]}),
     "proto_hyper": Setting({"kind": "proto_hyper", "rank": 4}),
     "proto_hyper, contrast: 0": Setting({"kind": "proto_hyper", "rank": 4, "contrast": 0}),
 }

@@ -13,7 +13,8 @@ from tests.tiny_experiment import write_caption_experiment
 from vlrouting.backbones.load import load_language
 from vlrouting.config import ExperimentConfig, TrainConfig
 from vlrouting.doctor import Finding, RunContext, measure
-from vlrouting.doctor.memory import bytes_of
+from vlrouting.doctor.folders import spelled_bytes
+from vlrouting.doctor.memory import bytes_of, need_of
 from vlrouting.doctor.sizes import ModelSize, build, model_size
 
 
@@ -43,6 +44,19 @@ def test_every_part_counts_what_it_should() -> None:
     assert weights(strategy="fsdp", devices=4) == 4 * (4 * 10**8 - blocks + blocks // 4 + 2 * 12 * 10**6)
     small = replace(config, language=replace(config.language, dtype="bfloat16"))
     assert bytes_of(small, size)["weights"] == 8 * 10**8
+
+
+def test_a_selection_comes_before_the_training_and_not_on_top_of_it(tiny: Path) -> None:
+    spt = ("select.method=spt", "model.unfreeze=[]", "select.budget=1000")
+    config = experiment_in(tiny, *spt).points[0].config
+    size = model_size(config, RunContext())
+    parts = bytes_of(config, size)
+    assert parts["selection"] == 4 * size.frozen
+    assert [need_of({"weights": 1, "training": 7, "selection": number}) for number in (5, 9)] == [8, 10]
+    (finding,) = _memory(findings_of(tiny, *spt))
+    assert f"selection {spelled_bytes(parts['selection'])}" in finding.found
+    stored = experiment_in(tiny, *spt, "select.sensitivities=there").points[0].config
+    assert bytes_of(stored, size)["selection"] == 0
 
 
 def _memory(findings: list[Finding]) -> list[Finding]:

@@ -85,6 +85,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "prompt": {"hidden": 5},
     "prefix": {"hidden": 5},
     "vfpt": {"tower": "vision"},
+    "sparse": {"targets": ["query"]},
 }
 
 
@@ -127,6 +128,8 @@ def test_variants_and_what_is_said_about_them(tmp_path: Path, capsys: pytest.Cap
     small, large = (variant.counts for variant in variants)
     assert sum(large.bottlenecks.values()) == 2 * sum(small.bottlenecks.values())
     assert small.others["head"] > 64 * USUAL_ANSWERS and "the data are not here" in variants[0].notes[0]
+    selected = load(str(file), ["select.method=spt", "select.budget=5000", "model.unfreeze=[]"]).points
+    assert "trains about 5,000 in their place" in experiment_parameters(selected)[0].notes[-1]
     show.print_table(variants)
     printed = capsys.readouterr().out
     assert f"{small.trainable:,}" in printed and "3,129 answers" in printed

@@ -208,6 +208,8 @@ _PROCESSES = "tests/training/test_several_processes.py"
 _FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
 _PER_TASK = "tests/bottleneck/test_per_task.py"
 _VFPT = "tests/bottleneck/kinds/test_vfpt.py"
+_SPT = "tests/training/test_spt.py"
+_CHOICE = "tests/selection/test_spt.py"
 _CONTEXTS = "tests/bottleneck/kinds/test_context_peft.py"
 _PROTO_HYPER = "tests/bottleneck/kinds/test_proto_hyper.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
@@ -229,6 +231,12 @@ ELSEWHERE = {
     "language.revision": f"{_RUNS}::test_the_revision_chooses_among_those_of_a_hub",
     "select.method": "tests/training/test_assembly.py",
     "select.batches": "tests/training/test_assembly.py",
+    "select.budget": _SPT,
+    "select.vision_budget": _SPT,
+    "select.sensitivities": _SPT,
+    "select.alpha": _CHOICE,
+    "select.beta": _CHOICE,
+    "select.step": _CHOICE,
     "bottleneck.scaling": "tests/bottleneck/kinds/test_against_peft.py",
     "bottleneck.projection_seed": "tests/bottleneck/kinds/test_kinds.py",
     "bottleneck.divisions": _FORMULAS,

@@ -21,6 +21,7 @@ from tools.mutations import (
     page,
     report,
     shapes,
+    spt,
     training,
 )
 
@@ -64,6 +65,7 @@ MUTATIONS = [
         report,
         page,
         shapes,
+        spt,
     )
     for path, changes in module.CHANGES.items()
     for change in changes

@@ -24,7 +24,8 @@ class Target:
         name: the module that the bottleneck is named after and registered on.
         base_layers: the modules whose input or output it changes.
         columns: adapted output columns of a fused projection, one range per role; empty where all are meant.
-        entries: flat positions in the weight (outputs first) of the first base layer; empty where all are meant.
+        entries: flat positions in the weight (outputs first) of the first base layer, and after its last one those in
+            the bias; empty where all of the weight are meant.
     """
 
     name: str
@@ -264,7 +265,8 @@ def require_on_model(model: nn.Module, target: Target) -> None:
                 f"places: {target.name} has output columns 0 to {columns}, not {group.start} to {group.stop}"
             )
     if target.entries:
-        size = model.get_submodule(target.base_layers[0]).weight.numel()  # type: ignore[operator, union-attr]
+        adapted = modules[target.base_layers[0]]
+        size = sum(parameter.numel() for parameter in adapted.parameters(recurse=False))
         if not 0 <= min(target.entries) <= max(target.entries) < size:
             raise ValueError(f"places: {target.name} has {size} weights; an entry of its target is outside of them")
 

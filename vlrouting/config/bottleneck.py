@@ -58,6 +58,11 @@ class BottleneckConfig:
         return self.per_task
 
     @property
+    def needs_selector(self) -> bool:
+        """Whether it attaches nothing but what a selector chooses."""
+        return False
+
+    @property
     def needs_prefix(self) -> bool:
         """Whether it adapts the image's own tokens, so that there have to be some in the sequence."""
         return False

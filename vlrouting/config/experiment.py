@@ -157,16 +157,21 @@ class ExperimentConfig:
         sections |= {f"datasets.{name}": dataset for name, dataset in self.datasets.items()}
         found = [problem.below(name) for name, section in sections.items() for problem in section.problems()]
         found += name_problems(self)
-        for name, bottleneck in self.named_bottlenecks.items():
-            section = f"bottlenecks.{name}" if self.bottlenecks else SINGLE
+        bottlenecks = {f"bottlenecks.{name}": each for name, each in self.bottlenecks.items()}
+        bottlenecks = bottlenecks or {SINGLE: self.bottleneck}
+        for section, bottleneck in bottlenecks.items():
             found += [problem.below(section) for problem in bottleneck.problems()]
             found += self._with_bottleneck(section, bottleneck)
         if self.select is not None:
             found += [problem.below("select") for problem in self.select.problems()]
+            found += self.select.problems_with(bottlenecks, self.model)
         return found + self._between_sections()
 
     def _with_bottleneck(self, section: str, bottleneck: BottleneckConfig) -> list[Problem]:
         found = []
+        if bottleneck.needs_selector and self.select is None:
+            message = f"kind: {bottleneck.kind} attaches what a selector chooses, and there is none"
+            found.append(Problem((f"{section}.kind", "select"), message, f"set `select`, or {section}.targets"))
         for key, without in bottleneck.image_keys.items() if self.model.visual_input == "none" else ():
             keys = ("model.visual_input", f"{section}.{key}")
             found.append(Problem(keys, f"none leaves the {key} no image", f"set {section}.{key}: {without}"))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlrouting.config.limits import Count
 from vlrouting.config.problem import Problem
 from vlrouting.config.registry import Registry
+
+if TYPE_CHECKING:
+    from vlrouting.config.bottleneck import BottleneckConfig
+    from vlrouting.config.training import ModelConfig
 
 
 @dataclass
@@ -34,6 +39,28 @@ class SelectConfig:
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
         return []
+
+    def problems_with(self, bottlenecks: Mapping[str, BottleneckConfig], model: ModelConfig) -> list[Problem]:
+        """What of other sections it cannot go with, keys of the experiment.
+
+        Args:
+            bottlenecks: by key: `bottleneck`, or `bottlenecks.NAME`.
+            model: the section.
+        """
+        return []
+
+    @property
+    def trainable(self) -> int | None:
+        """About how many parameters of the towers train by its choice; None where it is told no number."""
+        return None
+
+    def memory(self, weights: int) -> int:
+        """Bytes that it takes on a device beside the model, before the training.
+
+        Args:
+            weights: parameters of the towers that bottlenecks are configured for.
+        """
+        return 0
 
 
 SELECTORS: Registry[type[SelectConfig]] = Registry("selector", {})

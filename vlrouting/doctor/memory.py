@@ -2,6 +2,7 @@
 
     weights     frozen parameters in their dtype; under fsdp a share of the blocks, and two whole ones
     training    16 bytes a trainable parameter: weight, gradient, and AdamW's two moments, all float32
+    selection   what a selector takes before the training, in place of that
 
 Saved activations come on top: `measure` finds them by a training step.
 """
@@ -46,7 +47,15 @@ def bytes_of(config: ExperimentConfig, size: ModelSize) -> dict[str, int]:
         frozen += min(size.in_blocks // shares + 2 * size.in_blocks // size.blocks, size.in_blocks) - size.in_blocks
     encoder = size.vision.parameters if size.vision is not None and config.uses_image else 0
     weights = frozen * _BYTES[config.language.dtype] + 4 * encoder
-    return {"weights": weights, "training": TRAINING_BYTES * size.trainable}
+    parts = {"weights": weights, "training": TRAINING_BYTES * size.trainable}
+    if config.select is not None:
+        parts["selection"] = config.select.memory(size.frozen + (encoder if config.trains_vision else 0))
+    return parts
+
+
+def need_of(parts: dict[str, int]) -> int:
+    """Bytes that are taken at once: the selection ends before the training begins."""
+    return parts["weights"] + max(parts["training"], parts.get("selection", 0))
 
 
 def capacity(config: ExperimentConfig, context: RunContext) -> tuple[int | None, str]:
@@ -96,7 +105,7 @@ def _of_point(config: ExperimentConfig, context: RunContext) -> tuple[int, Findi
     said = f"a device holds {listed}, and activations on top (--measure finds how much)"
     remedy = "set language.dtype=bfloat16, train.strategy=fsdp over more devices, or take a smaller backbone"
     has, what = capacity(config, context)
-    return sum(parts.values()), compared(sum(parts.values()), said, remedy, has, what)
+    return need_of(parts), compared(need_of(parts), said, remedy, has, what)
 
 
 def _available(context: RunContext) -> int | None:

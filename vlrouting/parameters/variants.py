@@ -63,7 +63,9 @@ class _Counter:
         if vocabulary is None and not config.generates:
             notes.append(f"the head is that of {USUAL_ANSWERS:,} answers: the data are not here")
         if config.select is not None:
-            notes.append("before the selector's choice: every target has a bottleneck")
+            number = config.select.trainable
+            then = "" if number is None else f"; its choice trains about {number:,} in their place"
+            notes.append(f"before the selector's choice: every target has a bottleneck{then}")
         model = self._model_on_meta(config, 0 if config.generates else vocabulary or USUAL_ANSWERS)
         return VariantParameters(name, count_parameters(model), tuple(notes))
 

@@ -15,6 +15,7 @@ from vlrouting.config.kinds.none import NoBottleneckConfig
 from vlrouting.config.kinds.prefix import PrefixConfig
 from vlrouting.config.kinds.prompt import PromptConfig
 from vlrouting.config.kinds.proto_hyper import ProtoHyperConfig
+from vlrouting.config.kinds.sparse import SparseConfig
 from vlrouting.config.kinds.vera import VeraConfig
 from vlrouting.config.kinds.vfpt import VfptConfig
 from vlrouting.config.kinds.vl_pet import VlPetConfig
@@ -33,6 +34,7 @@ for _name, _config, _implementation in (
     ("prompt", PromptConfig, "vlrouting.bottleneck.kinds.prompt:Prompt"),
     ("prefix", PrefixConfig, "vlrouting.bottleneck.kinds.prefix:Prefix"),
     ("vfpt", VfptConfig, "vlrouting.bottleneck.kinds.vfpt:VFPT"),
+    ("sparse", SparseConfig, "vlrouting.bottleneck.kinds.sparse:Sparse"),
     ("context_lora", ContextLoraConfig, "vlrouting.bottleneck.kinds.context_lora:ContextLoRA"),
     ("context_ia3", ContextIa3Config, "vlrouting.bottleneck.kinds.context_ia3:ContextIA3"),
     ("context_bitfit", ContextBitFitConfig, "vlrouting.bottleneck.kinds.context_bitfit:ContextBitFit"),
