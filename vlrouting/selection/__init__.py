@@ -1,6 +1,6 @@
 """Selectors: methods that decide which base layers get the bottlenecks, from a model and batches, before attaching.
 
-Nothing is built in. Add your own:
+Those that are built in are in `adapeft`. Add your own:
 
     @dataclass
     class LargestConfig(SelectConfig):
