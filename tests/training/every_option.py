@@ -198,6 +198,7 @@ _RUNS = "tests/training/test_every_option.py"
 _PROCESSES = "tests/training/test_several_processes.py"
 _FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
 _PER_TASK = "tests/bottleneck/test_per_task.py"
+_ADAPEFT = "tests/selection/adapeft/test_selector.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
@@ -217,6 +218,16 @@ ELSEWHERE = {
     "language.revision": f"{_RUNS}::test_the_revision_chooses_among_those_of_a_hub",
     "select.method": "tests/training/test_assembly.py",
     "select.batches": "tests/training/test_assembly.py",
+    "select.budget": f"{_ADAPEFT}::test_a_layer_that_matters_more_comes_first",
+    "select.choice": "tests/training/test_adapeft.py::test_the_choice_of_a_small_model_for_a_deeper_one",
+    "select.split": f"{_ADAPEFT}::test_a_layer_that_cannot_matter_is_never_chosen",
+    "select.groups": f"{_ADAPEFT}::test_a_layer_that_cannot_matter_is_never_chosen",
+    "select.direction": f"{_ADAPEFT}::test_every_setting_of_the_probes_is_read",
+    "select.step": f"{_ADAPEFT}::test_every_setting_of_the_probes_is_read",
+    "select.probes": f"{_ADAPEFT}::test_passes_and_what_is_said_before",
+    "select.every": f"{_ADAPEFT}::test_passes_and_what_is_said_before",
+    "select.warm_up": f"{_ADAPEFT}::test_passes_and_what_is_said_before",
+    "select.lr": f"{_ADAPEFT}::test_every_setting_of_the_probes_is_read",
     "bottleneck.scaling": "tests/bottleneck/kinds/test_against_peft.py",
     "bottleneck.projection_seed": "tests/bottleneck/kinds/test_kinds.py",
     "bottleneck.divisions": _FORMULAS,

@@ -18,7 +18,7 @@ from tests.tiny_backbones import save_tiny_roberta
 from tests.training.event_curves import curve
 from tests.training.every_option import ELSEWHERE, OPTIONS, Option, base_trace, option_trace
 from vlrouting.backbones.language import load_language_model
-from vlrouting.config import KINDS, ExperimentConfig, LanguageConfig, SelectConfig
+from vlrouting.config import KINDS, SELECTORS, ExperimentConfig, LanguageConfig, SelectConfig
 from vlrouting.experiment import load
 from vlrouting.training.assembly import Built, build_point
 from vlrouting.training.inputs import SharedInputs
@@ -76,7 +76,9 @@ def keys_of_an_experiment() -> Iterator[str]:
     configs = [KINDS.facts(kind) for kind in KINDS]
     built_in = [config for config in configs if config.__module__.startswith("vlrouting.config.kinds.")]
     yield from {f"bottleneck.{field.name}" for kind in built_in for field in dataclasses.fields(kind)}
-    yield from (f"select.{field.name}" for field in dataclasses.fields(SelectConfig))
+    selectors = [SELECTORS.facts(name) for name in SELECTORS]
+    own = [config for config in selectors if config.__module__.startswith("vlrouting.config.selectors.")]
+    yield from {f"select.{field.name}" for selector in (SelectConfig, *own) for field in dataclasses.fields(selector)}
 
 
 def test_every_key_is_tested_here_or_elsewhere() -> None:
