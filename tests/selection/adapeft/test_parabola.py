@@ -118,6 +118,17 @@ def test_what_is_accepted(along: Any, reason: str) -> None:
     assert parabola.gain == (0.25 if not reason else 0)
 
 
+def test_the_fit_is_that_of_least_squares_through_the_shared_loss() -> None:
+    steps = np.array([0.5 * offset for offset in OFFSETS])
+    losses = 3 + np.sin(2 * steps) + steps**2
+    (first, second), _, _, _ = np.linalg.lstsq(np.stack([steps, steps**2], axis=1), losses - 3, rcond=None)
+    fitted = 3 + first * steps + second * steps**2
+    parabola = fit(3.0, losses.tolist(), 0.5, DOUBLE)
+    assert (parabola.slope, parabola.curvature) == pytest.approx((-first, 2 * second), rel=1e-12)
+    explained = 1 - np.sum((losses - fitted) ** 2) / (5 * np.var([3.0, *losses]))
+    assert parabola.r_squared == pytest.approx(explained, rel=1e-12) and 0.8 < explained < 0.999
+
+
 def test_no_gain_is_larger_than_the_loss() -> None:
     losses = [3 + 1e-3 * s**2 - s for s in OFFSETS]
     assert fit(3.0, losses, 1, DOUBLE).gain == 3

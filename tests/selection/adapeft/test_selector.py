@@ -68,7 +68,10 @@ def test_passes_and_what_is_said_before(probes: int, capsys: pytest.CaptureFixtu
     config = AdapeftConfig(budget=LARGE, probes=probes, every=2, warm_up=1, groups=["layer_norms", "biases"])
     select(problem_of(model), config)
     steps, passes = 1 + 2 * (probes - 1), 4 * 4 + 1
-    assert model.calls == probes * (passes + 1) + steps
+    # One training step, a probe on the first batch; two steps, a probe on the second batch; and so on.
+    trained = [[0], [1, 2], [3, 0]]
+    expected = [number for n in range(probes) for number in [*trained[n], *[n] * (passes + 1)]]
+    assert model.seen == expected
     said = capsys.readouterr().err
     assert "4 groups of" in said and f"{probes} probes of {passes} forward passes" in said
     assert f"{probes} backward passes" in said and f"{steps} training steps" in said
@@ -87,7 +90,7 @@ def test_weights_are_what_they_were(failing: int | None) -> None:
     loss = problem.loss
 
     def breaking(batch: object) -> torch.Tensor:
-        if model.calls == failing:
+        if len(model.seen) == failing:
             raise RuntimeError("out of memory")
         return loss(batch)
 

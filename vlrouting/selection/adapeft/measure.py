@@ -58,10 +58,11 @@ def _fixed(loss: Callable[[Any], Tensor], batch: Any) -> Loss:
 
 @contextmanager
 def _training(model: nn.Module, groups: Sequence[Group]) -> Iterator[list[nn.Parameter]]:
-    """Everything that may train does so inside the block; afterwards all values are those of before."""
-    frozen = [p for group in groups for p in group.parameters if not p.requires_grad]
-    for parameter in frozen:
-        parameter.requires_grad_(True)
+    """Everything that may train does so inside the block; afterwards all values are those of before. `Routed.detach`
+    freezes again what was frozen."""
+    for group in groups:
+        for parameter in group.parameters:
+            parameter.requires_grad_(True)
     trained = [p for p in model.parameters() if p.requires_grad]
     before = [p.detach().clone() for p in trained]
     try:
@@ -71,5 +72,3 @@ def _training(model: nn.Module, groups: Sequence[Group]) -> Iterator[list[nn.Par
             for parameter, value in zip(trained, before, strict=True):
                 parameter.copy_(value)
                 parameter.grad = None
-        for parameter in frozen:
-            parameter.requires_grad_(False)
