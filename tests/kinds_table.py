@@ -66,6 +66,11 @@ SETTINGS = {
     "compacter, factor_rank: null": Setting({"kind": "compacter", "rank": 4, "factor_rank": None}),
     "vl_pet, granularity: large": Setting({"kind": "vl_pet", "rank": 4}),
     "vl_pet, granularity: small": Setting({"kind": "vl_pet", "rank": 4, "granularity": "small"}),
+    "genft": Setting({"kind": "genft", "rank": 4, "layer_rank": 2}),
+    "genft, final_activation: identity": Setting(
+        {"kind": "genft", "rank": 4, "layer_rank": 2, "final_activation": "identity"}
+    ),
+    "genft, orientation: peft": Setting({"kind": "genft", "rank": 4, "layer_rank": 2, "orientation": "peft"}),
     "ia3": Setting({"kind": "ia3"}),
     "prompt": Setting({"kind": "prompt", "tokens": 3}),
     "prompt, hidden": Setting({"kind": "prompt", "tokens": 3, "hidden": 5}),

@@ -25,6 +25,8 @@ CASES = [
     ("bert", {"kind": "vera", "routing": "gram", "shared_down": False}),
     ("bert", {"kind": "compacter", "routing": "mul"}),
     ("bert", {"kind": "vl_pet", "routing": "add"}),
+    ("gpt2", {"kind": "genft", "layer_rank": 2, "final_activation": "identity", "routing": "mul"}),
+    ("bert", {"kind": "genft", "layer_rank": 2, "outer_activation": "identity", "routing": "none"}),
 ]
 
 

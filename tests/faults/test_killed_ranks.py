@@ -67,6 +67,7 @@ def test_an_error_of_the_second_rank_is_the_reason(tmp_path: Path, monkeypatch: 
     said, run = train_with(tmp_path, monkeypatch, raising.format(rank=1), devices=2)
     assert "rank 1: RuntimeError: out of luck" in said
     assert run.read_run()["failed_rank"] == 1 and "out of luck" in str(run.read_run()["error"])
+    assert Attempts(run.attempts).read()[-1].last_step == 2  # a second failure there is the last attempt
 
 
 @pytest.mark.slow

@@ -102,6 +102,11 @@ BOTTLENECK = (
         Option("bottleneck.kind", f"bottleneck.kind={kind}", stored=False)
         for kind in ("dora", "vera", "compacter", "vl_pet")
     ),
+    Option(
+        "bottleneck.final_activation",
+        "bottleneck.kind=genft bottleneck.rank=6 bottleneck.final_activation=identity",
+        stored=False,
+    ),
     *(
         Option("bottleneck.tokens", f"bottleneck.kind={kind} bottleneck.tokens=3", beside=(), stored=False)
         for kind in ("prompt", "prefix")
@@ -235,6 +240,13 @@ ELSEWHERE = {
     "bottleneck.shared_rule": _FORMULAS,
     "bottleneck.granularity": _FORMULAS,
     "bottleneck.gate_rank": "tests/bottleneck/test_attach.py",
+    **{
+        f"bottleneck.{key}": "tests/bottleneck/kinds/test_genft.py"
+        for key in (
+            *("layer_rank", "orientation", "ratio", "inner_activation", "outer_activation"),
+            *("generator_bias", "update_scale", "matrix_dropout"),
+        )
+    },
     "bottleneck.per_task": _PER_TASK,
     "bottleneck.shared_down_per_task": _PER_TASK,
     "bottleneck.shared_up_per_task": _PER_TASK,

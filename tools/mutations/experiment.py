@@ -82,6 +82,12 @@ CHANGES = {
     "vlrouting/config/kinds/compacter.py": [
         ("self.divisions > 0 and self.rank % self.divisions", "False", "a rank that cannot be divided passes"),
     ],
+    "vlrouting/config/kinds/genft.py": [
+        ("if self.layer_rank >= self.rank:", "if False:", "a generator without shared channels passes"),
+        ("if self.routed and self.last_activation != IDENTITY:", "if False:", "routing across an activation passes"),
+        ("if self.routed and self.generator_bias:", "if False:", "routing beside a bias passes"),
+        ("if getattr(self, key):", "if False:", "half of a generated bottleneck per task passes"),
+    ],
     "vlrouting/config/kinds/vl_pet.py": [
         ('self.gate_rank is not None and self.granularity != "large"', "False", "a gate_rank without effect passes"),
     ],

@@ -193,6 +193,57 @@ CHANGES = {
         ("return None if modality is None", "return None if True", "the small gate reads padding"),
         ("config.gate_rank or config.rank", "config.rank", "gate_rank is ignored"),
     ],
+    "vlrouting/bottleneck/generated.py": [
+        ('config.ratio if config.orientation == "vit" else 1.0', "config.ratio", "peft scales the generator too"),
+        (
+            "self.up = _uniform(width, config.layer_rank, inputs=config.rank)",
+            "self.up = nn.Parameter(torch.zeros(width, config.layer_rank))\n        self.down.data.zero_()",
+            "the layer's part never trains, as in the released code",
+        ),
+        ("hidden = functional.dropout(hidden", "functional.dropout(hidden", "the first stage drops nothing"),
+        ("self.second.narrowed(hidden.T, part)", "self.second.narrowed(hidden, part)", "H is not transposed"),
+        (
+            "with torch.autocast(weight.device.type, enabled=False):\n            hidden",
+            "if True:\n            hidden",
+            "the update is generated in the precision of autocast",
+        ),
+        (
+            "return grouped_linear(x, self.weight, self.outputs)",
+            "return functional.linear(x, self.weight)",
+            "query and value are not in groups",
+        ),
+    ],
+    "vlrouting/bottleneck/kinds/genft.py": [
+        (
+            "        _require_square(site)\n        super()",
+            "        super()",
+            "an update of a weight that is not square",
+        ),
+        ('f"generator {width} {site.task}"', 'f"generator {width} {site.key}"', "every target has its own generator"),
+        ('f"part {attention} {site.task}"', 'f"part {site.task}"', "all layers share one part"),
+        ("[each.T for each in whole] if self._is_vit else whole", "whole", "vit adds the transposed update"),
+        (
+            "self.scale * self._update_weight(drops=False)",
+            "self._update_weight(drops=False)",
+            "merging without the scale",
+        ),
+        ("_update_weight(drops=False)", "_update_weight(drops=self._drops)", "what is merged has dropout"),
+        ("return weight if self._is_vit else self.config.ratio * weight", "return weight", "peft without its ratio"),
+        (
+            "weight.index_select(0, self.columns.view(-1, self.input_width)[group])",
+            "weight[: self.input_width]",
+            "the value's update is generated from the query's weight",
+        ),
+        ("tuple(weight._version for weight in weights)", "()", "the update of weights that have changed"),
+        (" or kept[name][1] is not source", "", "the image of another context is used"),
+        ("self.slot.current.kept.pop(self.key, None)", "pass", "two training steps share one autograd graph"),
+        (
+            "if self.slot.current is None:\n            return make()",
+            "if True:\n            return make()",
+            "the update is generated for every token",
+        ),
+        ("return self.down if self.config.is_product else None", "return self.down", "what is no product is traced"),
+    ],
     "vlrouting/bottleneck/kinds/ia3.py": [
         ("torch.ones(len(index))", "torch.full((len(index),), 1.1)", "IA3 does not start as the frozen model"),
         ('DEFAULT_TARGETS = ("key", "value", "down")', 'DEFAULT_TARGETS = ("key", "value")', "the MLP is left out"),

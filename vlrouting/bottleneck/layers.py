@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vlrouting.bottleneck.base import Bottleneck, RoutingTrace, Site, shared
+from vlrouting.bottleneck.context import ForwardContext
 from vlrouting.config import ROUTINGS, LowRankConfig
 from vlrouting.routing import mean_over_visual_tokens
 
@@ -153,7 +154,7 @@ class LowRankBottleneck(Bottleneck):
                 f"{self.key}: routing '{self.config.routing}' needs the image; "
                 "run the model inside `with routed.look_at(visual):`, in the same thread"
             )
-        x_v, mask = context.image_for(self.key, x_t.shape[0])
+        x_v, mask = self.routed_image(context, x_t.shape[0])
         x_v = x_v.to(x_t.dtype)
         function = self.attention or self._routing
         assert function is not None
@@ -161,6 +162,11 @@ class LowRankBottleneck(Bottleneck):
             raise ValueError(f"routing '{self.config.routing}' takes no mask of visual tokens: give it `mask=None`")
         routed: Tensor = function(x_t, x_v) if mask is None else function(x_t, x_v, mask=mask)
         return routed
+
+    def routed_image(self, context: ForwardContext, rows: int) -> tuple[Tensor, Tensor | None]:
+        """What the image is to the routing function: see `ForwardContext.image_for`. A kind whose projection does not
+        exist outside of its own forward pass applies it here, and gives the image as it is in `project_image`."""
+        return context.image_for(self.key, rows)
 
     def update(self, x: Tensor) -> Tensor:
         """up(activation(route(down(x)))), computed in the bottleneck's own precision: (B, T, D) -> (B, T, D')."""
@@ -190,7 +196,7 @@ class LowRankBottleneck(Bottleneck):
         if context is None or context.visual is None:
             return None
         if self.config.routed:
-            projected, mask = context.image_for(self.key, rows)
+            projected, mask = self.routed_image(context, rows)
             x_v = projected.to(self.dtype)
         elif self.input_width == context.visual.shape[-1]:
             x_v, mask = self.down.forward(context.visual.to(self.dtype)), context.mask

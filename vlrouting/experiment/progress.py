@@ -82,6 +82,10 @@ def read_progress(path: Path) -> Progress | None:
         return None
 
 
+FAILED_STEP = "failed_training_step"
+"""Attribute of an exception that ended the training: the step that it was at."""
+
+
 def last_training_step(path: Path) -> int | None:
     """The last training step that a progress.json tells of; None outside the training."""
     progress = read_progress(path)

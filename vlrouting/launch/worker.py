@@ -20,7 +20,7 @@ from vlrouting.config.environment import as_written
 from vlrouting.experiment import RunDirectory, UserError
 from vlrouting.experiment.attempts import Attempts
 from vlrouting.experiment.exit_status import ExitStatus
-from vlrouting.experiment.progress import last_training_step
+from vlrouting.experiment.progress import FAILED_STEP, last_training_step
 from vlrouting.experiment.typed import value_at
 from vlrouting.training.interruption import Cancelled, Interruption, catch_signals
 from vlrouting.training.process_rank import ProcessRank, scheduler_job
@@ -143,7 +143,8 @@ def _record_failure(run: RunDirectory, rank: ProcessRank, error: Exception) -> E
         with suppress(OSError):
             attempt = (socket.gethostname(), scheduler_job(), rank.group)
             reason = f"rank {rank.rank}: {error_text(error)}"
-            Attempts(run.attempts).fail(*attempt, last_training_step(run.progress), reason, rank=rank.rank)
+            step = getattr(error, FAILED_STEP, None) or last_training_step(run.progress)
+            Attempts(run.attempts).fail(*attempt, step, reason, rank=rank.rank)
     return ExitStatus.USER_ERROR if isinstance(error, USER_ERRORS) else ExitStatus.FAILED
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from lightning import Trainer
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 
-from vlrouting.experiment.progress import Progress, write_progress
+from vlrouting.experiment.progress import FAILED_STEP, Progress, write_progress
 from vlrouting.progress_bar import LINE_SECONDS, bars, say
 
 EVERY_SECONDS = 2.0
@@ -43,9 +43,11 @@ class ProgressBar(LightningProgressBar):
             loss = float(outputs["loss"]) * trainer.accumulate_grad_batches  # Lightning has divided it
             self._update(trainer, "training", trainer.global_step, trainer.max_steps, loss)
 
-    def on_exception(self, trainer: Trainer, *_: object) -> None:
-        """Record where the training ended: a point that fails twice at the same step is given up."""
+    def on_exception(self, trainer: Trainer, task: object, exception: BaseException) -> None:
+        """Record where the training ended: a point that fails twice at the same step is given up. The exception says it
+        too, because another process than the first writes no progress.json."""
         if trainer.state.fn == "fit":
+            setattr(exception, FAILED_STEP, trainer.global_step)
             self._update(trainer, "training", trainer.global_step, trainer.max_steps)
         self._bars.stop()
 

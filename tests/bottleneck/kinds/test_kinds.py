@@ -22,8 +22,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "compacter-whole": {"kind": "compacter", "rank": 4, "factor_rank": None, "shared_rule": False},
     "vl_pet-large": {"kind": "vl_pet", "rank": 4},
     "vl_pet-middleY": {"kind": "vl_pet", "rank": 4, "granularity": "middleY"},
+    "genft": {"kind": "genft", "rank": 4, "layer_rank": 2, "final_activation": "identity"},
+    "genft-peft": {"kind": "genft", "rank": 4, "layer_rank": 2, "final_activation": "identity", "orientation": "peft"},
 }
-STARTS_FROZEN = [kind for kind in KINDS if kind != "vl_pet-large"]
+STARTS_FROZEN = [kind for kind in KINDS if kind != "vl_pet-large" and not kind.startswith("genft")]
 FAMILIES = ("gpt2", "bart")
 ALL = pytest.mark.parametrize(("kind", "family"), [(kind, family) for kind in KINDS for family in FAMILIES])
 

@@ -4,6 +4,7 @@ from vlrouting.config.bottleneck import KINDS
 from vlrouting.config.kinds.adapter import AdapterConfig
 from vlrouting.config.kinds.compacter import CompacterConfig
 from vlrouting.config.kinds.dora import DoraConfig
+from vlrouting.config.kinds.genft import GenftConfig
 from vlrouting.config.kinds.ia3 import Ia3Config
 from vlrouting.config.kinds.lora import LoraConfig
 from vlrouting.config.kinds.low_rank import LowRankConfig
@@ -26,5 +27,6 @@ for _name, _config, _implementation in (
     ("vl_pet", VlPetConfig, "vlrouting.bottleneck.kinds.vl_pet:VLPet"),
     ("prompt", PromptConfig, "vlrouting.bottleneck.kinds.prompt:Prompt"),
     ("prefix", PrefixConfig, "vlrouting.bottleneck.kinds.prefix:Prefix"),
+    ("genft", GenftConfig, "vlrouting.bottleneck.kinds.genft:GenFT"),
 ):
     KINDS.register(_name, _config, _implementation)
