@@ -228,7 +228,7 @@ ELSEWHERE = {
     "select.split": f"{_ADAPEFT}::test_a_layer_that_cannot_matter_is_never_chosen",
     "select.groups": f"{_ADAPEFT}::test_a_layer_that_cannot_matter_is_never_chosen",
     "select.direction": f"{_ADAPEFT}::test_every_setting_of_the_probes_is_read",
-    "select.step": f"{_ADAPEFT}::test_every_setting_of_the_probes_is_read",
+    "select.step_size": f"{_ADAPEFT}::test_every_setting_of_the_probes_is_read",
     "select.probes": f"{_ADAPEFT}::test_passes_and_what_is_said_before",
     "select.every": f"{_ADAPEFT}::test_passes_and_what_is_said_before",
     "select.warm_up": f"{_ADAPEFT}::test_passes_and_what_is_said_before",

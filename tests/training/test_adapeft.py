@@ -77,7 +77,7 @@ def test_groups_of_both_towers(experiment: Make, run: Run) -> None:
         "text": {"kind": "adapter", "rank": 2, "routing": "mul"},
         "image": {"kind": "adapter", "rank": 2, "tower": "vision", "layers": [0, 5]},
     }
-    select = {**SELECT, "groups": ["biases", "*.word_embeddings.*"], "budget": 10**6, "probes": 1, "step": 1e-3}
+    select = {**SELECT, "groups": ["biases", "*.word_embeddings.*"], "budget": 10**6, "probes": 1, "step_size": 1e-3}
     done = run(experiment(**sections(bottlenecks=towers, select=select, train={"max_steps": 2})))
     rows = curve(done)
     assert {"image@blocks.0", "image@blocks.5", "text@encoder.layer.0", "vision:biases", "biases"} <= rows.keys()

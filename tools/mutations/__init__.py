@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tools.mutations import (
+    adapeft,
     analysis,
     data,
     experiment,
@@ -64,6 +65,7 @@ MUTATIONS = [
         report,
         page,
         shapes,
+        adapeft,
     )
     for path, changes in module.CHANGES.items()
     for change in changes

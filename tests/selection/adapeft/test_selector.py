@@ -117,7 +117,9 @@ def test_the_same_choice_whatever_was_drawn_before(tmp_path: Path) -> None:
     assert (tmp_path / "0" / "adapeft.json").read_bytes() == (tmp_path / "1" / "adapeft.json").read_bytes()
 
 
-@pytest.mark.parametrize("keys", [{"direction": "gradient"}, {"step": 1e-3}, {"lr": 0.1}, {"warm_up": 1}, {"every": 1}])
+@pytest.mark.parametrize(
+    "keys", [{"direction": "gradient"}, {"step_size": 1e-3}, {"lr": 0.1}, {"warm_up": 1}, {"every": 1}]
+)
 def test_every_setting_of_the_probes_is_read(keys: dict[str, Any], tmp_path: Path) -> None:
     gains = []
     for name, changed in (("base", {}), ("changed", keys)):
@@ -167,8 +169,8 @@ def test_what_bottlenecks_share_is_in_no_group(tmp_path: Path) -> None:
 def test_errors_name_the_remedy() -> None:
     with pytest.raises(ValueError, match=r"select\.budget: 10 is less than the [\d,]+ parameters of '.*give at least"):
         select(problem_of(Classifier()), AdapeftConfig(budget=10))
-    with pytest.raises(ValueError, match=r"no probe of any group promises a gain \(no \w+ .*select\.step"):
-        select(problem_of(Classifier()), AdapeftConfig(budget=LARGE, step=1e-12))
+    with pytest.raises(ValueError, match=r"no probe of any group promises a gain \(no \w+ .*select\.step_size"):
+        select(problem_of(Classifier()), AdapeftConfig(budget=LARGE, step_size=1e-12))
     for keys, problem in (
         ({}, "budget, choice"),
         ({"budget": 1, "choice": "x"}, "budget, choice"),

@@ -34,7 +34,7 @@ class AdapeftConfig(SelectConfig):
     the three words make groups of their own."""
     direction: Annotated[str, OneOf(DIRECTIONS)] = "sign"
     """Direction of a group: the `sign` of its gradient (the first step of Adam), or the `gradient` itself."""
-    step: Positive = 3e-3
+    step_size: Positive = 3e-3
     """Step of a probe: the root mean square of the change of the parameters that have a gradient."""
     probes: Count = 4
     """Probes whose gains are added up. Each one uses the next batch; with several datasets, the next dataset."""

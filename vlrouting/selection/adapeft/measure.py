@@ -39,7 +39,7 @@ def measure(problem: SelectionProblem, groups: Sequence[Group], config: AdapeftC
                 done += 1
             loss = _fixed(problem.loss, batches[number % len(batches)])
             for parabolas, one in zip(
-                found, probe(loss, [g.parameters for g in groups], config.direction, config.step), strict=True
+                found, probe(loss, [g.parameters for g in groups], config.direction, config.step_size), strict=True
             ):
                 parabolas.append(one)
     return found

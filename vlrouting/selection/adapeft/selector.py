@@ -93,4 +93,4 @@ def _nothing(
             "(select.split: target)"
         )
     reasons = _reasons([parabola for each in measured for parabola in each])
-    return f"select.method: adapeft: no probe of any group promises a gain ({reasons}); try another select.step"
+    return f"select.method: adapeft: no probe of any group promises a gain ({reasons}); try another select.step_size"
