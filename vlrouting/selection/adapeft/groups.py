@@ -119,7 +119,10 @@ def _depth(model: nn.Module, place: str) -> float | None:
 
 
 def _of_entry(model: nn.Module, entry: str, tower: str, taken: set[nn.Parameter]) -> Group:
-    parameters = {name: model.get_parameter(name) for name in parameters_to_unfreeze(model, [entry], ())}
+    try:
+        parameters = {name: model.get_parameter(name) for name in parameters_to_unfreeze(model, [entry], ())}
+    except ValueError as error:
+        raise ValueError(f"select.groups: {str(error).removeprefix('unfreeze: ')}") from None
     left = {name: parameter for name, parameter in parameters.items() if parameter not in taken}
     if not left:
         raise ValueError(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vlrouting.config.selectors.adapeft import AdapeftConfig
-from vlrouting.progress_bar import say
+from vlrouting.progress_bar import progress_bar, say
 from vlrouting.selection import SelectionProblem
 from vlrouting.selection.adapeft.groups import Group
 from vlrouting.selection.adapeft.parabola import Parabola
@@ -28,7 +28,7 @@ def measure(problem: SelectionProblem, groups: Sequence[Group], config: AdapeftC
     )
     batches = list(problem.batches)
     found: list[list[Parabola]] = [[] for _ in groups]
-    with _training(problem.model, groups) as parameters:
+    with _training(problem.model, groups) as parameters, progress_bar("probes", config.probes, "probes") as advance:
         optimizer = torch.optim.Adam(parameters, config.lr)
         done = 0
         for number in range(config.probes):
@@ -38,10 +38,10 @@ def measure(problem: SelectionProblem, groups: Sequence[Group], config: AdapeftC
                 optimizer.step()
                 done += 1
             loss = _fixed(problem.loss, batches[number % len(batches)])
-            for parabolas, one in zip(
-                found, probe(loss, [g.parameters for g in groups], config.direction, config.step_size), strict=True
-            ):
-                parabolas.append(one)
+            measured = probe(loss, [group.parameters for group in groups], config.direction, config.step_size)
+            for parabolas, parabola in zip(found, measured, strict=True):
+                parabolas.append(parabola)
+            advance(1)
     return found
 
 
