@@ -77,8 +77,10 @@ def keys_of_an_experiment() -> Iterator[str]:
     built_in = [config for config in configs if config.__module__.startswith("vlrouting.config.kinds.")]
     yield from {f"bottleneck.{field.name}" for kind in built_in for field in dataclasses.fields(kind)}
     selectors = [SELECTORS.facts(name) for name in SELECTORS]
-    own = [config for config in selectors if config.__module__.startswith("vlrouting.config.selectors.")]
-    yield from {f"select.{field.name}" for selector in (SelectConfig, *own) for field in dataclasses.fields(selector)}
+    built_in = [config for config in selectors if config.__module__.startswith("vlrouting.config.selectors.")]
+    yield from {
+        f"select.{field.name}" for selector in (SelectConfig, *built_in) for field in dataclasses.fields(selector)
+    }
 
 
 def test_every_key_is_tested_here_or_elsewhere() -> None:
