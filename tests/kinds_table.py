@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from tests.tiny_models import WIDTH, inputs, tiny
 from vlrouting.backbones.language import enable_gradient_checkpointing
 from vlrouting.bottleneck import BottleneckConfig, Routed, attach, load
+from vlrouting.bottleneck.context import IMAGE, TEXT
 
 TASKS = ("first", "second")
 ROWS = 4
@@ -72,10 +73,19 @@ SETTINGS = {
     ),
     "genft, orientation: peft": Setting({"kind": "genft", "rank": 4, "layer_rank": 2, "orientation": "peft"}),
     "ia3": Setting({"kind": "ia3"}),
+    "context_lora": Setting({"kind": "context_lora", "rank": 4, "bias": True}),
+    "context_lora, contexts: {image: null, text: null, all: {}}": Setting(
+        {"kind": "context_lora", "rank": 4, "contexts": {"image": None, "text": None, "all": {}}}
+    ),
+    "context_lora, per_task": Setting({"kind": "context_lora", "rank": 4, "per_task": True}),
+    "context_ia3": Setting({"kind": "context_ia3"}),
+    "context_bitfit": Setting({"kind": "context_bitfit"}),
     "prompt": Setting({"kind": "prompt", "tokens": 3}),
     "prompt, hidden": Setting({"kind": "prompt", "tokens": 3, "hidden": 5}),
     "prefix": Setting({"kind": "prefix", "tokens": 3}),
     "prefix, hidden": Setting({"kind": "prefix", "tokens": 3, "hidden": 5}),
+    "proto_hyper": Setting({"kind": "proto_hyper", "rank": 4}),
+    "proto_hyper, contrast: 0": Setting({"kind": "proto_hyper", "rank": 4, "contrast": 0}),
 }
 MODELS = {"decoder": "gpt2", "encoder": "bert", "encoder-decoder": "bart", VISION: "vit"}
 TITLES = {
@@ -122,28 +132,37 @@ def _randomise(routed: Routed) -> None:
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
 
 
-def _run(routed: Routed, batch: Mapping[str, Tensor], visual: Tensor | None = None, call: Any = None) -> Tensor:
-    """The outputs for every task, (…, B, T, ·)."""
+def _run(
+    routed: Routed, batch: Mapping[str, Tensor], visual: Tensor | None = None, added: list[Tensor] | None = None
+) -> Tensor:
+    """The outputs for every task, (…, B, T, ·). What the bottlenecks add to the loss is appended to `added`."""
     found = []
+    ids = batch.get("input_ids")  # the first two positions stand for an image
+    codes = None if ids is None else torch.full_like(ids, TEXT).index_fill(1, torch.tensor([0, 1]), IMAGE)
     for task in routed.tasks or (None,):
-        with routed.look_at(visual, task=task):
-            out = (call or routed.model)(**batch)
+        with routed.look_at(visual, modality=codes, task=task):
+            out = routed.model(**batch)
         found.append(out if isinstance(out, Tensor) else out[0])
+        if added is not None and (loss := routed.auxiliary_loss()) is not None:
+            added.append(loss)
     return torch.stack(found)
 
 
-def _loss(out: Tensor) -> Tensor:
-    return out.float().pow(2).mean()
+def _step(routed: Routed, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The outputs, and the loss of a training step."""
+    added: list[Tensor] = []
+    out = _run(routed, batch, added=added)
+    return out, torch.stack([out.float().pow(2).mean(), *added]).sum()
 
 
 def _own_parameters(routed: Routed) -> list[nn.Parameter]:
     return [parameter for parameter in routed.model.parameters() if parameter.requires_grad]
 
 
-def _gradients(routed: Routed, batch: Mapping[str, Tensor], call: Any = None) -> list[Tensor | None]:
+def _gradients(routed: Routed, batch: Mapping[str, Tensor]) -> list[Tensor | None]:
     for parameter in _own_parameters(routed):
         parameter.grad = None
-    _loss(_run(routed, batch, call=call)).backward()
+    _step(routed, batch)[1].backward()
     return [parameter.grad for parameter in _own_parameters(routed)]
 
 
@@ -195,8 +214,8 @@ def bfloat16(setting: Setting, model: str) -> bool:
     """With a frozen model in bfloat16: outputs in bfloat16, and finite gradients in every bottleneck."""
     routed = _attached(setting, model, base=_fresh(model).bfloat16())
     batch = {key: value.bfloat16() if value.is_floating_point() else value for key, value in _batch(model).items()}
-    out = _run(routed, batch)
-    _loss(out).backward()
+    out, loss = _step(routed, batch)
+    loss.backward()
     gradients = [p.grad for b in routed.bottlenecks.values() for p in b.parameters() if p.requires_grad]
     return out.dtype == torch.bfloat16 and all(g is not None and bool(g.isfinite().all()) for g in gradients)
 
@@ -312,27 +331,27 @@ def _group() -> Iterator[int]:
 
 
 def _work(result: Path) -> None:
-    """What one of the processes does."""
-    found: dict[str, dict[str, bool]] = {}
+    """What one of the processes does. The gradients of one process are computed outside of the group, or bottlenecks
+    would take part in what the other one does."""
+    tried = [(model, name) for model in MODELS for name, setting in SETTINGS.items() if not refusal(setting, model)]
+    whole = {each: _gradients(_attached(SETTINGS[each[1]], each[0], random=True), _batch(each[0])) for each in tried}
+    found: dict[str, dict[str, bool]] = {model: {} for model in MODELS}
     with _group() as rank:
-        for model in MODELS:
-            found[model] = {}
-            for name, setting in SETTINGS.items():
-                if not refusal(setting, model):
-                    found[model][name] = _distributed(setting, model, rank)
+        for model, name in tried:
+            found[model][name] = _close(whole[model, name], _distributed(SETTINGS[name], model, rank))
     if rank == 0:
         result.write_text(json.dumps(found))
 
 
-def _distributed(setting: Setting, model: str, rank: int) -> bool:
-    whole = _gradients(_attached(setting, model, random=True), _batch(model))
+def _distributed(setting: Setting, model: str, rank: int) -> list[Tensor | None]:
+    """The gradients of a process with half of the rows."""
     routed = _attached(setting, model, random=True)
     # Of frozen parameters that the outputs do not depend on, DDP has to be told.
     unused = bool(setting.unfreeze) or bool(routed.tasks)
     parallel = nn.parallel.DistributedDataParallel(_Loss(routed), find_unused_parameters=unused)
     part = {key: value.chunk(PROCESSES)[rank] for key, value in _batch(model).items()}
     parallel(part).backward()
-    return _close(whole, [parameter.grad for parameter in _own_parameters(routed)])
+    return [parameter.grad for parameter in _own_parameters(routed)]
 
 
 class _Loss(nn.Module):
@@ -344,7 +363,7 @@ class _Loss(nn.Module):
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The loss, a scalar."""
-        return _loss(_run(self._routed[0], batch))
+        return _step(self._routed[0], batch)[1]
 
 
 INTRODUCTION = """# What every kind of bottleneck can do

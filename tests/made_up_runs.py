@@ -177,7 +177,7 @@ def _config(settings: Mapping[str, object], tuned: Mapping[str, object] | None) 
         *sections, last = key.split(".")
         section = tree
         for name in sections:
-            section = section[name]
+            section = section.setdefault(name, {})
         section[last] = value
     return {**tree, "tuned": tuned and dict(tuned)}
 

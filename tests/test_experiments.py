@@ -16,7 +16,14 @@ from typing import Any
 
 import pytest
 
-from tests.tiny_backbones import save_tiny_bart, save_tiny_bert, save_tiny_gpt2, save_tiny_llama, save_tiny_roberta
+from tests.tiny_backbones import (
+    save_tiny_bart,
+    save_tiny_bert,
+    save_tiny_gpt2,
+    save_tiny_llama,
+    save_tiny_roberta,
+    save_tiny_t5,
+)
 from vlrouting.backbones.location import missing_backbones
 from vlrouting.config import ExperimentConfig, Problem
 from vlrouting.data.datasets.presence import missing_files
@@ -32,10 +39,17 @@ TINY_LANGUAGE: dict[str, Callable[[Path], Path]] = {
     "minilm": save_tiny_bert,
     "gpt2": save_tiny_gpt2,
     "smollm": save_tiny_llama,
+    "t5": save_tiny_t5,
+    "llama": save_tiny_llama,
     "bart": partial(save_tiny_bart, positions=144),  # two images of 36 tokens, a prompt of 40, and a statement
 }
 """Part of a language model's name -> one of its family."""
-TINY_VISION = {"vit": "vit_tiny_patch16_224", "efficientnet": "tf_efficientnet_lite0", "_clip": "resnet50_clip"}
+TINY_VISION = {
+    "vit": "vit_tiny_patch16_224",
+    "efficientnet": "tf_efficientnet_lite0",
+    "_clip": "resnet50_clip",
+    "swinv2": "swinv2_tiny_window8_256",
+}
 SMALL = (
     *("train.epochs=null", "train.warmup_steps=null", "train.accumulate=1"),
     *("train.workers=0", "train.precision=32-true", "train.accelerator=cpu", "evaluate.panel=2"),

@@ -20,6 +20,8 @@ from transformers import (
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaModel,
+    T5Config,
+    T5ForConditionalGeneration,
 )
 
 WORDS = ["what", "color", "is", "it", "?", "the", "picture", "a", "red", "green", "blue", "yellow", "yes", "no"]
@@ -115,6 +117,18 @@ def save_tiny_bart(folder: Path, width: int = 32, layers: int = 2, positions: in
         max_position_embeddings=positions, bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2,
     )  # fmt: skip
     BartForConditionalGeneration(config).save_pretrained(folder)
+    word_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def save_tiny_t5(folder: Path, width: int = 32, layers: int = 2) -> Path:
+    """A T5 of two layers in encoder and decoder with its tokenizer."""
+    torch.manual_seed(11)
+    config = T5Config(
+        vocab_size=len(SPECIAL) + len(WORDS), d_model=width, num_layers=layers, num_heads=4, d_kv=8, d_ff=2 * width,
+        pad_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+    )  # fmt: skip
+    T5ForConditionalGeneration(config).save_pretrained(folder)
     word_tokenizer().save_pretrained(folder)
     return folder
 

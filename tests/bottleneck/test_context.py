@@ -5,6 +5,7 @@ from torch._dynamo.testing import CompileCounter
 
 from tests.tiny_models import WIDTH, images, inputs, tiny
 from vlrouting.bottleneck import BottleneckConfig, ForwardContext, Routed, attach
+from vlrouting.bottleneck.context import IMAGE, TEXT
 
 RANK = 4
 
@@ -222,3 +223,23 @@ def test_the_image_changes_the_text() -> None:
     with torch.no_grad(), routed.look_at(torch.zeros(3, 1, WIDTH)):
         nothing = routed.model(**inputs("bert"))[0]
     assert (one - nothing).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_the_modality_of_what_is_read_follows_the_sequence() -> None:
+    """With a cache, without one, and for a head that reads the end of it; also where both are one token."""
+    routed = trained("gpt2", BottleneckConfig("lora", rank=RANK))
+    seen: list[list[int]] = []
+    ids = inputs("gpt2", batch=1)["input_ids"]
+
+    def note(*_: object) -> None:
+        seen.append(context.modality_for(2, 1 if len(seen) else 6)[0].tolist())  # type: ignore[index]
+
+    for known in ([IMAGE], [IMAGE, IMAGE, TEXT, TEXT, TEXT, TEXT]):
+        seen.clear()
+        with routed.look_at(images(1), modality=torch.tensor([known])) as context:
+            assert context.modality_for(1, 1)[0].tolist() == known[-1:]  # type: ignore[index]
+            hook = routed.model.transformer.h[0].register_forward_pre_hook(note)  # type: ignore[union-attr, operator]
+            routed.model.generate(ids, max_new_tokens=3, do_sample=False, pad_token_id=1, eos_token_id=49)
+            hook.remove()
+        assert seen == [[*known, *[TEXT] * (6 - len(known))], [TEXT], [TEXT]]

@@ -42,6 +42,13 @@ def test_each_variant_is_compared_with_the_nearest_of_several_baselines(tmp_path
     assert found.baseline is None and len(found.baselines) == 2
 
 
+def test_routing_in_a_part_of_the_section_is_routing(tmp_path: Path) -> None:
+    text = {"bottleneck.kind": "context_lora", "bottleneck.contexts.image.routing": None}
+    make_variant(tmp_path, "routed", flat(60), settings={**text, "bottleneck.contexts.text.routing": "mul"})
+    make_variant(tmp_path, "plain", flat(61), settings={**text, "bottleneck.contexts.text.routing": None})
+    assert compared_with(compare_runs([tmp_path])) == {"routed": "plain", "plain": None}
+
+
 def test_plain_bottlenecks_that_are_nearest_to_nothing_are_no_baseline(tmp_path: Path) -> None:
     """Plain LoRA with as many trainable parameters as the routed variants is a control."""
     make_variant(tmp_path, "routing=none", flat(60))

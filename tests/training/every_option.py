@@ -100,7 +100,11 @@ BOTTLENECK = (
     Option("bottleneck.kind", "bottleneck.kind=none", beside=(), against=_PLAIN),
     *(
         Option("bottleneck.kind", f"bottleneck.kind={kind}", stored=False)
-        for kind in ("dora", "vera", "compacter", "vl_pet")
+        for kind in ("dora", "vera", "compacter", "vl_pet", "context_lora")
+    ),
+    *(
+        Option("bottleneck.kind", f"bottleneck.kind={kind}", beside=(), against=_PLAIN, stored=False)
+        for kind in ("context_ia3", "context_bitfit")
     ),
     Option(
         "bottleneck.final_activation",
@@ -204,6 +208,8 @@ _PROCESSES = "tests/training/test_several_processes.py"
 _FORMULAS = "tests/bottleneck/kinds/test_formulas.py"
 _PER_TASK = "tests/bottleneck/test_per_task.py"
 _ADAPEFT = "tests/selection/adapeft/test_selector.py"
+_PROTO_HYPER = "tests/bottleneck/kinds/test_proto_hyper.py"
+_CONTEXTS = "tests/bottleneck/kinds/test_context_peft.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
 ELSEWHERE = {
     "task": _GOLDEN,
@@ -247,6 +253,10 @@ ELSEWHERE = {
             *("generator_bias", "update_scale", "matrix_dropout"),
         )
     },
+    "bottleneck.prototype_width": "tests/parameters/test_proto_hyper.py",
+    **{f"bottleneck.{key}": _PROTO_HYPER for key in ("contrast", "temperature", "memory", "query", "inference")},
+    "bottleneck.contexts": _CONTEXTS,
+    "bottleneck.bias": _CONTEXTS,
     "bottleneck.per_task": _PER_TASK,
     "bottleneck.shared_down_per_task": _PER_TASK,
     "bottleneck.shared_up_per_task": _PER_TASK,

@@ -91,6 +91,13 @@ CHANGES = {
     "vlrouting/config/kinds/vl_pet.py": [
         ('self.gate_rank is not None and self.granularity != "large"', "False", "a gate_rank without effect passes"),
     ],
+    "vlrouting/config/kinds/proto_hyper.py": [
+        ("if self.per_task:", "if False:", "adapters of a task per task pass"),
+        ('self.inference == "retrieval" and not self.contrast', "False", "a retriever that does not train passes"),
+        ('self.tower == "vision" and self.contrast', "False", "a retriever in the vision tower passes"),
+        ('if self.query == "image" and self.contrast else {}', "if False else {}", "a query of no image passes"),
+        ("        return True\n", "        return self.per_task\n", "it does not know the tasks"),
+    ],
     "vlrouting/config/kinds/lora.py": [
         ('self.scaling == "rank_stabilized" and self.alpha is None', "False", "rsLoRA without alpha passes"),
     ],
@@ -113,11 +120,16 @@ CHANGES = {
         ('OneOf(CHECKPOINTS)] = "last"', 'OneOf(CHECKPOINTS)] = "best"', "another default"),
     ],
     "vlrouting/config/experiment.py": [
-        ('if self.model.visual_input == "none" and bottleneck.routed:', "if False:", "routing without an image passes"),
         (
-            "if self.generates and not ROUTINGS.facts(bottleneck.routing).causal:",
+            'bottleneck.image_keys.items() if self.model.visual_input == "none"',
+            "() if False",
+            "routing without an image",
+        ),
+        ("if self.generates and not ROUTINGS.facts(routing).causal:", "if False:", "self generates text"),
+        (
+            "if bottleneck.needs_prefix and not self.model.visual_prefix:",
             "if False:",
-            "self generates text",
+            "weights for image tokens without a prefix pass",
         ),
         ("Range(least=0, most=2**32 - 1)", "Range(least=0)", "a seed that does not fit passes"),
         ('b.tower == "vision" and b.attaches', 'b.tower == "vision" and False', "the vision tower trains from a cache"),

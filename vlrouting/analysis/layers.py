@@ -207,6 +207,6 @@ def _described(routed: Routed, key: str) -> dict[str, Any]:
         "bottleneck": bottleneck.name,
         "layer": block_number(bottleneck.target.name),
         "kind": bottleneck.config.kind,
-        "routing": bottleneck.config.routing,
+        "routing": bottleneck.config.routing_names,
         "task": bottleneck.task,
     }

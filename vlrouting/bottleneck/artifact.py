@@ -44,10 +44,13 @@ def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
     own = {id(parameter) for bottleneck in bottlenecks for parameter in bottleneck.parameters()}
     # A parameter that several bottlenecks share appears once, under the name that it has in the first of them.
     found = {name: p.data for name, p in module.named_parameters() if p.requires_grad or id(p) in own}
-    for name, child in module.named_modules():
-        if getattr(child, "measured", False):
-            found |= {f"{name}.{key}": buffer for key, buffer in child.named_buffers(recurse=False)}
-    return found
+    return found | measured_buffers(module)
+
+
+def measured_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """Name -> buffer of the modules inside that say `measured = True`."""
+    measuring = [(name, child) for name, child in module.named_modules() if getattr(child, "measured", False)]
+    return {f"{name}.{key}": buffer for name, child in measuring for key, buffer in child.named_buffers(recurse=False)}
 
 
 @torch.no_grad()

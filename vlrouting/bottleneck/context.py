@@ -73,16 +73,21 @@ class ForwardContext:
         }
         acting = [bottleneck for bottleneck in bottlenecks.values() if bottleneck.task in (None, task)]
         self._leading = sum(bottleneck.leading_tokens for bottleneck in acting)
+        self._cached_tokens = 0
         self._versions: tuple[int, ...] = ()
         self._with_gradients = False
         self._used = False
         self._project()
 
-    def begin_forward(self) -> None:
+    def begin_forward(self, cached_tokens: int = 0) -> None:
         """Project again where the projections are stale: a new autograd graph is needed, or the weights have changed.
 
         While text is generated neither is the case, so the image is projected once per call and not once per token.
+
+        Args:
+            cached_tokens: positions of the sequence that are in the key-value cache, before those of this pass.
         """
+        self._cached_tokens = cached_tokens
         stale = torch.is_grad_enabled() and (self._used or not self._with_gradients)
         if stale or self._versions != self._weight_versions():
             self._project()
@@ -110,22 +115,29 @@ class ForwardContext:
         return _repeated(x_v, rows), None if self.mask is None else _repeated(self.mask, rows)
 
     def modality_for(self, rows: int, tokens: int, stream: Stream = "encoder") -> Tensor | None:
-        """(rows, tokens) codes; None if unknown. A decoding step with a cache sees text only. Trained tokens before the
-        sequence (`kind: prompt`) count as text.
+        """(rows, tokens) codes; None if unknown. What follows the known sequence has been generated: it is text, with a
+        cache and without. Trained tokens before the sequence (`kind: prompt`) count as text.
 
         Args:
             rows: of the sequence.
-            tokens: its positions.
+            tokens: its positions that a layer reads. Fewer than the known ones without a cache are the last ones, as
+                a head reads them.
             stream: which sequence of an encoder-decoder is meant; other models have one, of the default.
         """
         if self.modality is None:
             return None
-        known = self.target_modality if stream == "decoder" else self.modality
-        if stream == "encoder" and tokens == self.modality.shape[1] + self._leading:
-            known = functional.pad(self.modality, (self._leading, 0), value=TEXT)
-        if known is None or tokens != known.shape[1]:
-            return self.modality.new_full((rows, tokens), TEXT)
-        return _repeated(known, rows)
+        if stream == "decoder":
+            if self.target_modality is None or tokens != self.target_modality.shape[1]:
+                return self.modality.new_full((rows, tokens), TEXT)
+            return _repeated(self.target_modality, rows)
+        known, first = self.modality, self._cached_tokens
+        if self._leading and (first or tokens >= known.shape[1] + self._leading):
+            known = functional.pad(known, (self._leading, 0), value=TEXT)
+        if not first:
+            first = max(0, known.shape[1] - tokens)
+        found = known[:, first : first + tokens]
+        generated = tokens - found.shape[1]
+        return _repeated(functional.pad(found, (0, generated), value=TEXT) if generated else found, rows)
 
     def _linear_projections(self) -> dict[str, nn.Linear]:
         found = {key: bottleneck.image_projection for key, bottleneck in self._routed.items()}
@@ -154,6 +166,13 @@ class ForwardContext:
             for (key, layer), part in zip(layers.items(), torch.split(stacked, widths, dim=-1), strict=True):
                 projected[key] = part if layer.bias is None else part + layer.bias.to(part.dtype)
         self.projected = projected
+
+
+def cached_tokens(given: Mapping[str, Any]) -> int:
+    """Tokens that the key-value cache among the arguments of a call holds. transformers 5.24 calls it `cache`, 5.0
+    `past_key_values`."""
+    caches = [given[key] for key in ("cache", "past_key_values") if given.get(key) is not None]
+    return int(caches[0].get_seq_length()) if caches else 0
 
 
 def _repeated(tensor: Tensor, rows: int) -> Tensor:

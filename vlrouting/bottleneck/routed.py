@@ -16,7 +16,7 @@ from vlrouting.bottleneck.activation_checkpointing import carry_context, drop_co
 from vlrouting.bottleneck.argument_types import require_type
 from vlrouting.bottleneck.artifact import write_artifact
 from vlrouting.bottleneck.base import Bottleneck, Site
-from vlrouting.bottleneck.context import ContextSlot, ForwardContext
+from vlrouting.bottleneck.context import ContextSlot, ForwardContext, cached_tokens
 from vlrouting.bottleneck.fingerprint import weight_fingerprint
 from vlrouting.bottleneck.per_task import only_for_its_task
 from vlrouting.bottleneck.table import share_of, table_of
@@ -56,7 +56,7 @@ class Routed:
         self._owners: dict[str, tuple[str, str]] = {}  # key -> (module name, attribute) of a bottleneck
         self._slot = ContextSlot()
         self._over_targets: dict[str, dict[str, nn.Module]] = {name: {} for name in configs}
-        self._handles: list[RemovableHandle] = [model.register_forward_pre_hook(self._begin_forward)]
+        self._handles: list[RemovableHandle] = [model.register_forward_pre_hook(self._begin_forward, with_kwargs=True)]
         self._taken_out = ""  # how the bottlenecks left the model
         self._values_before: dict[str, Tensor] = {}
         self._required_grad = {name for name, p in model.named_parameters() if p.requires_grad}
@@ -273,6 +273,8 @@ class Routed:
         drop_context(self.model)
         self.bottlenecks, self._handles, self._owners, self._over_targets = {}, [], {}, {}
 
-    def _begin_forward(self, _model: nn.Module, _inputs: Any) -> None:
+    def _begin_forward(self, model: nn.Module, _inputs: Any, given: dict[str, Any]) -> None:
         if self._slot.current is not None:
-            self._slot.current.begin_forward()
+            # The cache of an encoder-decoder is the decoder's, whose sequence is text.
+            pair = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
+            self._slot.current.begin_forward(0 if pair else cached_tokens(given))

@@ -33,7 +33,7 @@ def table_of(routed: Routed) -> str:
                 own = [parameter for parameter in bottleneck.parameters() if parameter not in counted]
                 parameters.setdefault(names, []).extend(own)
                 counted.update(own)
-        facts = (name, config.kind, config.routing, str(getattr(config, "rank", "-")))
+        facts = (name, config.kind, config.routing_names, str(getattr(config, "rank", "-")))
         per_task = f" per task ({', '.join(routed.tasks)})" if config.per_task else ""
         for names, found in targets.items():
             count = sum(parameter.numel() for parameter in parameters[names])

@@ -58,9 +58,29 @@ class BottleneckConfig:
         return self.per_task
 
     @property
+    def needs_prefix(self) -> bool:
+        """Whether it adapts the image's own tokens, so that there have to be some in the sequence."""
+        return False
+
+    @property
+    def routings(self) -> dict[str, str]:
+        """Key that gives a routing function -> the function, for each that the bottleneck uses; `none` among them."""
+        return {"routing": self.routing}
+
+    @property
+    def routing_names(self) -> str:
+        """Its routing functions as a text: `mul`, or `none, mul`."""
+        return ", ".join(dict.fromkeys(self.routings.values()))
+
+    @property
     def routed(self) -> bool:
         """Whether the bottleneck reads the image."""
-        return self.routing != "none"
+        return any(name != "none" for name in self.routings.values())
+
+    @property
+    def image_keys(self) -> dict[str, str]:
+        """The keys that make it read the image -> a value that does not."""
+        return {key: "none" for key, function in self.routings.items() if function != "none"}
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""

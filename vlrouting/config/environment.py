@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 
@@ -24,9 +25,12 @@ class FromEnvironment(str):
 
 
 def as_written(value: Any) -> Any:
-    """A value for a file: nested mappings and lists with `written` in place of what came from the environment."""
+    """A value for a file: nested mappings (of a section too) and lists with `written` in place of what came from the
+    environment."""
     if isinstance(value, FromEnvironment):
         return value.written
+    if is_dataclass(value) and not isinstance(value, type):
+        return as_written(asdict(value))
     if isinstance(value, Mapping):
         return {key: as_written(below) for key, below in value.items()}
     if isinstance(value, (list, tuple)):

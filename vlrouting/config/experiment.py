@@ -167,15 +167,20 @@ class ExperimentConfig:
 
     def _with_bottleneck(self, section: str, bottleneck: BottleneckConfig) -> list[Problem]:
         found = []
-        if self.model.visual_input == "none" and bottleneck.routed:
-            keys = ("model.visual_input", f"{section}.routing")
-            found.append(Problem(keys, "none leaves the routing no image", f"set {section}.routing: none"))
+        for key, without in bottleneck.image_keys.items() if self.model.visual_input == "none" else ():
+            keys = ("model.visual_input", f"{section}.{key}")
+            found.append(Problem(keys, f"none leaves the {key} no image", f"set {section}.{key}: {without}"))
         if bottleneck.tower == "vision" and not self.uses_image:
             found.append(Problem((f"{section}.tower", "model.visual_input"), "no image enters the vision tower"))
-        if self.generates and not ROUTINGS.facts(bottleneck.routing).causal:
-            message = f"{bottleneck.routing} reads later tokens too, so it cannot go with {self.tasks[0]}"
-            tasks = tuple(dict.fromkeys(self.key_of(name, "task") for name in self.datasets)) or ("task",)
-            found.append(Problem((f"{section}.routing",), message, "choose another", depends_on=tasks))
+        if bottleneck.needs_prefix and not self.model.visual_prefix:
+            message = f"kind: {bottleneck.kind} has weights for the image's tokens, and there are none without a prefix"
+            keys = ("model.visual_prefix", f"{section}.kind")
+            found.append(Problem(keys, message, "set model.visual_prefix: true"))
+        for inside, routing in bottleneck.routings.items():
+            if self.generates and not ROUTINGS.facts(routing).causal:
+                message = f"{routing} reads later tokens too, so it cannot go with {self.tasks[0]}"
+                tasks = tuple(dict.fromkeys(self.key_of(name, "task") for name in self.datasets)) or ("task",)
+                found.append(Problem((f"{section}.{inside}",), message, "choose another", depends_on=tasks))
         return found
 
     def _between_sections(self) -> list[Problem]:

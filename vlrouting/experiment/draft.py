@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 
 from vlrouting.config import ExperimentConfig
@@ -45,8 +45,9 @@ class Draft:
 def values_of(
     config: ExperimentConfig, failed: Failed, leaves: Mapping[str, Leaf], keys: Collection[str]
 ) -> dict[str, object]:
-    """The values of some keys; as it was given where it did not fit."""
-    return {key: leaves[key].value if key in failed else value_at(config, key) for key in keys}
+    """The values of some keys; as it was given where it did not fit, and for a section, which `{}` gives."""
+    values = {key: leaves[key].value if key in failed else value_at(config, key) for key in keys}
+    return {key: leaves[key].value if is_dataclass(value) else value for key, value in values.items()}
 
 
 def point_name(label: str | None, axes: Mapping[str, object]) -> str:

@@ -165,11 +165,12 @@ class _Section:
             self.failed[f"{self.path}.{chooser}".rstrip(".")] = at.diagnostic(problem.message, problem.advice)
             return None, []
         variant = registry.facts(name)
-        own = [leaf for key, leaf in given.items() if key in hints_of(variant)]
+        known = hints_of(variant)
+        own = [leaf for key, leaf in given.items() if key.partition(".")[0] in known and leaf.key not in self.failed]
         for key, leaf in given.items():
             replaced = chooser in given and leaf.layer < given[chooser].layer
-            if key not in hints_of(variant) and leaf.key not in self.failed and not replaced:
-                message = no_such_key(f"{registry.what} '{name}'", key, hints_of(variant))
+            if leaf not in own and leaf.key not in self.failed and not replaced:
+                message = no_such_key(f"{registry.what} '{name}'", key, known)
                 self.failed[leaf.key] = leaf.diagnostic(*message)
         return variant, own
 

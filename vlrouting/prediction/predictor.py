@@ -181,7 +181,7 @@ class Predictor:
 
     def __repr__(self) -> str:
         config, model = self.config, self.task_model.model
-        bottlenecks = ", ".join(f"{each.kind}/{each.routing}" for each in config.named_bottlenecks.values())
+        bottlenecks = ", ".join(f"{each.kind}/{each.routing_names}" for each in config.named_bottlenecks.values())
         return (
             f"Predictor({str(self.folder)!r}, task={config.task}, language={config.language.name}, "
             f"vision={config.vision.name if config.uses_image else None}, bottleneck={bottlenecks}, "

@@ -112,7 +112,7 @@ def reads_image(row: Row) -> bool:
 
 def is_routed(row: Row) -> bool:
     """Whether the image goes through a bottleneck."""
-    return any(routing != "none" for _, routing in _bottlenecks(row))
+    return any(routed for _, routed in _bottlenecks(row))
 
 
 def _is_plain(row: Row) -> bool:
@@ -121,12 +121,17 @@ def _is_plain(row: Row) -> bool:
     return attaches and not is_routed(row) and reads_image(row)
 
 
-def _bottlenecks(row: Row) -> list[tuple[str, str]]:
-    """Kind and routing function of each."""
+def _bottlenecks(row: Row) -> list[tuple[str, bool]]:
+    """Kind of each, and whether a routing function is given anywhere in its section."""
     several = any(key.startswith("bottlenecks.") for key in row.settings)
     kinds = [key for key in row.settings if key.startswith("bottlenecks." if several else "bottleneck.")]
     return [
-        (str(row.settings[key]), str(row.settings.get(f"{key.removesuffix('.kind')}.routing", "none")))
+        (str(row.settings[key]), _gives_routing(row, key.removesuffix("kind")))
         for key in kinds
         if key.endswith(".kind")
     ]
+
+
+def _gives_routing(row: Row, section: str) -> bool:
+    given = (value for key, value in row.settings.items() if key.startswith(section) and key.endswith(".routing"))
+    return any(value not in (None, "none") for value in given)

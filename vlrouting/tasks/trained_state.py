@@ -1,10 +1,12 @@
-"""Checkpoints hold the trainable parameters, and nothing frozen."""
+"""Checkpoints hold the trainable parameters and what modules have measured, and nothing frozen."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from torch import nn
+
+from vlrouting.bottleneck.artifact import measured_buffers
 
 
 def keep_trained_state(module: nn.Module, checkpoint: dict[str, Any]) -> None:
@@ -28,4 +30,5 @@ def require_trained_state(module: nn.Module, checkpoint: dict[str, Any]) -> None
 
 
 def _trained_names(module: nn.Module) -> set[str]:
-    return {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    return trained | measured_buffers(module).keys()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from vlrouting.bottleneck.base import Bottleneck, Site
+from vlrouting.bottleneck.context import cached_tokens
 from vlrouting.bottleneck.targets import Target
 from vlrouting.config import BottleneckConfig
 from vlrouting.config.kinds.prompt import PromptConfig
@@ -86,7 +87,7 @@ class Prompt(Bottleneck):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         given = _by_name(stack, args, kwargs)
         _require_plain_mask(given.get("attention_mask"), self.key)
-        first = _cached_tokens(given) == 0
+        first = cached_tokens(given) == 0
         if first:
             if given.get("inputs_embeds") is None:
                 given["inputs_embeds"] = stack.get_input_embeddings()(given.pop("input_ids"))  # type: ignore[operator]
@@ -115,7 +116,7 @@ class Prompt(Bottleneck):
 
     def _cut_output(self, _stack: nn.Module, _args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         embeddings = kwargs.get("inputs_embeds")
-        if embeddings is None or _cached_tokens(kwargs) not in (0, embeddings.shape[1]):
+        if embeddings is None or cached_tokens(kwargs) not in (0, embeddings.shape[1]):
             return output  # a later call, with the prompt in the cache
         length = output[0].shape[1]
         if isinstance(output, tuple):
@@ -159,12 +160,6 @@ def _by_name(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     """The arguments of a call of the module, all of them by name."""
     names = list(inspect.signature(module.forward).parameters)
     return {**dict(zip(names, args, strict=False)), **kwargs}
-
-
-def _cached_tokens(given: dict[str, Any]) -> int:
-    """Tokens that the key-value cache of a call holds. transformers 5.24 calls it `cache`, 5.0 `past_key_values`."""
-    caches = [given[key] for key in ("cache", "past_key_values") if given.get(key) is not None]
-    return int(caches[0].get_seq_length()) if caches else 0
 
 
 def _before(tensor: Tensor, columns: int, value: int) -> Tensor:

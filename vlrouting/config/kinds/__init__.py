@@ -3,6 +3,9 @@
 from vlrouting.config.bottleneck import KINDS
 from vlrouting.config.kinds.adapter import AdapterConfig
 from vlrouting.config.kinds.compacter import CompacterConfig
+from vlrouting.config.kinds.context_bitfit import ContextBitFitConfig
+from vlrouting.config.kinds.context_ia3 import ContextIa3Config
+from vlrouting.config.kinds.context_lora import ContextLoraConfig
 from vlrouting.config.kinds.dora import DoraConfig
 from vlrouting.config.kinds.genft import GenftConfig
 from vlrouting.config.kinds.ia3 import Ia3Config
@@ -11,6 +14,7 @@ from vlrouting.config.kinds.low_rank import LowRankConfig
 from vlrouting.config.kinds.none import NoBottleneckConfig
 from vlrouting.config.kinds.prefix import PrefixConfig
 from vlrouting.config.kinds.prompt import PromptConfig
+from vlrouting.config.kinds.proto_hyper import ProtoHyperConfig
 from vlrouting.config.kinds.vera import VeraConfig
 from vlrouting.config.kinds.vl_pet import VlPetConfig
 
@@ -28,5 +32,9 @@ for _name, _config, _implementation in (
     ("prompt", PromptConfig, "vlrouting.bottleneck.kinds.prompt:Prompt"),
     ("prefix", PrefixConfig, "vlrouting.bottleneck.kinds.prefix:Prefix"),
     ("genft", GenftConfig, "vlrouting.bottleneck.kinds.genft:GenFT"),
+    ("proto_hyper", ProtoHyperConfig, "vlrouting.bottleneck.kinds.proto_hyper:ProtoHyper"),
+    ("context_lora", ContextLoraConfig, "vlrouting.bottleneck.kinds.context_lora:ContextLoRA"),
+    ("context_ia3", ContextIa3Config, "vlrouting.bottleneck.kinds.context_ia3:ContextIA3"),
+    ("context_bitfit", ContextBitFitConfig, "vlrouting.bottleneck.kinds.context_bitfit:ContextBitFit"),
 ):
     KINDS.register(_name, _config, _implementation)
