@@ -210,6 +210,7 @@ _PER_TASK = "tests/bottleneck/test_per_task.py"
 _VFPT = "tests/bottleneck/kinds/test_vfpt.py"
 _SPT = "tests/training/test_spt.py"
 _CHOICE = "tests/selection/test_spt.py"
+_ADAPEFT = "tests/selection/adapeft/test_selector.py"
 _CONTEXTS = "tests/bottleneck/kinds/test_context_peft.py"
 _PROTO_HYPER = "tests/bottleneck/kinds/test_proto_hyper.py"
 _TABLE = "tests/data/datasets/table/test_splits.py"
@@ -237,6 +238,15 @@ ELSEWHERE = {
     "select.alpha": _CHOICE,
     "select.beta": _CHOICE,
     "select.step": _CHOICE,
+    "select.choice": "tests/training/test_adapeft.py::test_the_choice_of_a_small_model_for_a_deeper_one",
+    "select.split": f"{_ADAPEFT}::test_a_layer_that_cannot_matter_is_never_chosen",
+    "select.groups": f"{_ADAPEFT}::test_a_layer_that_cannot_matter_is_never_chosen",
+    "select.direction": f"{_ADAPEFT}::test_every_setting_of_the_probes_is_read",
+    "select.step_size": f"{_ADAPEFT}::test_every_setting_of_the_probes_is_read",
+    "select.probes": f"{_ADAPEFT}::test_passes_and_what_is_said_before",
+    "select.every": f"{_ADAPEFT}::test_passes_and_what_is_said_before",
+    "select.warm_up": f"{_ADAPEFT}::test_passes_and_what_is_said_before",
+    "select.lr": f"{_ADAPEFT}::test_every_setting_of_the_probes_is_read",
     "bottleneck.scaling": "tests/bottleneck/kinds/test_against_peft.py",
     "bottleneck.projection_seed": "tests/bottleneck/kinds/test_kinds.py",
     "bottleneck.divisions": _FORMULAS,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tools.mutations import (
+    adapeft,
     analysis,
     data,
     experiment,
@@ -66,6 +67,7 @@ MUTATIONS = [
         page,
         shapes,
         spt,
+        adapeft,
     )
     for path, changes in module.CHANGES.items()
     for change in changes

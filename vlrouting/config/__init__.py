@@ -19,7 +19,7 @@ from vlrouting.config.problem import Problem
 from vlrouting.config.registry import Registry
 from vlrouting.config.routings import ROUTINGS, RoutingFacts
 from vlrouting.config.selection import SELECTORS, SelectConfig
-from vlrouting.config.selectors import SptConfig
+from vlrouting.config.selectors import AdapeftConfig, SptConfig
 from vlrouting.config.tasks import ARCHITECTURES, TASKS, ArchitectureFacts, TaskFacts
 from vlrouting.config.training import EarlyStoppingConfig, EvaluateConfig, GenerateConfig, ModelConfig, TrainConfig
 from vlrouting.config.transforms import TRANSFORMS, TransformConfig
@@ -34,6 +34,7 @@ __all__ = [
     "SELECTORS",
     "TASKS",
     "TRANSFORMS",
+    "AdapeftConfig",
     "AdapterConfig",
     "ArchitectureFacts",
     "BottleneckConfig",

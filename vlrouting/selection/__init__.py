@@ -1,6 +1,6 @@
 """Selectors: methods that decide which base layers get the bottlenecks, from a model and batches, before attaching.
 
-Built in is `spt`. Add your own:
+Built in are `spt` and `adapeft`. Add your own:
 
     @dataclass
     class LargestConfig(SelectConfig):
