@@ -82,6 +82,7 @@ def build_point(
     if config.select is not None and selection is None:
         folder = None if selection_file is None else selection_file.folder
         given: dict[str, Any] = {"visual_tokens": tokens, "data": data, "device": inputs.device, "folder": folder}
+        given["statistics"] = first.statistics
         choose = partial(run_selector, config, parts, backbones, first.shape, **given)
         selection = choose() if selection_file is None else selection_file.choice(choose)
     answers = next(iter(parts.values())).answers

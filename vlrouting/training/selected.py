@@ -88,12 +88,14 @@ def run_selector(
     visual_tokens: Mapping[str, int],
     data: VisionLanguageDataModule,
     device: torch.device,
+    statistics: tuple[Tensor, Tensor] | None = None,
     folder: Path | None = None,
 ) -> Selection:
     """What the selector of the configuration chooses, from the joint model without bottlenecks and from batches of all
     datasets.
 
-    The backbones and the global random state are afterwards as they were. `folder` is `SelectionProblem.folder`.
+    The backbones and the global random state are afterwards as they were. `statistics` are those of the images'
+    features, for `standardize_visual`; `folder` is `SelectionProblem.folder`.
 
     Raises:
         UserError: the selector chose nothing, or what is not there.
@@ -106,6 +108,8 @@ def run_selector(
         architecture = ARCHITECTURES.load(config.architecture)
         model = architecture(routed, visual_shape, config.model, backbones.vision, outputs=outputs)
         model.visual_tokens = dict(visual_tokens)
+        if model.standardize is not None and statistics is not None:
+            model.standardize.measure(*statistics)
         model.to(device).eval()
         tasks = {name: TASKS.load(each.config.task).module(model, each) for name, each in parts.items()}
         batches = (batch.to(device) for batch in data.first_batches(config.select.batches))
