@@ -12,7 +12,7 @@ from torch import nn
 
 from tests.selection.adapeft.planted import LORA, Classifier, problem_of
 from vlrouting.bottleneck import BottleneckConfig
-from vlrouting.config import AdapeftConfig, check
+from vlrouting.config import AdapeftConfig, ModelConfig, check
 from vlrouting.selection import Selection, select
 
 LARGE = 10**9
@@ -178,3 +178,14 @@ def test_errors_name_the_remedy() -> None:
     ):
         (found,) = check(AdapeftConfig(**keys))  # type: ignore[arg-type]
         assert str(found).startswith(problem)
+
+
+def test_what_validation_and_the_doctor_know() -> None:
+    config = AdapeftConfig(budget=500, groups=["biases"])
+    assert (config.trainable, config.memory(10)) == (500, 0)
+    assert AdapeftConfig(budget=500, groups=["all"]).memory(10) == 160
+    assert AdapeftConfig(choice="x", groups=["all"]).memory(10) == 0
+    assert not config.problems_with({}, ModelConfig(unfreeze=["layer_norms"]))
+    for trains in (["biases"], ["all"]):
+        (problem,) = config.problems_with({}, ModelConfig(unfreeze=trains))
+        assert str(problem).startswith("select.groups, model.unfreeze: 'biases' cannot be chosen")

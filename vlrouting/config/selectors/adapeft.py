@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+from vlrouting.config.bottleneck import EVERYTHING, BottleneckConfig
 from vlrouting.config.limits import Count, LocalPath, OneOf, Positive, Range
 from vlrouting.config.problem import Problem
 from vlrouting.config.selection import SelectConfig
+
+if TYPE_CHECKING:
+    from vlrouting.config.training import ModelConfig
 
 SPLITS = ("block", "target", "bottleneck")
 DIRECTIONS = ("sign", "gradient")
@@ -44,6 +49,23 @@ class AdapeftConfig(SelectConfig):
     """Training steps before the first probe. Without any, the `down` of LoRA has no gradient in the first probe."""
     lr: Positive = 1e-3
     """Learning rate of these steps (Adam)."""
+
+    @property
+    def trainable(self) -> int | None:
+        """See `SelectConfig`."""
+        return self.budget
+
+    def memory(self, weights: int) -> int:
+        """Values to go back to, gradients and Adam's two moments, in float32, where every weight is in a group."""
+        return 16 * weights if EVERYTHING in self.groups and self.choice is None else 0
+
+    def problems_with(self, bottlenecks: Mapping[str, BottleneckConfig], model: ModelConfig) -> list[Problem]:
+        """See `SelectConfig`."""
+        twice = [entry for entry in self.groups if entry in model.unfreeze or EVERYTHING in model.unfreeze]
+        if not twice:
+            return []
+        message = f"'{twice[0]}' cannot be chosen, because it trains already"
+        return [Problem(("select.groups", "model.unfreeze"), message, "set model.unfreeze: []")]
 
     def problems(self) -> list[Problem]:
         """See `SelectConfig`."""
