@@ -26,8 +26,8 @@ class BottleneckConfig:
     """
 
     kind: str = field(default="lora", kw_only=False)
-    """A name of the registry of kinds: `none` (no bottleneck), `lora`, `adapter` and others, of which docs/kinds.md says
-    what each can do; or a plug-in's."""
+    """A name of the registry of kinds: `none` (no bottleneck), `lora`, `adapter` and others, of which docs/kinds.md
+    says what each can do; or a plug-in's."""
     tower: Annotated[str, OneOf(TOWERS)] = "language"
     """The backbone that it adapts: `language` or `vision`. The vision tower can do without routing only: there is no
     image to route by before the tower has run."""
