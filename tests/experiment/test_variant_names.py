@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vlrouting.experiment import ExperimentErrors, UserError, load
+from vlrouting.experiment import ExperimentErrors, UserError, load, to_yaml
 from vlrouting.experiment.variant_names import configured_baselines, variant_name
 
 SWEEP = """
@@ -42,6 +42,14 @@ def test_an_unknown_one_is_a_diagnostic_at_its_place(tmp_path: Path, name: str, 
 def test_one_that_is_like_no_other_lists_them(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"The variants: routing=none, routing=mul, wide\."):
         load(written(tmp_path, "zzz"))
+
+
+def test_a_point_of_the_sweep_can_be_repeated_from_its_run(tmp_path: Path) -> None:
+    (_, point, *_) = load(written(tmp_path, "wide")).points
+    stored = tmp_path / "runs" / "x" / point.name / "config.yaml"
+    stored.parent.mkdir(parents=True)
+    stored.write_text(to_yaml(point.config))
+    assert load(str(stored)).points[0].config == point.config
 
 
 def test_settings_of_the_command_line_may_change_the_names(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from vlrouting.config.names import did_you_mean, listed
-from vlrouting.experiment.compose import Composition, compose, run_name
+from vlrouting.experiment.compose import STORED, Composition, compose, run_name
 from vlrouting.experiment.document import COMMAND_LINE
 from vlrouting.experiment.errors import Diagnostic, UserError
 from vlrouting.experiment.sweep import DEFAULT_POINT
@@ -32,7 +32,8 @@ def configured_baselines(experiments: Iterable[str]) -> dict[str, str | None]:
 def check_baseline(composition: Composition, points: Iterable[str]) -> Iterator[Diagnostic]:
     """A `compare.baseline` that names no variant.
 
-    Other settings on the command line may have changed the names of the points: then only a baseline is checked that is
+    A run's config.yaml has one point of its sweep, and its baseline is not checked. Other settings on the command line
+    may have changed the names of the points: then only a baseline is checked that is
     given there as well.
 
     Args:
@@ -43,7 +44,8 @@ def check_baseline(composition: Composition, points: Iterable[str]) -> Iterator[
         if swept.key == BASELINE and swept.path != BASELINE:
             yield swept.diagnostic("holds for the whole experiment", "; take it out of the sweep")
     leaf = composition.leaves.get(BASELINE)
-    if leaf is None or not isinstance(leaf.value, str) or composition.incomplete:
+    stored = composition.source.name == STORED
+    if leaf is None or not isinstance(leaf.value, str) or composition.incomplete or stored:
         return
     if leaf.file != COMMAND_LINE and composition.overridden:
         return
