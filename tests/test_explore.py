@@ -116,6 +116,13 @@ def test_every_key_has_a_manual() -> None:
         assert explain(f"cluster.{name}").text, name
 
 
+def test_a_key_that_variants_mean_differently_is_explained_for_each() -> None:
+    entry = explain("bottleneck.tokens")
+    assert [paragraph.partition(":")[0] for paragraph in entry.text.split("\n\n")] == ["prompt", "prefix", "vfpt"]
+    assert entry.facts["default"] == "prompt, prefix: 40; vfpt: 10"
+    assert "adapeft: Most trainable parameters" in vlrouting("explain", "select.budget").stdout
+
+
 def test_explain() -> None:
     out = vlrouting("explain", "bottleneck.rank").stdout
     for fact in ("Width R", "a whole number", "at least 1", "default: 64", "lora, adapter"):

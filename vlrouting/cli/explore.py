@@ -90,8 +90,8 @@ def explain(
     entry = entry_of(key)
     typer.echo(entry.key)
     width = max(40, min(120, _columns()))
-    if entry.text:
-        typer.echo(textwrap.fill(" ".join(entry.text.split()), width, initial_indent="  ", subsequent_indent="  "))
+    for paragraph in filter(None, entry.text.split("\n\n")):
+        typer.echo(textwrap.fill(" ".join(paragraph.split()), width, initial_indent="  ", subsequent_indent="  "))
     for name, fact in entry.facts.items():
         typer.echo(textwrap.fill(f"{name}: {fact}", width, initial_indent="  ", subsequent_indent="    "))
     if entry.below:

@@ -47,6 +47,7 @@ class Entry:
 
     key: str
     text: str
+    """Paragraphs, with an empty line between them."""
     facts: dict[str, str]
     """Type, default, choices and the like, in words."""
     below: dict[str, str]
@@ -74,13 +75,14 @@ def _entry(key: str, inside: str, root: type) -> Entry:
     hint = schema.hint_of(inside, root)
     if hint is None:
         raise UserError(f"{key}: {''.join(schema.unknown_key(inside, root)[:2])}{_as_value(key)}")
-    owners = _owners(schema.section_of(parent, root), name)
-    text = next((docs[name] for owner in owners if name in (docs := documentation(owner))), "")
+    section = schema.section_of(parent, root)
+    owners = _owners(section, name)
+    text = _by_variant(section, {owner: documentation(owner).get(name, "") for owner in owners}, "\n\n")
     if not schema.is_section(hint):
         return Entry(key, text, _facts(inside, root, owners), {})
-    section = without_none(hint)
-    named = get_origin(section) is dict
-    inner = get_args(section)[1] if named else section
+    inside_hint = without_none(hint)
+    named = get_origin(inside_hint) is dict
+    inner = get_args(inside_hint)[1] if named else inside_hint
     below = _section(inner) if dataclasses.is_dataclass(inner) else {}
     facts = {"form": "names of your own, each with the keys below"} if named and below else {}
     return Entry(key, text or inspect.getdoc(inner) or "", facts, below)
@@ -93,6 +95,22 @@ def _owners(section: type | None, name: str) -> list[type]:
     return [owner for owner in (section, *schema.variants(section)) if name in hints_of(owner)]
 
 
+def _by_variant(section: type | None, texts: dict[type, str], between: str) -> str:
+    """The text that all variants of a section have for a key; where they differ, each with its variants in front.
+
+    Args:
+        section: that has the key, or whose variants do.
+        texts: of each variant, or of the section.
+        between: one text and the next.
+    """
+    different = list(dict.fromkeys(filter(None, texts.values())))
+    if len(different) < 2 or section is None or section in texts or section not in schema.CHOICES:
+        return different[0] if different else ""
+    known, _ = schema.CHOICES[section]
+    names = {text: [name for name in known if texts.get(known.facts(name)) == text] for text in different}
+    return between.join(f"{', '.join(names[text])}: {text}" for text in different)
+
+
 def _facts(key: str, root: type, owners: list[type]) -> dict[str, str]:
     hint, section = schema.hint_of(key, root), schema.section_of(key.rpartition(".")[0], root)
     allowed = mark_of(hint, Range)
@@ -103,8 +121,8 @@ def _facts(key: str, root: type, owners: list[type]) -> dict[str, str]:
         having = [name for name in known if known.facts(name) in owners]
         facts[f"for {chooser or known.what}"] = ", ".join(having)
     if owners:
-        default = schema.default_of(owners[0], key.rpartition(".")[2])
-        facts["default"] = "none: it has to be given" if default is dataclasses.MISSING else _shown(default)
+        defaults = {owner: _default(owner, key.rpartition(".")[2]) for owner in owners}
+        facts["default"] = _by_variant(section, defaults, "; ")
     if mark_of(hint, MayUseEnvironment) is not None:
         facts["environment"] = "${oc.env:NAME} is read here, and is not written to files"
     return facts
@@ -119,6 +137,11 @@ def choices(key: str, root: type = ExperimentConfig) -> tuple[str, ...]:
     if fixed is not None:
         return fixed.names
     return ("true", "false") if hint is bool else ()
+
+
+def _default(owner: type, name: str) -> str:
+    default = schema.default_of(owner, name)
+    return "none: it has to be given" if default is dataclasses.MISSING else _shown(default)
 
 
 def _shown(value: object) -> str:
