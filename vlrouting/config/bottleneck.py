@@ -43,6 +43,8 @@ class BottleneckConfig:
 
     attaches: ClassVar[bool] = True
     """Whether this kind attaches anything to its tower."""
+    of_single_weights: ClassVar[bool] = False
+    """Whether this kind trains the single weights of `Target.entries`."""
     no_routing: ClassVar[str] = ""
     """Why this kind cannot route; empty for a kind that can."""
 

@@ -14,6 +14,7 @@ class SparseConfig(BottleneckConfig):
     chooses. With `targets`, and without a selector, all weights of those."""
 
     kind: str = "sparse"
+    of_single_weights: ClassVar[bool] = True
     no_routing: ClassVar[str] = "it changes single weights, with no low-rank features between them"
 
     @property

@@ -72,7 +72,7 @@ class SptConfig(SelectConfig):
         for tower in TOWERS:
             in_tower = {key: each for key, each in bottlenecks.items() if each.tower == tower and each.attaches}
             for sparse in (True, False):
-                keys = [key for key, each in in_tower.items() if (each.kind == "sparse") == sparse]
+                keys = [key for key, each in in_tower.items() if each.of_single_weights == sparse]
                 what = "of kind sparse" if sparse else "for whole matrices"
                 if len(keys) > 1:
                     message = f"spt places one bottleneck {what} in the {tower} tower, and {keys[0]} is one already"

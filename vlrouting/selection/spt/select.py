@@ -67,8 +67,8 @@ def _towers(problem: SelectionProblem) -> Iterator[Tower]:
     model: Any = problem.model
     for name in TOWERS:
         own = {key: each for key, each in problem.bottlenecks.items() if each.tower == name and each.attaches}
-        matrices = next(((key, each) for key, each in own.items() if each.kind != "sparse"), None)
-        entries = next(((key, each) for key, each in own.items() if each.kind == "sparse"), None)
+        matrices = next(((key, each) for key, each in own.items() if not each.of_single_weights), None)
+        entries = next(((key, each) for key, each in own.items() if each.of_single_weights), None)
         if own:
             backbone = model.language if name == "language" else model.vision.model
             yield Tower(name, backbone, matrices, entries, model.routed.visual_width)
