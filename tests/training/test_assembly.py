@@ -16,6 +16,7 @@ from vlrouting.bottleneck import ArtifactError
 from vlrouting.bottleneck.kinds.lora import LoRA
 from vlrouting.config import SELECTORS, SelectConfig
 from vlrouting.experiment import Experiment, RunDirectory
+from vlrouting.models.standardize import Standardize
 from vlrouting.prediction.predictor import Predictor
 from vlrouting.selection import Selection, SelectionProblem, register_selector
 from vlrouting.training.assembly import Built, build_point
@@ -185,6 +186,20 @@ def test_an_artifact_of_version_1_is_read(experiment: Make, run: Run) -> None:
     file.write_text(json.dumps({**old, "schema_version": 1, "experiment": experiment_section}))
     found = Predictor(done.artifact).answer([Path(record["image"])], record["question"])
     assert found.text == record["prediction"]
+
+
+def test_a_selector_sees_standardised_features(experiment: Make, selector: list[list[int]]) -> None:
+    seen: list[Standardize] = []
+
+    def looking(problem: SelectionProblem, config: FirstConfig) -> Selection:
+        seen.append(problem.model.standardize)  # type: ignore[arg-type]
+        return Selection({"bottleneck": ["encoder.layer.0.attention.self.query"]})
+
+    SELECTORS._implementations["first"] = looking
+    built = build(experiment(select={"method": "first", "batches": 1}, model={"standardize_visual": True}))
+    assert built.task.model.standardize is not None
+    for one, other in zip(seen[0].buffers(), built.task.model.standardize.buffers(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_the_training_loss_has_what_bottlenecks_add_and_the_loss_has_not(

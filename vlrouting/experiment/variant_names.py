@@ -33,8 +33,7 @@ def check_baseline(composition: Composition, points: Iterable[str]) -> Iterator[
     """A `compare.baseline` that names no variant.
 
     A run's config.yaml has one point of its sweep, and its baseline is not checked. Other settings on the command line
-    may have changed the names of the points: then only a baseline is checked that is
-    given there as well.
+    may have changed the names of the points: then only a baseline is checked that is given there as well.
 
     Args:
         composition: of the experiment.

@@ -143,7 +143,7 @@ def _record_failure(run: RunDirectory, rank: ProcessRank, error: Exception) -> E
         with suppress(OSError):
             attempt = (socket.gethostname(), scheduler_job(), rank.group)
             reason = f"rank {rank.rank}: {error_text(error)}"
-            step = getattr(error, FAILED_STEP, None) or last_training_step(run.progress)
+            step = getattr(error, FAILED_STEP, last_training_step(run.progress))
             Attempts(run.attempts).fail(*attempt, step, reason, rank=rank.rank)
     return ExitStatus.USER_ERROR if isinstance(error, USER_ERRORS) else ExitStatus.FAILED
 

@@ -25,7 +25,7 @@ class Group:
         name: `bottleneck@encoder.layer.3`, or the entry of `select.groups`.
         part: what it has in common with its counterpart in a model of another depth: the name without the block.
         depth: (n + ½) / N for block n of N, between 0 and 1; None outside of the blocks.
-        parameters: what trains with this group alone.
+        parameters: the trainable parameters that belong to this group alone.
         bottleneck: name of the configuration; empty for parameters of a frozen model.
         targets: of its bottlenecks.
         tower: where the parameters of a frozen model are.

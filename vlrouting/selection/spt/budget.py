@@ -1,4 +1,4 @@
-"""From sensitivities to what trains, within a budget of parameters (arXiv 2303.08566, section 3.3)."""
+"""From sensitivities to trainable parameters within a budget (arXiv 2303.08566, section 3.3)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS = 79
 
 @dataclass(frozen=True)
 class Choice:
-    """What trains.
+    """The trainable parameters.
 
     Attributes:
         chosen: number τ of the most sensitive weights that it follows from.
@@ -43,11 +43,11 @@ def choose(
     beta: float,
     always: int = 0,
 ) -> Choice:
-    """What trains with the number of chosen weights whose trainable parameters come closest to the budget; of several,
-    the smallest.
+    """The choice whose number of trainable parameters comes closest to the budget; of several, the one with the fewest
+    chosen weights.
 
     Chosen weights of vectors that do not train as a whole, and in which single entries cannot train, such as those of
-    norms, are left out. The released code counts them all the same; here the number is that of what trains. A weight
+    norms, are left out. The released code counts them all the same; here only trainable parameters count. A weight
     with a sensitivity of zero is never chosen.
 
     Args:

@@ -1,4 +1,4 @@
-"""The selector: measures or reads the sensitivities, chooses, and says what trains where."""
+"""The selector: measures or reads the sensitivities, and chooses the trainable parameters of both towers."""
 
 from __future__ import annotations
 
