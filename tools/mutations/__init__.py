@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from tools.mutations import (
     adapeft,
     analysis,
+    bottleneck,
+    bottleneck_kinds,
     data,
     experiment,
     fetch,
@@ -53,6 +55,8 @@ class Mutation:
 MUTATIONS = [
     Mutation(path, *change)
     for module in (
+        bottleneck,
+        bottleneck_kinds,
         models,
         data,
         fetch,
