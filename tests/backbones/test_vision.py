@@ -67,6 +67,12 @@ def test_shapes_of_the_features(name: str, features: str, size: int, shape: tupl
     assert encoder(torch.randn(2, 3, size, size)).shape == shape
 
 
+def test_several_sets_of_tokens_are_refused() -> None:
+    encoder = load_vision_encoder(VisionConfig("crossvit_tiny_240", weights="random", features="tokens"))
+    with pytest.raises(BackboneError, match=r"vision\.features.*set it to pooled"):
+        encoder(torch.randn(1, 3, *encoder.image_size))
+
+
 def test_an_encoder_is_frozen_and_stays_in_eval_mode() -> None:
     encoder = load_vision_encoder(VisionConfig("tf_efficientnet_lite0", weights="random", image_size=64))
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}

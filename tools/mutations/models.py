@@ -22,6 +22,8 @@ CHANGES = {
         ("squares / count - mean**2", "squares / count", "the deviation is the root mean square"),
     ],
     "vlrouting/backbones/vision.py": [
+        ("            model.set_grad_checkpointing(True)", "            pass", "timm's blocks are not recomputed"),
+        ("if self.routed is not None and self.routed.tasks:", "if False:", "timm recomputes blocks without their task"),
         (
             "features.flatten(2).transpose(1, 2) if features.shape[1] == width",
             "features.reshape(len(features), -1, width) if features.shape[1] == width",

@@ -58,6 +58,11 @@ CHANGES = {
         ("_trained_names(module) ^ checkpoint", "_trained_names(module) - checkpoint", "unexpected tensors pass"),
     ],
     "vlrouting/tasks/joint.py": [
+        (
+            "            backbones.vision.enable_gradient_checkpointing()",
+            "            pass",
+            "train.gradient_checkpointing leaves the vision tower as it is",
+        ),
         ("torch.manual_seed(config.seed)", "torch.manual_seed(0)", "the seed is ignored at initialisation"),
         ("    if config.train.gradient_checkpointing:\n", "    if False:\n", "gradient_checkpointing is ignored"),
         (

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
 from vlrouting.backbones.frozen import fixed_randomness
-from vlrouting.backbones.language import QuietLoading, without_dropout
+from vlrouting.backbones.language import QuietLoading, enable_gradient_checkpointing, without_dropout
 from vlrouting.backbones.location import PACKAGE, BackboneError, package_version, resolve_package_path
 from vlrouting.backbones.unreadable import SAFETENSORS, why_unreadable
 from vlrouting.backbones.vision import VisionEncoder
@@ -45,6 +45,13 @@ class TransformersEncoder(VisionEncoder):
                 raise BackboneError(
                     f"vision.image_size: {self.name} takes no images but those of {_pair(own)} pixels; set it to null"
                 ) from None
+
+    def enable_gradient_checkpointing(self) -> None:
+        """See `VisionEncoder`."""
+        model: Any = self.model
+        if not model.supports_gradient_checkpointing:
+            raise BackboneError(f"train.gradient_checkpointing: transformers has none for {self.name}; set it to false")
+        enable_gradient_checkpointing(model)
 
     def encode_pooled(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, Dv): the model's own pooled output, else its class token, else the mean."""

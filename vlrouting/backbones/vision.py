@@ -88,6 +88,14 @@ class VisionEncoder(nn.Module, ABC):
             return tokens if self.pool is None else self._max_pooled(tokens, self.pool)
 
     @abstractmethod
+    def enable_gradient_checkpointing(self) -> None:
+        """Recompute the blocks in the backward pass.
+
+        Raises:
+            BackboneError: the model cannot, or not with the bottlenecks that are attached to it.
+        """
+
+    @abstractmethod
     def encode_pooled(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, Dv)."""
 
@@ -123,6 +131,21 @@ class TimmEncoder(VisionEncoder):
     def __init__(self, model: nn.Module, config: VisionConfig, revision: str | None) -> None:
         super().__init__(model, config, revision, resolve_model_data_config(model))
 
+    def enable_gradient_checkpointing(self) -> None:
+        """See `VisionEncoder`."""
+        model: Any = self.model
+        if self.routed is not None and self.routed.tasks:
+            raise BackboneError(
+                f"train.gradient_checkpointing: timm recomputes the blocks of {self.name} without the task, which its "
+                "bottlenecks have to know (per_task); set it to false, or take the tower from transformers"
+            )
+        try:
+            model.set_grad_checkpointing(True)
+        except (AttributeError, AssertionError):
+            raise BackboneError(
+                f"train.gradient_checkpointing: timm has none for {self.name}; set it to false"
+            ) from None
+
     def encode_pooled(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, Dv), what the classifier would read."""
         model: Any = self.model
@@ -132,7 +155,9 @@ class TimmEncoder(VisionEncoder):
     def encode_tokens(self, pixels: Tensor) -> Tensor:
         """See `VisionEncoder`."""
         model: Any = self.model
-        features: Tensor = model.forward_features(pixels)
+        features = model.forward_features(pixels)
+        if not isinstance(features, Tensor):
+            raise BackboneError(f"vision.features: {self.name} gives several sets of tokens; set it to pooled")
         if features.dim() == 4:  # a convolutional network
             return _grid_tokens(features, int(model.num_features))
         return features[:, getattr(model, "num_prefix_tokens", 0) :]

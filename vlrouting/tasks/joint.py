@@ -37,6 +37,7 @@ def build_model(
 
     Raises:
         UserError: the bottlenecks do not fit the models.
+        BackboneError: the vision tower trains, and cannot recompute its blocks.
     """
     torch.manual_seed(config.seed)
     try:
@@ -49,6 +50,8 @@ def build_model(
     model = architecture(routed, visual_shape, config.model, backbones.vision, outputs=outputs)
     if config.train.gradient_checkpointing:
         enable_gradient_checkpointing(backbones.language.model)
+        if backbones.vision is not None and config.trains_vision:
+            backbones.vision.enable_gradient_checkpointing()
     return model
 
 
