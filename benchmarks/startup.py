@@ -31,6 +31,7 @@ for name, write in (("questions", write_experiment), ("captions", write_caption_
     folder.mkdir()
     write(folder, train={"max_steps": 1, "validate_every_steps": None})
 """
+PRELOADED = "vlrouting.launch.preloaded"
 COMMANDS: dict[str, Sequence[str]] = {
     "--help": ["--help"],
     "predict, no such artifact": ["predict", "nowhere", "{image}", "what?"],
@@ -55,22 +56,26 @@ class Took:
     clock: float
 
 
-def run(package: Path, arguments: Sequence[str], folder: Path, *options: str) -> tuple[Took, str]:
-    """Run `vlrouting ARGUMENTS` of a checkout; what it took and what it printed on standard error."""
+def run(
+    package: Path, arguments: Sequence[str], folder: Path, *options: str, module: str = "vlrouting.cli"
+) -> tuple[Took, str]:
+    """Run `vlrouting ARGUMENTS` of a checkout, or another module; what it took and printed on standard error."""
     environment = {**os.environ, "PYTHONPATH": str(package), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [sys.executable, *options, "-m", "vlrouting.cli", *arguments]
+    command = [sys.executable, *options, "-m", module, *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     clock, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return Took(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, clock), done.stderr
 
 
-def fastest(packages: Sequence[Path], arguments: Sequence[str], folder: Path, rounds: int) -> list[Took]:
+def fastest(
+    packages: Sequence[Path], arguments: Sequence[str], folder: Path, rounds: int, module: str = "vlrouting.cli"
+) -> list[Took]:
     """Of each checkout the round with the least CPU time."""
     found: list[list[Took]] = [[] for _ in packages]
     for _ in range(rounds):
         for took, package in zip(found, packages, strict=True):
-            took.append(run(package, arguments, folder)[0])
+            took.append(run(package, arguments, folder, module=module)[0])
     return [min(took, key=lambda each: each.cpu) for took in found]
 
 
@@ -94,6 +99,7 @@ def main() -> None:
         for title, command in COMMANDS.items():
             arguments = [part.format(**places, root=root, image=image) for part in command]
             show(title, fastest(packages, arguments, root, options.rounds))
+        show("imports of a sweep's processes", fastest(packages, [], root, options.rounds, PRELOADED))
         answer = [part.format(**places, image=image) for part in COMMANDS["predict, an answer"]]
         modules = [run(package, answer, root, "-X", "importtime")[1].count("import time:") for package in packages]
         print(f"| modules that an answer imports | {' | '.join(map(str, modules))} | {modules[-1] / modules[0]:.2f} |")

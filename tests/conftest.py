@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from vlrouting.shapes import make_world
 os.environ["OMP_NUM_THREADS"] = "1"
 # No test may ask a model hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# A tenth of the time goes to looking for garbage among all that torch and transformers import.
+gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -173,10 +173,11 @@ def test_the_handlers_are_there_before_torch_is_imported() -> None:
 
 # Lightning gets its classes without the rest of torchmetrics; a plug-in that asks for more gets all of it.
 QUICK = """
-import sys
+import gc, sys
 from vlrouting.training.quick_imports import quick_imports
-quick_imports()
-import lightning
+with quick_imports():
+    import lightning
+assert gc.isenabled() and gc.get_freeze_count()
 assert "torchmetrics.functional" not in sys.modules
 from lightning.pytorch.core.module import Metric
 import torchmetrics

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from vlrouting.garbage import no_garbage_collection
+
 PATIENCE = 2.0
 """Seconds without a line."""
 
@@ -19,6 +21,7 @@ def loading(what: str) -> Iterator[None]:
     line.daemon = True
     line.start()
     try:
-        yield
+        with no_garbage_collection():
+            yield
     finally:
         line.cancel()

@@ -2,7 +2,6 @@
 
 from vlrouting.training.quick_imports import quick_imports
 
-quick_imports()
-
-import vlrouting.launch.in_process  # noqa: E402
-import vlrouting.training.point  # noqa: E402, F401
+with quick_imports():
+    import vlrouting.launch.in_process
+    import vlrouting.training.point  # noqa: F401

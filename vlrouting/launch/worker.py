@@ -59,10 +59,10 @@ def run_worker(directory: Path) -> int:
 def _run_point(run: RunDirectory, rank: ProcessRank, interruption: Interruption) -> None:
     from vlrouting.training.quick_imports import quick_imports
 
-    quick_imports()
-    from vlrouting.training.point import PointRun
-    from vlrouting.training.process import set_up_process
-    from vlrouting.training.user_errors import disk_errors_as_user_errors
+    with quick_imports():
+        from vlrouting.training.point import PointRun
+        from vlrouting.training.process import set_up_process
+        from vlrouting.training.user_errors import disk_errors_as_user_errors
 
     with disk_errors_as_user_errors(run.path.name, [run.path], run):
         point = with_choice(point_of(run), run)

@@ -1,4 +1,5 @@
-"""A process that trains starts sooner without the parts of torchmetrics that nobody asks for.
+"""A process that trains starts sooner without the parts of torchmetrics that nobody asks for, and without
+garbage collection.
 
 Lightning needs two classes of torchmetrics. `import torchmetrics` imports all its metrics, for them torchvision,
 transformers and scipy.signal, a sixth of what a process needs to start (benchmarks/startup.py). Here the package is
@@ -11,9 +12,13 @@ import importlib
 import importlib.util
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+from vlrouting.garbage import no_garbage_collection
 
 _PACKAGE = "torchmetrics"
 _CLASSES = {"Metric": "torchmetrics.metric", "MetricCollection": "torchmetrics.collections"}
@@ -45,8 +50,16 @@ class _InPart(ModuleType):
         return getattr(self, name)
 
 
-def quick_imports() -> None:
-    """Call it before Lightning is imported. Does nothing where the classes cannot be had in this way."""
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Import Lightning, and all else that training needs, inside the block."""
+    _register_in_part()
+    with no_garbage_collection():
+        yield
+
+
+def _register_in_part() -> None:
+    """Does nothing where the classes cannot be had in this way."""
     if _PACKAGE in sys.modules:
         return
     spec = importlib.util.find_spec(_PACKAGE)
