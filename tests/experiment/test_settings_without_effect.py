@@ -21,6 +21,8 @@ CAPTIONS = "task: captioning\ndata.name: coco\ndata.test: test\n"
         ("generate.max_new_tokens: 4", CAPTIONS),
         ("data.max_target_tokens: 9", CAPTIONS),
         ("evaluate.spice: true", CAPTIONS),
+        ("model.label_smoothing: 0.1", CAPTIONS),
+        ("train.momentum: 0.8", "train.optimizer: sgd\n"),
         ("language.revision: abc", "language.name: roberta-large\n"),
     ],
 )
@@ -46,6 +48,8 @@ def test_what_has_no_effect_is_told(experiments: Path, idle: str, useful: str) -
         "data.answers: a.json\ndata.min_answer_count: 3",
         "data.name: gqa\nevaluate.vqa_variant: legacy",
         "vision: {cache: false, cache_dir: /tmp}",
+        "train.optimizer: sgd\ntrain.eps: 1.0e-3",
+        "train.optimizer: sgd\ntrain.beta2: 0.9",
         "model.visual_input: noise\nvision.cache_dir: /tmp",
         "bottleneck: {kind: none, layers: [0]}",
         "bottleneck: {shared_down: false}",

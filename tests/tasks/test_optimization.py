@@ -1,7 +1,7 @@
 import pytest
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
-from transformers import get_linear_schedule_with_warmup
+from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
 from vlrouting.config import TrainConfig
 from vlrouting.tasks.optimization import learning_rate_factor, make_optimizer
@@ -18,17 +18,21 @@ def rates(config: TrainConfig, steps: int) -> list[float]:
     return found
 
 
+TRANSFORMERS = {"linear": get_linear_schedule_with_warmup, "cosine": get_cosine_schedule_with_warmup}
+
+
 @pytest.mark.parametrize("warmup", [0, 5])
-def test_linear_is_transformers_schedule(warmup: int) -> None:
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_linear_and_cosine_are_transformers_schedules(name: str, warmup: int) -> None:
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.AdamW([parameter], lr=0.1)
-    schedule = get_linear_schedule_with_warmup(optimizer, warmup, 20)
+    schedule = TRANSFORMERS[name](optimizer, warmup, 20)
     expected = []
     for _ in range(20):
         expected.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
-    config = TrainConfig(max_steps=20, lr=0.1, schedule="linear", warmup_steps=warmup)
+    config = TrainConfig(max_steps=20, lr=0.1, schedule=name, warmup_steps=warmup)
     assert rates(config, 20) == pytest.approx(expected)
 
 
@@ -52,7 +56,7 @@ def test_constant_after_warmup() -> None:
 
 
 def test_every_schedule_ends_low_and_never_leaves_its_range() -> None:
-    for schedule in ("linear", "one_cycle"):
+    for schedule in ("linear", "cosine", "one_cycle"):
         config = TrainConfig(max_steps=50, schedule=schedule, warmup_fraction=0.1)
         factors = [learning_rate_factor(config, 50, step) for step in range(51)]
         assert max(factors) == pytest.approx(1.0)
@@ -79,3 +83,20 @@ def test_a_step_is_adamws_formula_with_its_weight_decay_and_epsilon(weight_decay
     config = TrainConfig(max_steps=10, lr=0.1, schedule="constant", weight_decay=weight_decay, eps=eps)
     expected = 3.0 - 0.1 * weight_decay * 3.0 - 0.1 * 0.5 / (0.5 + eps)
     assert one_step(config, 3.0, 0.5) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_adds_weight_decay_to_the_gradient_and_keeps_momentum(momentum: float) -> None:
+    """v = m v + g + wd x; x - lr v."""
+    config = TrainConfig(
+        max_steps=10, lr=0.1, schedule="constant", optimizer="sgd", momentum=momentum, weight_decay=0.25
+    )
+    parameter = torch.nn.Parameter(torch.tensor([3.0], dtype=torch.float64))
+    optimizer, _ = make_optimizer([parameter], config, 10)
+    expected, velocity = 3.0, 0.0
+    for gradient in (0.5, -2.0, 1.0):
+        velocity = momentum * velocity + gradient + 0.25 * expected
+        expected -= 0.1 * velocity
+        parameter.grad = torch.tensor([gradient], dtype=torch.float64)
+        optimizer.step()
+    assert float(parameter.detach()) == pytest.approx(expected, abs=1e-12)

@@ -97,9 +97,10 @@ CHANGES = {
         ("nn.GELU(), nn.Linear", "nn.ReLU(), nn.Linear", "another head"),
     ],
     "vlrouting/models/decoding.py": [
+        (", label_smoothing=smoothing", "", "label_smoothing is ignored"),
         (
-            'reduction="sum")\n    return total / (batch.target_tokens if batch.loss_tokens is None else batch.loss_tokens)',
-            'reduction="sum")\n    return total / batch.target_tokens',
+            "(batch.target_tokens if batch.loss_tokens is None else batch.loss_tokens)",
+            "batch.target_tokens",
             "a mean of means over micro-batches",
         ),
         (

@@ -2,9 +2,13 @@
 
 CHANGES = {
     "vlrouting/tasks/optimization.py": [
-        ("weight_decay=config.weight_decay", "weight_decay=0.0", "weight_decay is ignored"),
+        ("eps=config.eps, weight_decay=config.weight_decay", "eps=config.eps", "weight_decay is ignored"),
         ("eps=config.eps, ", "", "eps is ignored"),
-        ("lr=config.lr, ", "lr=3e-4, ", "lr is ignored"),
+        ("            trained, lr=config.lr, betas", "            trained, lr=3e-4, betas", "lr is ignored"),
+        ("betas=(0.9, config.beta2), ", "", "beta2 is ignored"),
+        ("momentum=config.momentum", "momentum=0.9", "momentum is ignored"),
+        ('if config.optimizer == "sgd":', "if False:", "sgd is AdamW"),
+        ('if config.schedule == "cosine":', "if False:", "cosine is linear"),
         ("if parameter.requires_grad]", "]", "the optimizer holds frozen parameters"),
         ("return step / warmup\n", "return (step + 1) / warmup\n", "the warm-up starts above zero"),
         (

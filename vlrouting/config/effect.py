@@ -60,7 +60,12 @@ def _of_data(*keys: str) -> tuple[str, ...]:
 
 IDLE_RULES = (
     IdleRule(
-        ("generate.*", "datasets.*.generate.*", *_of_data("max_target_tokens", "sample_answers")),
+        (
+            "model.label_smoothing",
+            "generate.*",
+            "datasets.*.generate.*",
+            *_of_data("max_target_tokens", "sample_answers"),
+        ),
         lambda config, key: not _dataset(config, key).generates,
         "the task generates no text",
         ("task", ".task", "datasets.*.task"),
@@ -118,6 +123,15 @@ IDLE_RULES = (
         lambda config, key: not DATASETS.facts(_dataset(config, key).data.name).is_table,
         "it is for a table of your own (data.name: jsonl)",
         ("data.name", ".name"),
+    ),
+    IdleRule(
+        ("train.momentum",), lambda config, _: config.train.optimizer != "sgd", "adamw has none", ("train.optimizer",)
+    ),
+    IdleRule(
+        ("train.beta2", "train.eps"),
+        lambda config, _: config.train.optimizer != "adamw",
+        "it is for adamw",
+        ("train.optimizer",),
     ),
     IdleRule(
         ("vision.cache_dir",),

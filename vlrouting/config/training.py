@@ -12,7 +12,8 @@ from vlrouting.config.tasks import ARCHITECTURES
 
 VISUAL_INPUTS = ("image", "shuffled", "noise", "ones", "none")
 PROJECTORS = ("linear", "linear_norm", "mlp")
-SCHEDULES = ("linear", "one_cycle", "constant")
+SCHEDULES = ("linear", "cosine", "one_cycle", "constant")
+OPTIMIZERS = ("adamw", "sgd")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "auto")
 STRATEGIES = ("ddp", "fsdp")
 VQA_VARIANTS = ("official", "legacy", "normalized")
@@ -49,6 +50,8 @@ class ModelConfig:
     standardize_visual: bool = False
     """Take each channel's mean and deviation over the training images out of the features, before the projector.
     Needs `vision.cache`. Noise and ones stay as they are."""
+    label_smoothing: Annotated[float, Range(least=0, below=1)] = 0.0
+    """In training, so much of every target token's probability goes to all tokens alike. For generated text."""
 
     def problems(self) -> list[Problem]:
         """What is wrong with the section, keys relative to it."""
@@ -92,13 +95,20 @@ class TrainConfig:
     lr: Positive = 3e-4
     """Peak learning rate. It belongs to `batch_size`, and is not scaled by the number of devices."""
     schedule: Annotated[str, OneOf(SCHEDULES)] = "linear"
-    """`linear` (warm-up, then linear decay to 0), `one_cycle` (cosine up and down), `constant` (after warm-up)."""
+    """`linear` and `cosine` (linear warm-up, then decay to 0 in that form), `one_cycle` (cosine up and down),
+    `constant` (after warm-up)."""
     warmup_steps: Annotated[int, Range(least=0, most=1_000_000_000)] | None = None
     """Steps of warm-up; give this or `warmup_fraction`."""
     warmup_fraction: Fraction = 0.0
     """Warm-up as a share of all steps."""
+    optimizer: Annotated[str, OneOf(OPTIMIZERS)] = "adamw"
+    """`adamw`, or `sgd` with momentum, whose learning rates are larger by orders of magnitude."""
+    momentum: Annotated[float, Range(least=0, below=1)] = 0.9
+    """Momentum of `sgd`."""
     weight_decay: NotNegative = 0.0
-    """Decoupled weight decay of AdamW."""
+    """Decoupled weight decay of AdamW; with `sgd` it is added to the gradient."""
+    beta2: Annotated[float, Range(above=0, below=1)] = 0.999
+    """AdamW's decay of the squared gradients' mean."""
     eps: NotNegative = 1e-6
     """AdamW's epsilon."""
     clip_norm: Positive | None = None

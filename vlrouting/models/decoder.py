@@ -37,7 +37,7 @@ class Decoder(JointModel):
             logits, labels = logits[:, :-1], labels[:, 1:]
         else:
             logits = logits[:, prefix - 1 : -1]  # (B, T, vocabulary): what each token is predicted from
-        return token_loss(logits, labels, batch)
+        return token_loss(logits, labels, batch, self.config.label_smoothing if self.training else 0.0)
 
     @torch.no_grad()
     def generate(self, batch: ModelInputs, config: GenerateConfig, end_token: int) -> Tensor:

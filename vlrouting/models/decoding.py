@@ -12,18 +12,21 @@ from vlrouting.config import GenerateConfig
 from vlrouting.models.joint_model import ModelInputs
 
 
-def token_loss(logits: Tensor, labels: Tensor, batch: ModelInputs) -> Tensor:
+def token_loss(logits: Tensor, labels: Tensor, batch: ModelInputs, smoothing: float = 0.0) -> Tensor:
     """Cross-entropy of the target tokens: their sum over `batch.loss_tokens`, or over their number where that is None.
 
     Args:
         logits: (B, T, vocabulary), each what its label is predicted from.
         labels: (B, T), the target token or -100.
         batch: that they belong to.
+        smoothing: share of each label's probability that goes to all tokens alike.
 
     Returns:
         A scalar, float32.
     """
-    total = functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="sum")
+    total = functional.cross_entropy(
+        logits.flatten(0, 1).float(), labels.flatten(), reduction="sum", label_smoothing=smoothing
+    )
     return total / (batch.target_tokens if batch.loss_tokens is None else batch.loss_tokens)
 
 

@@ -40,7 +40,7 @@ class EncoderDecoder(JointModel):
                 decoder_input_ids=language.prepare_decoder_input_ids_from_labels(labels),  # one place to the right
                 use_cache=False,
             ).logits  # (B, T', vocabulary)
-        return token_loss(logits, labels, batch)
+        return token_loss(logits, labels, batch, self.config.label_smoothing if self.training else 0.0)
 
     @torch.no_grad()
     def generate(self, batch: ModelInputs, config: GenerateConfig, end_token: int) -> Tensor:

@@ -174,7 +174,7 @@ class TaskModule(lightning.LightningModule):
         return found
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW over the trainable parameters, with the schedule stepped every optimizer step."""
+        """The optimizer over the trainable parameters, with its schedule stepped every optimizer step."""
         optimizer, schedule = make_optimizer(self.parameters(), self.config, self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
