@@ -89,7 +89,7 @@ class VisionEncoder(nn.Module, ABC):
 
     @abstractmethod
     def enable_gradient_checkpointing(self) -> None:
-        """Recompute the blocks in the backward pass.
+        """Activation checkpointing of every block.
 
         Raises:
             BackboneError: the model cannot, or not with the bottlenecks that are attached to it.

@@ -117,7 +117,7 @@ class TrainConfig:
     """`32-true`, `bf16-mixed`, `16-mixed`, or `auto`: bf16-mixed where the hardware computes in it, else 32-true. What
     trains is kept in float32 with each of them."""
     gradient_checkpointing: bool = False
-    """Recompute the blocks of the language model, and of a vision tower that trains, in the backward pass."""
+    """Activation checkpointing in the language model, and in a vision tower that trains: less memory, more time."""
     workers: Annotated[int, Range(least=0, most=1024)] = 0
     """Processes that load data; 0 loads in this one."""
     checkpoint_every_steps: Steps = 200

@@ -37,7 +37,7 @@ def build_model(
 
     Raises:
         UserError: the bottlenecks do not fit the models.
-        BackboneError: the vision tower trains, and cannot recompute its blocks.
+        BackboneError: the vision tower trains, and has no activation checkpointing.
     """
     torch.manual_seed(config.seed)
     try:
