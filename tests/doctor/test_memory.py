@@ -15,7 +15,10 @@ from vlrouting.config import ExperimentConfig, TrainConfig
 from vlrouting.doctor import Finding, RunContext, measure
 from vlrouting.doctor.folders import spelled_bytes
 from vlrouting.doctor.memory import bytes_of, need_of
-from vlrouting.doctor.sizes import ModelSize, build, model_size
+from vlrouting.doctor.sizes import Misfit, ModelSize, build, model_size
+from vlrouting.models.joint_model import JointModel
+from vlrouting.training.assembly import build_point
+from vlrouting.training.inputs import SharedInputs
 
 
 def test_the_sizes_are_those_of_the_real_model(tiny: Path) -> None:
@@ -101,6 +104,24 @@ def test_what_is_not_known(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bottlenecks_that_do_not_fit(tiny: Path) -> None:
     findings = findings_of(tiny, "bottleneck.targets=[qeury.x]")
     only_problem(findings, "fault", "bottlenecks", "'qeury.x' matches no module", "targets")
+
+
+IN_VISION = ("bottleneck.tower=vision", "bottleneck.routing=none")
+
+
+def test_the_vision_tower_counts_and_is_checked_where_it_trains(tiny: Path) -> None:
+    config = experiment_in(tiny, *IN_VISION).points[0].config
+    trained: JointModel = build_point(config, SharedInputs(torch.device("cpu"))).task.model
+    size = model_size(config, RunContext())
+    assert size.trainable == trained.trainable_parameters
+    findings = findings_of(tiny, *IN_VISION, "bottleneck.targets=[qeury.x]")
+    only_problem(findings, "fault", "bottlenecks", "'qeury.x' matches no module", "targets")
+    checkpointed = (*IN_VISION, "train.gradient_checkpointing=true")
+    assert not problems(findings_of(tiny, *checkpointed))
+    context, per_task = RunContext(), (*IN_VISION, "bottleneck.per_task=true")
+    assert model_size(experiment_in(tiny, *per_task).points[0].config, context).trainable == size.trainable
+    with pytest.raises(Misfit, match="without the task"):  # the other point of a sweep
+        model_size(experiment_in(tiny, *per_task, "train.gradient_checkpointing=true").points[0].config, context)
 
 
 def test_the_worst_of_several_points_speaks_for_all(tiny: Path) -> None:

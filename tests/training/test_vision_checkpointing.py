@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tests.tiny_backbones import save_tiny_clip
-from vlrouting.experiment import Experiment
+from vlrouting.experiment import Experiment, UserError
 from vlrouting.models.joint_model import JointModel
 from vlrouting.training.assembly import build_point
 from vlrouting.training.inputs import SharedInputs
@@ -68,13 +68,13 @@ def test_the_gradients_stay_the_same_and_less_is_kept(
 
 def test_timm_cannot_tell_the_task_to_what_it_recomputes(experiment: Make, tmp_path: Path) -> None:
     """transformers can: there the context goes with every block."""
-    with pytest.raises(ValueError, match=r"gradient_checkpointing.*per_task.*set it to false"):
+    with pytest.raises(UserError, match=r"gradient_checkpointing.*per_task.*set it to false"):
         joint_model(experiment, "lora", {}, "train.gradient_checkpointing=true", per_task=True)
     tower = tower_of("transformers", tmp_path / "clip")
     assert joint_model(experiment, "lora", tower, "train.gradient_checkpointing=true", per_task=True).vision is not None
 
 
 def test_a_tower_without_it_is_refused(experiment: Make) -> None:
-    with pytest.raises(ValueError, match=r"gradient_checkpointing.*timm has none for crossvit_tiny_240"):
+    with pytest.raises(UserError, match=r"gradient_checkpointing.*timm has none for crossvit_tiny_240"):
         tower = {"name": "crossvit_tiny_240", "image_size": None, "features": "pooled"}
         joint_model(experiment, "lora", tower, "train.gradient_checkpointing=true")

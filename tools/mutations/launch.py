@@ -171,6 +171,14 @@ CHANGES = {
         ("task is None or task.name != record.name", "task is None", "another cluster's job of the same number"),
         ("if not task.ended}", "}", "jobs that ended are active"),
     ],
+    "vlrouting/doctor/sizes.py": [
+        ("_encoder_on_meta(config) if config.trains_vision else None", "None", "the vision tower trains for nothing"),
+        (
+            "type(config.train)(gradient_checkpointing=config.train.gradient_checkpointing)",
+            "type(config.train)()",
+            "points with activation checkpointing are taken for those without",
+        ),
+    ],
     "vlrouting/doctor/memory.py": [
         ("TRAINING_BYTES = 16", "TRAINING_BYTES = 4", "optimizer states take nothing"),
         ('"bfloat16": 2,', '"bfloat16": 4,', "bfloat16 takes as much as float32"),

@@ -63,7 +63,7 @@ CHANGES = {
     ],
     "vlrouting/tasks/joint.py": [
         (
-            "            backbones.vision.enable_gradient_checkpointing()",
+            "            _checkpoint_vision(backbones.vision)",
             "            pass",
             "train.gradient_checkpointing leaves the vision tower as it is",
         ),

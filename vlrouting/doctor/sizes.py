@@ -17,6 +17,7 @@ from vlrouting.experiment import UserError
 
 if TYPE_CHECKING:
     from vlrouting.backbones.language import LanguageModel
+    from vlrouting.backbones.vision import VisionEncoder
 
 
 class NotKnown(Exception):
@@ -24,7 +25,7 @@ class NotKnown(Exception):
 
 
 class Misfit(Exception):
-    """Bottlenecks that do not fit the language model; the text says why."""
+    """Bottlenecks that do not fit a tower, or cannot train as they are to; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
         except (NotKnown, Misfit) as error:
             return error
 
-    shaped_by = replace(config, seed=0, plugins=[], train=type(config.train)(), evaluate=type(config.evaluate)())
+    train = type(config.train)(gradient_checkpointing=config.train.gradient_checkpointing)  # not every tower can
+    shaped_by = replace(config, seed=0, plugins=[], train=train, evaluate=type(config.evaluate)())
     made = context.once(("model size", repr(shaped_by)), make)
     if isinstance(made, Exception):
         raise made
@@ -126,7 +128,7 @@ def build(
     """The point's model, as training builds it.
 
     Raises:
-        Misfit: the bottlenecks do not fit the language model.
+        Misfit: the bottlenecks do not fit the towers.
     """
     from vlrouting.backbones.load import Backbones
     from vlrouting.tasks.joint import build_model
@@ -165,8 +167,9 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
     answers = 0 if config.generates else vocabulary if isinstance(vocabulary, int) else USUAL_ANSWERS
     visual_shape = None if vision is None else (images[first] * vision.tokens, vision.width)
     language = _language_on_meta(config)
+    encoder = _encoder_on_meta(config) if config.trains_vision else None
     with _on_meta():
-        model = build(config, language, answers, visual_shape, None)
+        model = build(config, language, answers, visual_shape, encoder)
     frozen = {name: p.numel() for name, p in model.language.named_parameters() if not p.requires_grad}
     return ModelSize(
         trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -178,6 +181,17 @@ def _model_size(config: ExperimentConfig, context: RunContext) -> ModelSize:
         positions=getattr(model.language.config, "max_position_embeddings", None),
         answers=answers,
     )
+
+
+def _encoder_on_meta(config: ExperimentConfig) -> VisionEncoder:
+    """The vision encoder, to attach to."""
+    from vlrouting.backbones.location import BackboneError
+    from vlrouting.backbones.without_weights import vision_without_weights
+
+    try:
+        return vision_without_weights(config)[0]
+    except BackboneError as error:
+        raise NotKnown(str(error)) from None
 
 
 def _language_on_meta(config: ExperimentConfig) -> LanguageModel:

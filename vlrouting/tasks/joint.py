@@ -10,6 +10,8 @@ from torch import nn
 
 from vlrouting.backbones.language import enable_gradient_checkpointing
 from vlrouting.backbones.load import Backbones
+from vlrouting.backbones.location import BackboneError
+from vlrouting.backbones.vision import VisionEncoder
 from vlrouting.bottleneck import Routed, attach, stored_places
 from vlrouting.bottleneck.fingerprint import weight_fingerprint
 from vlrouting.config import ARCHITECTURES, ExperimentConfig
@@ -36,8 +38,7 @@ def build_model(
         selection: the targets, as an artifact has them. Default: the bottlenecks' own, or the selector's choice.
 
     Raises:
-        UserError: the bottlenecks do not fit the models.
-        BackboneError: the vision tower trains, and has no activation checkpointing.
+        UserError: the bottlenecks do not fit the models, or a vision tower that trains has no activation checkpointing.
     """
     torch.manual_seed(config.seed)
     try:
@@ -51,8 +52,15 @@ def build_model(
     if config.train.gradient_checkpointing:
         enable_gradient_checkpointing(backbones.language.model)
         if backbones.vision is not None and config.trains_vision:
-            backbones.vision.enable_gradient_checkpointing()
+            _checkpoint_vision(backbones.vision)
     return model
+
+
+def _checkpoint_vision(encoder: VisionEncoder) -> None:
+    try:
+        encoder.enable_gradient_checkpointing()
+    except BackboneError as error:
+        raise UserError(str(error)) from None
 
 
 def attach_tower(model: nn.Module, config: ExperimentConfig, tower: str, selection: Selection | None) -> Routed:
